@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC */
+#include <string.h>
+
+#include <sodium.h>
+
+#include "core/host.h"
+
+const struct kwgi_link *kwgi_host_link(const struct kwgi_host *h, const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->n_links; i++)
+		if (!strcmp(h->links[i].name, name))
+			return &h->links[i];
+	return NULL;
+}
+
+const struct kwgi_link *kwgi_host_link_by_index(const struct kwgi_host *h, uint32_t index)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->n_links; i++)
+		if (h->links[i].index == index)
+			return &h->links[i];
+	return NULL;
+}
+
+const struct kwgi_link *kwgi_host_link_with_addr(const struct kwgi_host *h,
+						 const struct kwgi_addr *a)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->n_addrs; i++)
+		if (kwgi_addr_equal(&h->addrs[i].prefix.addr, a))
+			return kwgi_host_link_by_index(h, h->addrs[i].ifindex);
+	return NULL;
+}
+
+void kwgi_host_free(struct kwgi_host *h)
+{
+	kwgi_arena_free(&h->arena);
+	sodium_memzero(h, sizeof(*h));
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Snapshot of a host: what lib/sys observes and lib/core compares a plan
+ * with. Plain data. All addresses, routes and rules in it carry our marks or
+ * stand on our link; what belongs to others is not in it, except links.
+ */
+#ifndef KWGI_HOST_H
+#define KWGI_HOST_H
+
+#include "core/addr.h"
+#include "core/arena.h"
+#include "core/key.h"
+#include "core/plan.h"
+
+enum { KWGI_KIND_MAX = 16, KWGI_ALIAS_MAX = 256 };
+
+struct kwgi_link {
+	uint32_t index;
+	char name[KWGI_IFNAME_MAX + 1];
+	char kind[KWGI_KIND_MAX];	/* "wireguard", "tun", "" for hardware */
+	char alias[KWGI_ALIAS_MAX];	/* our mark, or what others put there */
+	uint32_t mtu;
+	bool up;			/* IFF_UP */
+};
+
+struct kwgi_host_addr {
+	uint32_t ifindex;
+	struct kwgi_prefix prefix;	/* host bits kept */
+	bool auto_made;			/* IPv6 link-local and the like: made by the kernel */
+};
+
+/* A route in the kernel's terms. */
+struct kwgi_host_route {
+	struct kwgi_prefix dst;
+	struct kwgi_addr gw, src;
+	uint32_t oif, table, metric;
+	uint8_t protocol;
+	bool onlink;
+};
+
+struct kwgi_host_rule {
+	struct kwgi_prefix src, dst;	/* family NONE: all */
+	uint8_t family;
+	char iif[KWGI_IFNAME_MAX + 1];	/* "": any */
+	uint32_t table, priority;
+	uint8_t protocol;
+};
+
+struct kwgi_host_peer {
+	struct kwgi_key key, psk;
+	struct kwgi_endpoint endpoint;	/* port 0: none; never a name */
+	uint32_t keepalive;
+	int64_t last_handshake;		/* seconds since 1970; 0: never */
+	uint64_t rx_bytes, tx_bytes;
+	struct kwgi_prefix *allowed_ips;	/* in the order of prefix_cmp */
+	uint32_t n_allowed_ips, allowed_cap;
+};
+
+/* A WireGuard device, of the kernel or behind a UAPI socket. */
+struct kwgi_host_wg {
+	bool present;
+	bool userspace;			/* configured over a UAPI socket */
+	const char *implementation;	/* "kernel", "wireguard-go", "boringtun", ... */
+	struct kwgi_key private_key;	/* all zero: none, or kept back by the daemon */
+	struct kwgi_key public_key;	/* all zero: no private key set */
+	uint16_t port;
+	uint32_t fwmark;
+	struct kwgi_host_peer *peers;	/* sorted by key */
+	uint32_t n_peers, peers_cap;
+};
+
+struct kwgi_host {
+	struct kwgi_arena arena;
+	struct kwgi_link *links;	/* all links of the namespace */
+	uint32_t n_links, links_cap;
+	struct kwgi_host_addr *addrs;	/* all addresses of the namespace */
+	uint32_t n_addrs, addrs_cap;
+	struct kwgi_host_route *routes;	/* with our protocol number only */
+	uint32_t n_routes, routes_cap;
+	struct kwgi_host_rule *rules;	/* with our protocol number only */
+	uint32_t n_rules, rules_cap;
+	struct kwgi_host_wg wg;		/* of the interface that was asked for */
+};
+
+const struct kwgi_link *kwgi_host_link(const struct kwgi_host *h, const char *name);
+const struct kwgi_link *kwgi_host_link_by_index(const struct kwgi_host *h, uint32_t index);
+/* The link that holds this address, or NULL. */
+const struct kwgi_link *kwgi_host_link_with_addr(const struct kwgi_host *h,
+						 const struct kwgi_addr *a);
+void kwgi_host_free(struct kwgi_host *h);
+
+#endif

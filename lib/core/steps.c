@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The difference between what is wanted and what a host has. Each diff_*()
+ * function looks at one kind of object and appends to one of two lists: what
+ * makes, and what breaks. Making comes first.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/wanted.h"
+
+struct diff {
+	struct kwgi_steps *s;
+	const struct kwgi_wanted *w;
+	const struct kwgi_host *h;
+	const struct kwgi_link *link;	/* the WireGuard link, NULL if it is not there */
+	struct kwgi_step *breaks;	/* what goes away, carried out after the rest */
+	uint32_t n_breaks, breaks_cap;
+	bool failed;
+};
+
+static void append(struct diff *d, struct kwgi_step **v, uint32_t *n, uint32_t *cap,
+		   const struct kwgi_step *step)
+{
+	if (kwgi_arena_grow(&d->s->arena, v, *n, cap, sizeof(**v))) {
+		d->failed = true;
+		return;
+	}
+	(*v)[(*n)++] = *step;
+}
+
+static void make(struct diff *d, const struct kwgi_step *step)
+{
+	append(d, &d->s->v, &d->s->n, &d->s->cap, step);
+}
+
+static void break_later(struct diff *d, const struct kwgi_step *step)
+{
+	append(d, &d->breaks, &d->n_breaks, &d->breaks_cap, step);
+}
+
+static bool is_ours(const struct diff *d, const struct kwgi_link *l)
+{
+	return kwgi_mark_is_ours(l->alias, d->w->mesh);
+}
+
+/* ---- links ----------------------------------------------------------- */
+
+static const char *name_of(const struct diff *d, uint32_t ifindex)
+{
+	const struct kwgi_link *l = kwgi_host_link_by_index(d->h, ifindex);
+
+	return l ? l->name : "?";
+}
+
+/* Takes the peers off a link that stays, and sets it down. */
+static void empty_link(struct diff *d, const struct kwgi_link *l)
+{
+	bool observed = d->w->old_ifname && !strcmp(l->name, d->w->old_ifname);
+	uint32_t i;
+
+	if (l->up)
+		break_later(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_DOWN, .link = l->name });
+	for (i = 0; observed && i < d->h->wg.n_peers; i++)
+		break_later(d, &(struct kwgi_step){
+			.kind = KWGI_STEP_PEER_DEL, .link = l->name,
+			.u.peer = { .old = &d->h->wg.peers[i] } });
+}
+
+/* Leaves a link to whoever made it: the mark goes last, so that a crash before finds it again. */
+static void give_back(struct diff *d, const struct kwgi_link *l)
+{
+	break_later(d, &(struct kwgi_step){
+		.kind = KWGI_STEP_LINK_ALIAS, .link = l->name,
+		.u.link_alias = { .alias = "", .old_alias = l->alias } });
+	empty_link(d, l);
+}
+
+/*
+ * A link that carries our mark but is not the wanted one: renamed by somebody,
+ * or left from a configuration with another interface name. It goes first,
+ * since it holds the UDP port that the new one needs.
+ */
+static void diff_leftover(struct diff *d, const struct kwgi_link *l)
+{
+	if (kwgi_mark_is_adopted(l->alias)) {
+		give_back(d, l);
+		return;
+	}
+	if (d->w->keep_link) {
+		empty_link(d, l);
+		return;
+	}
+	if (!d->w->ifname)
+		break_later(d, &(struct kwgi_step){
+			.kind = KWGI_STEP_LINK_DEL, .link = l->name,
+			.u.link_alias = { .old_alias = l->alias, .kind = l->kind } });
+	else
+		make(d, &(struct kwgi_step){
+			.kind = KWGI_STEP_LINK_DEL, .link = l->name,
+			.u.link_alias = { .old_alias = l->alias, .kind = l->kind } });
+}
+
+static int check_foreign(struct diff *d, struct kwg_error *err)
+{
+	const struct kwgi_wanted *w = d->w;
+
+	if (!d->link || is_ours(d, d->link))
+		return 0;
+	if (w->create)
+		return kwgi_fail(err, KWG_ERR_KERNEL, 0,
+				 "%s: the interface exists but was not made by kilowg; set create-interface = no to use it, or give another interface name",
+				 w->ifname);
+	if (*d->link->alias)
+		return kwgi_fail(err, KWG_ERR_KERNEL, 0,
+				 "%s: the interface carries the alias \"%.100s\" of somebody else; remove it to let kilowg use the interface",
+				 w->ifname, d->link->alias);
+	return 0;
+}
+
+static void diff_links(struct diff *d)
+{
+	const struct kwgi_wanted *w = d->w;
+	uint32_t i;
+
+	for (i = 0; i < d->h->n_links; i++) {
+		const struct kwgi_link *l = &d->h->links[i];
+
+		if (l != d->link && is_ours(d, l))
+			diff_leftover(d, l);
+	}
+	if (!w->ifname)
+		return;
+	if (!d->link)
+		make(d, &(struct kwgi_step){
+			.kind = w->create ? KWGI_STEP_LINK_ADD : KWGI_STEP_LINK_WAIT, .link = w->ifname,
+			.u.link_alias = { .alias = w->alias, .kind = "wireguard" } });
+	/* Who made a link is remembered: the mark of an adopted one does not change to made. */
+	else if (strcmp(d->link->alias, w->alias) && !is_ours(d, d->link))
+		make(d, &(struct kwgi_step){
+			.kind = KWGI_STEP_LINK_ALIAS, .link = w->ifname,
+			.u.link_alias = { .alias = w->alias, .old_alias = d->link->alias } });
+	if (w->mtu && (!d->link || d->link->mtu != w->mtu))
+		make(d, &(struct kwgi_step){
+			.kind = KWGI_STEP_LINK_MTU, .link = w->ifname,
+			.u.link_mtu = { w->mtu, d->link ? d->link->mtu : 0 } });
+}
+
+static void diff_up(struct diff *d)
+{
+	bool up = d->link && d->link->up;
+
+	if (!d->w->ifname || up == d->w->up)
+		return;
+	if (d->w->up)
+		make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_UP, .link = d->w->ifname });
+	else
+		break_later(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_DOWN,
+						    .link = d->w->ifname });
+}
+
+/* ---- addresses ------------------------------------------------------- */
+
+/* Is an address on a link of ours one that we set? On an adopted link only those of the mesh. */
+static bool is_our_addr(const struct diff *d, const struct kwgi_host_addr *a,
+			const struct kwgi_link *l)
+{
+	if (a->auto_made || !is_ours(d, l))
+		return false;
+	return !kwgi_mark_is_adopted(l->alias) ||
+	       kwgi_prefix_contains(&d->w->subnet, &a->prefix.addr);
+}
+
+/*
+ * Where an IPv4 address goes away, the kernel takes along those that came
+ * later in the same subnet (net/ipv4/devinet.c, __inet_del_ifa), so on the
+ * wanted link the old one has to go before the new one comes.
+ */
+static void remove_addr(struct diff *d, const struct kwgi_host_addr *a, const struct kwgi_link *l)
+{
+	struct kwgi_step step = { .kind = KWGI_STEP_ADDR_DEL, .link = l->name,
+				  .u.addr = { a->prefix } };
+
+	if (l == d->link && a->prefix.addr.family == KWGI_AF_V4)
+		make(d, &step);
+	else
+		break_later(d, &step);
+}
+
+static void diff_addrs(struct diff *d)
+{
+	const struct kwgi_wanted *w = d->w;
+	bool there = !w->addr.addr.family;
+	uint32_t i;
+
+	for (i = 0; i < d->h->n_addrs; i++) {
+		const struct kwgi_host_addr *a = &d->h->addrs[i];
+		const struct kwgi_link *l = kwgi_host_link_by_index(d->h, a->ifindex);
+
+		if (!l)
+			continue;
+		if (l == d->link && kwgi_prefix_equal(&a->prefix, &w->addr))
+			there = true;
+		/* Those of a link that goes away go with it. */
+		else if (is_our_addr(d, a, l) && (l == d->link || kwgi_mark_is_adopted(l->alias) ||
+						  w->keep_link))
+			remove_addr(d, a, l);
+	}
+	if (!there)
+		make(d, &(struct kwgi_step){ .kind = KWGI_STEP_ADDR_ADD, .link = w->ifname,
+					     .u.addr = { w->addr } });
+}
+
+/* ---- routes ---------------------------------------------------------- */
+
+static int by_table_and_dst(const struct kwgi_host_route *a, const struct kwgi_host_route *b)
+{
+	if (a->table != b->table)
+		return a->table < b->table ? -1 : 1;
+	if (a->metric != b->metric)
+		return a->metric < b->metric ? -1 : 1;
+	return kwgi_prefix_cmp(&a->dst, &b->dst);
+}
+
+static int cmp_have(const void *a, const void *b)
+{
+	return by_table_and_dst(*(const struct kwgi_host_route *const *)a,
+				*(const struct kwgi_host_route *const *)b);
+}
+
+static bool same_way(const struct kwgi_host_route *a, const struct kwgi_host_route *b)
+{
+	return a->oif == b->oif && kwgi_addr_equal(&a->gw, &b->gw) &&
+	       kwgi_addr_equal(&a->src, &b->src);
+}
+
+static void diff_route(struct diff *d, const struct kwgi_wanted_route *want,
+		       const struct kwgi_host_route *have)
+{
+	struct kwgi_step step = { .kind = KWGI_STEP_ROUTE_ADD, .link = want->link,
+				  .u.route = { .route = want->route } };
+
+	if (have && same_way(&want->route, have))
+		return;
+	if (have) {
+		step.kind = KWGI_STEP_ROUTE_CHANGE;
+		step.u.route.old = *have;
+	}
+	make(d, &step);
+}
+
+static void diff_routes(struct diff *d)
+{
+	const struct kwgi_host *h = d->h;
+	const struct kwgi_host_route **have, *key, **found;
+	bool *used;
+	uint32_t i;
+
+	have = kwgi_arena_alloc(&d->s->arena, h->n_routes + 1u, sizeof(*have));
+	used = kwgi_arena_alloc(&d->s->arena, h->n_routes + 1u, sizeof(*used));
+	if (!have || !used) {
+		d->failed = true;
+		return;
+	}
+	for (i = 0; i < h->n_routes; i++)
+		have[i] = &h->routes[i];
+	if (h->n_routes)
+		qsort(have, h->n_routes, sizeof(*have), cmp_have);
+	for (i = 0; i < d->w->n_routes; i++) {
+		key = &d->w->routes[i].route;
+		found = h->n_routes ? bsearch(&key, have, h->n_routes, sizeof(*have), cmp_have) : NULL;
+		if (found)
+			used[found - have] = true;
+		diff_route(d, &d->w->routes[i], found ? *found : NULL);
+	}
+	for (i = 0; i < h->n_routes; i++)
+		if (!used[i])
+			break_later(d, &(struct kwgi_step){
+				.kind = KWGI_STEP_ROUTE_DEL, .link = name_of(d, have[i]->oif),
+				.u.route = { .old = *have[i] } });
+}
+
+/* ---- rules ----------------------------------------------------------- */
+
+static int cmp_rule(const void *a, const void *b)
+{
+	const struct kwgi_host_rule *x = *(const struct kwgi_host_rule *const *)a;
+	const struct kwgi_host_rule *y = *(const struct kwgi_host_rule *const *)b;
+	int c;
+
+	if (x->table != y->table)
+		return x->table < y->table ? -1 : 1;
+	if (x->priority != y->priority)
+		return x->priority < y->priority ? -1 : 1;
+	c = kwgi_prefix_cmp(&x->dst, &y->dst);
+	if (!c)
+		c = kwgi_prefix_cmp(&x->src, &y->src);
+	return c ? c : strcmp(x->iif, y->iif);
+}
+
+static void diff_rules(struct diff *d)
+{
+	const struct kwgi_host *h = d->h;
+	const struct kwgi_host_rule **have, *key, **found;
+	bool *used;
+	uint32_t i;
+
+	have = kwgi_arena_alloc(&d->s->arena, h->n_rules + 1u, sizeof(*have));
+	used = kwgi_arena_alloc(&d->s->arena, h->n_rules + 1u, sizeof(*used));
+	if (!have || !used) {
+		d->failed = true;
+		return;
+	}
+	for (i = 0; i < h->n_rules; i++)
+		have[i] = &h->rules[i];
+	if (h->n_rules)
+		qsort(have, h->n_rules, sizeof(*have), cmp_rule);
+	for (i = 0; i < d->w->n_rules; i++) {
+		key = &d->w->rules[i];
+		found = h->n_rules ? bsearch(&key, have, h->n_rules, sizeof(*have), cmp_rule) : NULL;
+		if (found)
+			used[found - have] = true;
+		else
+			make(d, &(struct kwgi_step){ .kind = KWGI_STEP_RULE_ADD, .link = "",
+						     .u.rule = { *key } });
+	}
+	for (i = 0; i < h->n_rules; i++)
+		if (!used[i])
+			break_later(d, &(struct kwgi_step){ .kind = KWGI_STEP_RULE_DEL, .link = "",
+							    .u.rule = { *have[i] } });
+}
+
+/* ---- WireGuard ------------------------------------------------------- */
+
+static void diff_device(struct diff *d)
+{
+	const struct kwgi_wanted *w = d->w;
+	const struct kwgi_host_wg *have = &d->h->wg;
+	struct kwgi_step step = { .kind = KWGI_STEP_WG_DEVICE, .link = w->ifname,
+				  .u.wg = { .conf = w->wg } };
+
+	/* Public keys are compared: some daemons never give the private one back. */
+	if (kwgi_key_cmp(&w->public_key, &have->public_key))
+		step.parts |= KWGI_WG_PRIVATE_KEY;
+	if (w->wg.port != have->port)
+		step.parts |= KWGI_WG_PORT;
+	if (w->wg.fwmark != have->fwmark)
+		step.parts |= KWGI_WG_FWMARK;
+	step.u.wg.old.private_key = have->private_key;
+	step.u.wg.old.port = have->port;
+	step.u.wg.old.fwmark = have->fwmark;
+	if (step.parts)
+		make(d, &step);
+}
+
+/* Are all of a's allowed IPs among b's? Both in order. */
+static bool is_subset(const struct kwgi_host_peer *a, const struct kwgi_host_peer *b)
+{
+	uint32_t i, j = 0;
+
+	for (i = 0; i < a->n_allowed_ips; i++, j++) {
+		while (j < b->n_allowed_ips &&
+		       kwgi_prefix_cmp(&b->allowed_ips[j], &a->allowed_ips[i]) < 0)
+			j++;
+		if (j == b->n_allowed_ips ||
+		    !kwgi_prefix_equal(&b->allowed_ips[j], &a->allowed_ips[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool same_endpoint(const struct kwgi_endpoint *a, const struct kwgi_endpoint *b)
+{
+	return a->port == b->port && kwgi_addr_equal(&a->addr, &b->addr);
+}
+
+static uint32_t differing_parts(const struct kwgi_wanted_peer *want,
+				const struct kwgi_host_peer *have)
+{
+	const struct kwgi_host_peer *p = &want->peer;
+	uint32_t parts = 0;
+
+	/*
+	 * WireGuard learns where a peer really is. What it knows stays if the
+	 * peer moves about (it has a keepalive, as in Kilo), or if there is
+	 * nothing better to say.
+	 */
+	if (p->endpoint.port && !same_endpoint(&p->endpoint, &have->endpoint) &&
+	    !(want->keep_endpoint && have->endpoint.port))
+		parts |= KWGI_WG_ENDPOINT;
+	if (p->keepalive != have->keepalive)
+		parts |= KWGI_WG_KEEPALIVE;
+	if (!kwgi_key_equal(&p->psk, &have->psk))
+		parts |= KWGI_WG_PSK;
+	if (!is_subset(have, p))
+		parts |= KWGI_WG_ALLOWED_REPLACE;
+	else if (!is_subset(p, have))
+		parts |= KWGI_WG_ALLOWED_ADD;
+	return parts;
+}
+
+/* What a step for a changed peer carries: the wanted peer, with the endpoint to go on with. */
+static const struct kwgi_host_peer *complete_peer(struct diff *d,
+						  const struct kwgi_wanted_peer *want,
+						  const struct kwgi_host_peer *have,
+						  uint32_t parts)
+{
+	struct kwgi_host_peer *p;
+
+	if (parts & KWGI_WG_ENDPOINT || !have->endpoint.port)
+		return &want->peer;
+	p = kwgi_arena_alloc(&d->s->arena, 1, sizeof(*p));
+	if (!p) {
+		d->failed = true;
+		return &want->peer;
+	}
+	*p = want->peer;
+	p->endpoint = have->endpoint;
+	return p;
+}
+
+static void diff_peer(struct diff *d, const struct kwgi_wanted_peer *want,
+		      const struct kwgi_host_peer *have)
+{
+	struct kwgi_step step = { .kind = KWGI_STEP_PEER_SET, .link = d->w->ifname,
+				  .label = want->name };
+
+	if (have) {
+		step.parts = differing_parts(want, have);
+		if (!step.parts)
+			return;
+		step.u.peer.peer = complete_peer(d, want, have, step.parts);
+		step.u.peer.old = have;
+	} else {
+		step.parts = KWGI_WG_ENDPOINT | KWGI_WG_KEEPALIVE | KWGI_WG_PSK |
+			     KWGI_WG_ALLOWED_REPLACE;
+		step.u.peer.peer = &want->peer;
+	}
+	make(d, &step);
+}
+
+static void diff_peers(struct diff *d)
+{
+	const struct kwgi_wanted *w = d->w;
+	const struct kwgi_host_wg *have = &d->h->wg;
+	uint32_t i = 0, j = 0;
+	int c;
+
+	/* Both lists are sorted by key. */
+	while (i < w->n_peers || j < have->n_peers) {
+		if (i == w->n_peers)
+			c = 1;
+		else if (j == have->n_peers)
+			c = -1;
+		else
+			c = kwgi_key_cmp(&w->peers[i].peer.key, &have->peers[j].key);
+		if (c > 0)
+			break_later(d, &(struct kwgi_step){
+				.kind = KWGI_STEP_PEER_DEL, .link = w->ifname,
+				.u.peer = { .old = &have->peers[j] } });
+		else
+			diff_peer(d, &w->peers[i], c ? NULL : &have->peers[j]);
+		i += c <= 0;
+		j += c >= 0;
+	}
+}
+
+/* ---- the whole ------------------------------------------------------- */
+
+static int check_rival(const struct diff *d, struct kwg_error *err)
+{
+	const struct kwgi_link *rival = kwgi_mark_rival(d->h, d->w->mesh, d->w->protocol);
+
+	if (!rival || !d->w->ifname)
+		return 0;
+	return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+			 "%s is the interface of another mesh that uses route-protocol %u, too (%.100s); give this mesh its own",
+			 rival->name, d->w->protocol, rival->alias);
+}
+
+int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_wanted *w, const struct kwgi_host *h,
+		    struct kwg_error *err)
+{
+	struct diff d = { .s = s, .w = w, .h = h };
+	uint32_t i;
+	int ret;
+
+	s->host = h;
+	if (w->ifname)
+		d.link = kwgi_host_link(h, w->ifname);
+	ret = check_rival(&d, err);
+	if (!ret)
+		ret = check_foreign(&d, err);
+	if (ret)
+		return ret;
+	diff_links(&d);
+	if (w->ifname) {
+		diff_device(&d);
+		diff_peers(&d);
+	}
+	diff_up(&d);
+	diff_addrs(&d);
+	diff_rules(&d);
+	diff_routes(&d);
+	/* Backwards: routes go before rules, addresses, peers and at last links. */
+	for (i = d.n_breaks; i-- > 0;)
+		make(&d, &d.breaks[i]);
+	return d.failed ? kwgi_nomem(err) : 0;
+}
+
+void kwgi_steps_clear(struct kwgi_steps *s)
+{
+	kwgi_arena_free(&s->arena);
+	memset(s, 0, sizeof(*s));
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A plan in the kernel's terms: roles have become devices, names of peers
+ * addresses, files keys. It is what a host is compared with.
+ */
+#ifndef KWGI_WANTED_H
+#define KWGI_WANTED_H
+
+#include "core/host.h"
+#include "core/steps.h"
+
+struct kwgi_wanted_peer {
+	const char *name;
+	bool keep_endpoint;		/* WireGuard may have learnt a better one */
+	struct kwgi_host_peer peer;
+};
+
+struct kwgi_wanted_route {
+	const char *link;		/* the route's oif is 0 until this device exists */
+	struct kwgi_host_route route;
+};
+
+struct kwgi_wanted {
+	struct kwgi_arena arena;
+	const char *mesh;
+	uint8_t protocol;
+	const char *ifname;		/* NULL: no interface at all (down) */
+	const char *old_ifname;		/* down: the one whose device was observed */
+	char alias[KWGI_ALIAS_MAX];	/* our mark on it */
+	bool create;			/* make the interface if it is not there */
+	bool keep_link;			/* down: leave the interface that we made */
+	bool up;
+	uint32_t mtu;			/* 0: leave what it has */
+	struct kwgi_prefix addr;	/* family NONE: no address */
+	struct kwgi_prefix subnet;	/* addresses in it are ours */
+	struct kwgi_wg_device_conf wg;
+	struct kwgi_key public_key;
+	struct kwgi_wanted_peer *peers;	/* sorted by key */
+	uint32_t n_peers;
+	struct kwgi_wanted_route *routes;
+	uint32_t n_routes;
+	struct kwgi_host_rule *rules;
+	uint32_t n_rules;
+};
+
+/* What only the outside knows: the answers that the plan lacks. */
+struct kwgi_facts {
+	struct kwgi_key private_key;
+	const struct kwgi_key *psks;		/* of plan->peers, all zero for none */
+	const struct kwgi_addr *addresses;	/* of endpoints with a name; family NONE: unknown */
+};
+
+enum { KWGI_RULE_PRIORITY = 32765 };	/* just before the main table's rule */
+
+/* Our mark: "kilowg mesh=NAME protocol=N", and " adopted" for a link somebody else made. */
+void kwgi_mark_format(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, bool adopted);
+/* Does an alias carry the mark of this mesh? */
+bool kwgi_mark_is_ours(const char *alias, const char *mesh);
+bool kwgi_mark_is_adopted(const char *alias);
+/* Another mesh of kilowg on a link that uses this protocol number, or NULL. */
+const struct kwgi_link *kwgi_mark_rival(const struct kwgi_host *h, const char *mesh,
+					uint8_t protocol);
+
+/* w is empty; facts are copied. 0, KWG_ERR_KERNEL (a device is missing) or KWG_ERR_NOMEM. */
+int kwgi_wanted_build(struct kwgi_wanted *w, const struct kwg_plan *plan,
+		      const struct kwgi_host *h, const struct kwgi_facts *facts,
+		      struct kwg_error *err);
+/* Nothing of this mesh. */
+void kwgi_wanted_nothing(struct kwgi_wanted *w, const struct kwg_config *cfg);
+void kwgi_wanted_free(struct kwgi_wanted *w);
+
+/*
+ * The steps from h to w; both have to live as long as s. KWG_ERR_KERNEL if
+ * something that is not ours stands in the way, KWG_ERR_NOMEM.
+ */
+int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_wanted *w, const struct kwgi_host *h,
+		    struct kwg_error *err);
+void kwgi_steps_clear(struct kwgi_steps *s);
+
+/* steps_text.c: one line. */
+void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struct kwgi_host *h,
+		      bool undo);
+
+#endif

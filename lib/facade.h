@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: ISC */
+/* What the two halves of the facade, kilowg.c and host.c, share. */
+#ifndef KWGI_FACADE_H
+#define KWGI_FACADE_H
+
+#include "core/buf.h"
+#include "core/config.h"
+
+/* Hands a finished buffer out as the text of a public function. */
+int kwgi_give(struct kwgi_buf *b, char **out, size_t *len, struct kwg_error *err);
+
+/*
+ * The preshared key of a peer, from the configuration or from its file; all
+ * zero if it has none or p is NULL. The caller wipes it. KWG_ERR_IO.
+ */
+int kwgi_peer_psk(const struct kwgi_peer *p, struct kwgi_key *psk, struct kwg_error *err);
+
+#endif

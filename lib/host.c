@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: ISC */
+/* The facade over this host: plan and snapshot to steps, steps to the kernel. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "core/status.h"
+#include "core/wanted.h"
+#include "facade.h"
+#include "kilowg.h"
+#include "sys/apply.h"
+#include "sys/files.h"
+#include "sys/resolve.h"
+#include "sys/rtnl.h"
+#include "sys/uapi.h"
+
+#ifndef KWG_RUNDIR
+#define KWG_RUNDIR "/run/kilowg"
+#endif
+
+struct kwg_steps {
+	struct kwg_host_options opt;
+	const struct kwg_plan *plan;
+	int lock;			/* file descriptor, -1: none */
+	struct kwgi_live live;
+	struct kwgi_host host;
+	struct kwgi_wanted wanted;
+	struct kwgi_steps steps;
+	char **texts, **undo_texts;	/* of each step */
+};
+
+__attribute__((format(printf, 3, 4)))
+static void say(const struct kwg_steps *s, enum kwg_severity severity, const char *fmt, ...);
+
+static void say(const struct kwg_steps *s, enum kwg_severity severity, const char *fmt, ...)
+{
+	struct kwgi_buf b = { 0 };
+	va_list ap;
+
+	if (!s->opt.log)
+		return;
+	va_start(ap, fmt);
+	kwgi_buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	if (!b.failed)
+		s->opt.log(s->opt.log_arg, severity, b.p);
+	kwgi_buf_free(&b);
+}
+
+/* ---- before observing ------------------------------------------------ */
+
+static bool is_external(const struct kwgi_local *local)
+{
+	return !local->create_interface || local->backend == KWGI_BACKEND_EXTERNAL;
+}
+
+/*
+ * Somebody else makes the interface: nobody says who starts first, so wait
+ * for the link, and for the socket of a daemon behind it.
+ */
+static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *err)
+{
+	int64_t deadline = kwgi_monotonic_ms() + (int64_t)local->interface_timeout * 1000;
+	bool kernel;
+	int ret = kwgi_rtnl_wait_link(local->interface, deadline, &kernel, err);
+
+	if (ret || kernel)
+		return ret;
+	return kwgi_uapi_wait(local->interface, deadline, err);
+}
+
+static int check_backend(const struct kwgi_local *local, struct kwg_error *err)
+{
+	if (local->backend == KWGI_BACKEND_USERSPACE && local->create_interface)
+		return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+				 "backend = userspace: this version has no userspace WireGuard of its own; run one on %s and set backend = external",
+				 local->interface);
+	return 0;
+}
+
+/* Makes the key on first use. */
+static int make_key(const char *path, struct kwg_error *err)
+{
+	char text[KWG_KEY_TEXT];
+	int ret = kwg_genkey(text, err);
+
+	if (!ret)
+		ret = kwgi_file_write_new_secret(path, text, err);
+	sodium_memzero(text, sizeof(text));
+	return ret;
+}
+
+static int load_key(struct kwg_steps *s, struct kwgi_key *key, struct kwg_error *err)
+{
+	const char *path = s->plan->cfg->local.private_key_file;
+	bool too_open = false;
+	int ret;
+
+	if (!kwgi_file_exists(path)) {
+		if (s->opt.read_only)
+			return kwgi_fail(err, KWG_ERR_IO, 0,
+					 "%.300s: there is no private key yet; apply makes one", path);
+		ret = make_key(path, err);
+		if (ret)
+			return ret;
+		say(s, KWG_WARNING, "%s: made a new private key", path);
+	}
+	ret = kwgi_file_read_key(path, key, &too_open, err);
+	if (!ret && too_open)
+		say(s, KWG_WARNING, "%s: others can read the private key; make it mode 0600", path);
+	return ret;
+}
+
+/* With another key than the one in the file nobody could connect: better refuse. */
+static int check_key(const struct kwg_steps *s, const struct kwgi_key *key, struct kwg_error *err)
+{
+	const struct kwgi_node *n = s->plan->node;
+	char text[KWG_KEY_TEXT];
+	struct kwgi_key pub;
+
+	if (kwgi_key_public(&pub, key))
+		return kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: the private key has no public key",
+				 s->plan->cfg->local.private_key_file);
+	if (!kwgi_key_cmp(&pub, &n->key))
+		return 0;
+	return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+			 "node \"%.100s\" has another public-key than this host; its private key in %.150s goes with public-key = %s",
+			 n->name, s->plan->cfg->local.private_key_file,
+			 kwgi_key_format(text, &pub));
+}
+
+/* ---- facts ----------------------------------------------------------- */
+
+static int by_key(const void *key, const void *peer)
+{
+	return kwgi_key_cmp(key, &((const struct kwgi_host_peer *)peer)->key);
+}
+
+static struct kwgi_addr current_address(const struct kwgi_host *h, const struct kwgi_key *key)
+{
+	const struct kwgi_host_peer *p = NULL;
+
+	if (h->wg.n_peers)
+		p = bsearch(key, h->wg.peers, h->wg.n_peers, sizeof(*p), by_key);
+	return p ? p->endpoint.addr : (struct kwgi_addr){ 0 };
+}
+
+/* A name that does not resolve keeps the endpoint that WireGuard has. */
+static void resolve_endpoint(const struct kwg_steps *s, const struct kwgi_wg_peer *p,
+			     struct kwgi_addr *out)
+{
+	struct kwgi_addr current;
+	const char *why;
+
+	if (!p->endpoint.port || !p->endpoint.host || p->endpoint_address.family)
+		return;
+	current = current_address(&s->host, &p->key);
+	if (!kwgi_resolve(p->endpoint.host, &current, out, &why))
+		say(s, KWG_WARNING, "endpoint %s of %s: %s; the last known endpoint stays",
+		    p->endpoint.host, p->name, why);
+}
+
+static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
+			struct kwg_error *err)
+{
+	const struct kwg_plan *plan = s->plan;
+	struct kwgi_key *psks = calloc(plan->n_peers + 1u, sizeof(*psks));
+	struct kwgi_addr *addresses = calloc(plan->n_peers + 1u, sizeof(*addresses));
+	struct kwgi_facts facts = { *private_key, psks, addresses };
+	uint32_t i;
+	int ret = 0;
+
+	if (!psks || !addresses)
+		ret = kwgi_nomem(err);
+	for (i = 0; i < plan->n_peers && !ret; i++) {
+		ret = kwgi_peer_psk(plan->peers[i].peer, &psks[i], err);
+		resolve_endpoint(s, &plan->peers[i], &addresses[i]);
+	}
+	if (!ret)
+		ret = kwgi_wanted_build(&s->wanted, plan, &s->host, &facts, err);
+	sodium_memzero(&facts, sizeof(facts));
+	if (psks)
+		sodium_memzero(psks, plan->n_peers * sizeof(*psks));
+	free(psks);
+	free(addresses);
+	return ret;
+}
+
+/* ---- steps ----------------------------------------------------------- */
+
+static char *step_text(const struct kwg_steps *s, uint32_t i, bool undo)
+{
+	struct kwgi_buf b = { 0 };
+
+	kwgi_step_format(&b, &s->steps.v[i], &s->host, undo);
+	return kwgi_buf_take(&b, NULL);
+}
+
+static int format_steps(struct kwg_steps *s, struct kwg_error *err)
+{
+	uint32_t i;
+
+	s->texts = calloc(s->steps.n + 1u, sizeof(*s->texts));
+	s->undo_texts = calloc(s->steps.n + 1u, sizeof(*s->undo_texts));
+	if (!s->texts || !s->undo_texts)
+		return kwgi_nomem(err);
+	for (i = 0; i < s->steps.n; i++) {
+		s->texts[i] = step_text(s, i, false);
+		s->undo_texts[i] = step_text(s, i, true);
+		if (!s->texts[i] || !s->undo_texts[i])
+			return kwgi_nomem(err);
+	}
+	return 0;
+}
+
+static struct kwg_steps *steps_alloc(const struct kwg_host_options *opt)
+{
+	struct kwg_steps *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->lock = -1;
+	if (opt)
+		s->opt = *opt;
+	return s;
+}
+
+static int take_lock(struct kwg_steps *s, const struct kwg_config *cfg, struct kwg_error *err)
+{
+	if (s->opt.read_only)
+		return 0;
+	return kwgi_lock_take(KWG_RUNDIR, cfg->mesh.name, s->opt.wait_lock, &s->lock, err);
+}
+
+static void warn_of_limits(const struct kwg_steps *s)
+{
+	if (s->plan->cfg->local.firewall != KWGI_FIREWALL_NONE && !s->opt.read_only)
+		say(s, KWG_WARNING,
+		    "the plan's firewall rules are not carried out by this version; firewall = none says that you know");
+}
+
+static int prepare(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwg_config *cfg = s->plan->cfg;
+	const struct kwgi_local *local = &cfg->local;
+	struct kwgi_key key = { 0 };
+	int ret;
+
+	ret = check_backend(local, err);
+	if (!ret)
+		ret = take_lock(s, cfg, err);
+	if (!ret)
+		ret = load_key(s, &key, err);
+	if (!ret)
+		ret = check_key(s, &key, err);
+	if (!ret && is_external(local) && !s->opt.read_only)
+		ret = wait_for_interface(local, err);
+	if (!ret)
+		ret = kwgi_live_open(&s->live, err);
+	if (!ret)
+		ret = kwgi_live_observe(&s->live, local->interface, (uint8_t)local->route_protocol,
+					&s->host, err);
+	if (!ret)
+		ret = build_wanted(s, &key, err);
+	if (!ret)
+		ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
+	if (!ret)
+		ret = format_steps(s, err);
+	sodium_memzero(&key, sizeof(key));
+	return ret;
+}
+
+int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
+		  const struct kwg_host_options *opt, struct kwg_error *err)
+{
+	struct kwg_steps *s = steps_alloc(opt);
+	int ret;
+
+	if (!s)
+		return kwgi_nomem(err);
+	s->plan = plan;
+	warn_of_limits(s);
+	ret = prepare(s, err);
+	if (ret) {
+		kwg_steps_free(s);
+		return ret;
+	}
+	*out = s;
+	return 0;
+}
+
+/*
+ * The peers on an interface that stays have to go. A device that does not
+ * answer, such as a daemon that died, keeps nobody from taking down the rest.
+ */
+static void observe_for_down(struct kwg_steps *s, const struct kwg_config *cfg)
+{
+	const struct kwgi_link *l = kwgi_host_link(&s->host, cfg->local.interface);
+	struct kwg_error err = { 0 };
+
+	if (!l || !kwgi_mark_is_ours(l->alias, cfg->mesh.name))
+		return;
+	if (kwgi_live_observe_wg(&s->live, l->name, &s->host, &err))
+		say(s, KWG_WARNING, "%s", err.text);
+}
+
+static int prepare_down(struct kwg_steps *s, const struct kwg_config *cfg, struct kwg_error *err)
+{
+	int ret = take_lock(s, cfg, err);
+
+	if (!ret)
+		ret = kwgi_live_open(&s->live, err);
+	if (!ret)
+		ret = kwgi_live_observe(&s->live, NULL, (uint8_t)cfg->local.route_protocol,
+					&s->host, err);
+	if (ret)
+		return ret;
+	observe_for_down(s, cfg);
+	kwgi_wanted_nothing(&s->wanted, cfg);
+	ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
+	return ret ? ret : format_steps(s, err);
+}
+
+int kwg_steps_new_down(struct kwg_steps **out, const struct kwg_config *cfg,
+		       const struct kwg_host_options *opt, struct kwg_error *err)
+{
+	struct kwg_steps *s = steps_alloc(opt);
+	int ret;
+
+	if (!s)
+		return kwgi_nomem(err);
+	ret = prepare_down(s, cfg, err);
+	if (ret) {
+		kwg_steps_free(s);
+		return ret;
+	}
+	*out = s;
+	return 0;
+}
+
+static void free_texts(char **texts, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; texts && i < n; i++)
+		free(texts[i]);
+	free(texts);
+}
+
+void kwg_steps_free(struct kwg_steps *s)
+{
+	if (!s)
+		return;
+	free_texts(s->texts, s->steps.n);
+	free_texts(s->undo_texts, s->steps.n);
+	kwgi_steps_clear(&s->steps);
+	kwgi_wanted_free(&s->wanted);
+	kwgi_host_free(&s->host);
+	kwgi_live_close(&s->live);
+	if (s->lock >= 0)
+		close(s->lock);
+	free(s);
+}
+
+size_t kwg_steps_count(const struct kwg_steps *s)
+{
+	return s->steps.n;
+}
+
+const char *kwg_steps_text(const struct kwg_steps *s, size_t i)
+{
+	return i < s->steps.n ? s->texts[i] : NULL;
+}
+
+const char *kwg_steps_undo_text(const struct kwg_steps *s, size_t i)
+{
+	return i < s->steps.n ? s->undo_texts[i] : NULL;
+}
+
+int kwg_steps_json(const struct kwg_steps *s, char **out, size_t *len, struct kwg_error *err)
+{
+	struct kwgi_buf b = { 0 };
+	struct kwgi_json j = { .b = &b };
+	uint32_t i;
+
+	kwgi_json_object(&j, NULL);
+	kwgi_json_uint(&j, "schema", 1);
+	kwgi_json_array(&j, "steps");
+	for (i = 0; i < s->steps.n; i++) {
+		kwgi_json_object(&j, NULL);
+		kwgi_json_string(&j, "step", s->texts[i]);
+		kwgi_json_string(&j, "undo", s->undo_texts[i]);
+		kwgi_json_end_object(&j);
+	}
+	kwgi_json_end_array(&j);
+	kwgi_json_end_object(&j);
+	return kwgi_give(&b, out, len, err);
+}
+
+int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
+{
+	return kwgi_live_run(&s->live, &s->steps, s->opt.log, s->opt.log_arg, err);
+}
+
+/* ---- status ---------------------------------------------------------- */
+
+int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, int64_t now,
+	       bool json, bool colour, bool *healthy, char **out, size_t *len,
+	       struct kwg_error *err)
+{
+	struct kwg_host_options read_only = opt ? *opt : (struct kwg_host_options){ 0 };
+	struct kwgi_status status = { .plan = plan, .now = now };
+	struct kwgi_buf b = { 0 };
+	struct kwg_steps *s;
+	int ret;
+
+	read_only.read_only = true;
+	ret = kwg_steps_new(&s, plan, &read_only, err);
+	if (ret)
+		return ret;
+	status.wanted = &s->wanted;
+	status.host = &s->host;
+	status.drift = s->steps.n;
+	if (json)
+		kwgi_status_json(&status, &b);
+	else
+		kwgi_status_text(&status, colour, &b);
+	ret = kwgi_give(&b, out, len, err);
+	if (!ret)
+		*healthy = kwgi_status_is_healthy(&status);
+	kwg_steps_free(s);
+	return ret;
+}

@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: ISC */
+/* The facade over the pure core: configuration, plan, views, keys. host.c has the rest. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "core/error.h"
+#include "core/plan.h"
+#include "core/views.h"
+#include "facade.h"
+#include "kilowg.h"
+#include "sys/files.h"
+
+#ifndef KWG_SYSCONFDIR
+#define KWG_SYSCONFDIR "/etc/kilowg"
+#endif
+#ifndef KWG_RUNDIR
+#define KWG_RUNDIR "/run/kilowg"
+#endif
+#ifndef KWG_VENDORDIR
+#define KWG_VENDORDIR "/usr/lib/kilowg"
+#endif
+
+const char *kwg_version(void)
+{
+	return KWG_VERSION;
+}
+
+void kwg_text_free(char *text)
+{
+	if (!text)
+		return;
+	sodium_memzero(text, strlen(text));
+	free(text);
+}
+
+int kwgi_give(struct kwgi_buf *b, char **out, size_t *len, struct kwg_error *err)
+{
+	char *text = kwgi_buf_take(b, len);
+
+	if (!text)
+		return kwgi_nomem(err);
+	*out = text;
+	return 0;
+}
+
+/* ---- configuration --------------------------------------------------- */
+
+struct kwg_config *kwg_config_new(void)
+{
+	struct kwg_config *cfg = calloc(1, sizeof(*cfg));
+
+	if (cfg && kwgi_config_init(cfg)) {
+		kwg_config_free(cfg);
+		return NULL;
+	}
+	return cfg;
+}
+
+void kwg_config_free(struct kwg_config *cfg)
+{
+	if (!cfg)
+		return;
+	kwgi_arena_free(&cfg->arena);
+	sodium_memzero(cfg, sizeof(*cfg));
+	free(cfg);
+}
+
+int kwg_config_add_text(struct kwg_config *cfg, const char *name, const char *text, size_t len,
+			struct kwg_error *err)
+{
+	return kwgi_config_add_text(cfg, name, text, len) ? kwgi_nomem(err) : 0;
+}
+
+static int add_file(struct kwg_config *cfg, const char *path, struct kwg_error *err)
+{
+	char *text;
+	size_t len;
+	int ret;
+
+	ret = kwgi_file_read(path, KWGI_FILE_MAX_CONFIG, &text, &len, err);
+	if (ret)
+		return ret;
+	ret = kwg_config_add_text(cfg, path, text, len, err);
+	sodium_memzero(text, len);
+	free(text);
+	return ret;
+}
+
+/* dir/name in cfg's arena, or NULL. */
+static char *join(struct kwg_config *cfg, const char *dir, const char *name)
+{
+	struct kwgi_buf b = { 0 };
+	char *path = NULL;
+
+	kwgi_buf_puts(&b, dir);
+	kwgi_buf_putc(&b, '/');
+	kwgi_buf_puts(&b, name);
+	if (!b.failed)
+		path = kwgi_arena_strndup(&cfg->arena, b.p, b.len);
+	kwgi_buf_free(&b);
+	return path;
+}
+
+/* A file of a folder; names that an earlier folder has are masked. */
+struct found {
+	const char *name, *path;
+	uint32_t rank;
+};
+
+struct founds {
+	struct found *v;
+	uint32_t n, cap;
+};
+
+static int by_name_and_rank(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+	int c = strcmp(x->name, y->name);
+
+	return c ? c : x->rank < y->rank ? -1 : 1;
+}
+
+static int find_in_dir(struct kwg_config *cfg, const char *dir, struct founds *f,
+		       struct kwg_error *err)
+{
+	char **names;
+	size_t i, n;
+	int ret;
+
+	ret = kwgi_dir_list_ini(dir, &names, &n, err);
+	if (ret)
+		return ret;
+	for (i = 0; i < n && !ret; i++) {
+		char *path = join(cfg, dir, names[i]);
+
+		if (!path || kwgi_arena_grow(&cfg->arena, &f->v, f->n, &f->cap, sizeof(*f->v))) {
+			ret = kwgi_nomem(err);
+			break;
+		}
+		f->v[f->n] = (struct found){ path + strlen(dir) + 1, path, f->n };
+		f->n++;
+	}
+	kwgi_dir_list_free(names, n);
+	return ret;
+}
+
+static int add_found(struct kwg_config *cfg, struct founds *f, struct kwg_error *err)
+{
+	uint32_t i;
+	int ret = 0;
+
+	if (f->n)
+		qsort(f->v, f->n, sizeof(*f->v), by_name_and_rank);
+	for (i = 0; i < f->n && !ret; i++)
+		if (!i || strcmp(f->v[i].name, f->v[i - 1].name))
+			ret = add_file(cfg, f->v[i].path, err);
+	return ret;
+}
+
+int kwg_config_add_path(struct kwg_config *cfg, const char *path, struct kwg_error *err)
+{
+	struct founds f = { 0 };
+	int ret;
+
+	if (!kwgi_file_is_dir(path))
+		return add_file(cfg, path, err);
+	ret = find_in_dir(cfg, path, &f, err);
+	if (!ret && !f.n)
+		ret = kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: there is no *.ini file in this folder",
+				path);
+	return ret ? ret : add_found(cfg, &f, err);
+}
+
+int kwg_config_add_default(struct kwg_config *cfg, struct kwg_error *err)
+{
+	static const char *const dirs[] = { KWG_SYSCONFDIR, KWG_RUNDIR, KWG_VENDORDIR };
+	struct founds f = { 0 };
+	size_t i;
+	int ret;
+
+	for (i = 0; i < sizeof(dirs) / sizeof(*dirs); i++) {
+		if (!kwgi_file_is_dir(dirs[i]))
+			continue;
+		ret = find_in_dir(cfg, dirs[i], &f, err);
+		if (ret)
+			return ret;
+	}
+	if (!f.n)
+		return kwgi_fail(err, KWG_ERR_IO, 0, "there is no *.ini file in %s, %s or %s",
+				 dirs[0], dirs[1], dirs[2]);
+	return add_found(cfg, &f, err);
+}
+
+int kwg_config_set_local(struct kwg_config *cfg, const char *key, const char *value,
+			 struct kwg_error *err)
+{
+	const char *why;
+	int ret = kwgi_config_set_local(cfg, key, value, &why);
+
+	if (ret == KWG_ERR_NOMEM)
+		return kwgi_nomem(err);
+	if (ret)
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "%s: \"%.100s\" is not accepted; accepted: %s",
+				 key, value, why);
+	return 0;
+}
+
+int kwg_config_finish(struct kwg_config *cfg, struct kwg_error *err)
+{
+	if (cfg->finished)
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "the configuration is finished already");
+	cfg->finished = true;
+	kwgi_check(cfg);
+	if (!cfg->diags.errors && kwgi_topology_build(cfg))
+		return kwgi_nomem(err);
+	if (cfg->diags.failed)
+		return kwgi_nomem(err);
+	kwgi_diags_finish(&cfg->diags);
+	if (cfg->diags.errors)
+		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has %u error%s",
+				 cfg->diags.errors, cfg->diags.errors == 1 ? "" : "s");
+	return 0;
+}
+
+size_t kwg_config_diag_count(const struct kwg_config *cfg)
+{
+	return cfg->diags.n;
+}
+
+const struct kwg_diag *kwg_config_diag(const struct kwg_config *cfg, size_t i)
+{
+	return i < cfg->diags.n ? &cfg->diags.v[i].diag : NULL;
+}
+
+const char *kwg_config_local_node(const struct kwg_config *cfg)
+{
+	return cfg->local.node;
+}
+
+int kwg_config_json(const struct kwg_config *cfg, char **out, size_t *len, struct kwg_error *err)
+{
+	struct kwgi_buf b = { 0 };
+
+	kwgi_config_json(cfg, &b);
+	return kwgi_give(&b, out, len, err);
+}
+
+int kwg_config_keys(char **out, size_t *len, struct kwg_error *err)
+{
+	struct kwgi_buf b = { 0 };
+
+	kwgi_config_keys(&b);
+	return kwgi_give(&b, out, len, err);
+}
+
+/* ---- plan ------------------------------------------------------------ */
+
+int kwg_plan_new(struct kwg_plan **out, const struct kwg_config *cfg, const char *node,
+		 struct kwg_error *err)
+{
+	struct kwg_plan *plan = calloc(1, sizeof(*plan));
+	int ret;
+
+	if (!plan)
+		return kwgi_nomem(err);
+	ret = kwgi_plan_build(plan, cfg, node, err);
+	if (ret) {
+		kwg_plan_free(plan);
+		return ret;
+	}
+	*out = plan;
+	return 0;
+}
+
+void kwg_plan_free(struct kwg_plan *plan)
+{
+	if (!plan)
+		return;
+	kwgi_arena_free(&plan->arena);
+	free(plan);
+}
+
+/* Canonical text into b, its digest into digest. */
+static void text_and_digest(const struct kwg_plan *plan, struct kwgi_buf *b,
+			    char digest[KWG_DIGEST_TEXT])
+{
+	kwgi_plan_text(plan, b);
+	kwgi_digest(digest, b->p ? b->p : "", b->len);
+}
+
+int kwg_plan_text(const struct kwg_plan *plan, char **out, size_t *len, struct kwg_error *err)
+{
+	char digest[KWG_DIGEST_TEXT];
+	struct kwgi_buf b = { 0 };
+
+	text_and_digest(plan, &b, digest);
+	kwgi_buf_printf(&b, "digest blake2b-256 %s\n", digest);
+	return kwgi_give(&b, out, len, err);
+}
+
+int kwg_plan_json(const struct kwg_plan *plan, char **out, size_t *len, struct kwg_error *err)
+{
+	char digest[KWG_DIGEST_TEXT];
+	struct kwgi_buf b = { 0 };
+
+	text_and_digest(plan, &b, digest);
+	b.len = 0;
+	kwgi_plan_json(plan, digest, &b);
+	return kwgi_give(&b, out, len, err);
+}
+
+int kwg_plan_digest(const struct kwg_plan *plan, char out[KWG_DIGEST_TEXT], struct kwg_error *err)
+{
+	char digest[KWG_DIGEST_TEXT];
+	struct kwgi_buf b = { 0 };
+	bool failed;
+
+	text_and_digest(plan, &b, digest);
+	failed = b.failed;
+	kwgi_buf_free(&b);
+	if (failed)
+		return kwgi_nomem(err);
+	memcpy(out, digest, sizeof(digest));
+	return 0;
+}
+
+/* ---- views ----------------------------------------------------------- */
+
+/* The topology of a configuration without errors, and a node in it. */
+static int find_node(const struct kwg_config *cfg, const char *name, const struct kwgi_node **node,
+		     struct kwg_error *err)
+{
+	uint32_t i;
+
+	if (!cfg->topology || cfg->diags.errors)
+		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has errors");
+	i = kwgi_topology_find(cfg->topology, name);
+	if (i == UINT32_MAX)
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "there is no node \"%.253s\" that takes part",
+				 name);
+	*node = cfg->topology->nodes[i];
+	return 0;
+}
+
+static int find_peer(const struct kwg_config *cfg, const char *name,
+		     const struct kwgi_mesh_peer **peer, struct kwg_error *err)
+{
+	const struct kwgi_topology *t = cfg->topology;
+	uint32_t i;
+
+	for (i = 0; i < t->n_peers; i++) {
+		if (!strcmp(t->peers[i].peer->name, name)) {
+			*peer = &t->peers[i];
+			return 0;
+		}
+	}
+	return kwgi_fail(err, KWG_ERR_USAGE, 0, "there is no peer \"%.253s\" that takes part", name);
+}
+
+int kwg_graph_dot(const struct kwg_config *cfg, char **out, size_t *len, struct kwg_error *err)
+{
+	struct kwgi_buf b = { 0 };
+
+	if (!cfg->topology || cfg->diags.errors)
+		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has errors");
+	kwgi_graph_dot(cfg, &b);
+	return kwgi_give(&b, out, len, err);
+}
+
+int kwgi_peer_psk(const struct kwgi_peer *p, struct kwgi_key *psk, struct kwg_error *err)
+{
+	bool too_open;
+
+	if (p && p->psk_file)
+		return kwgi_file_read_key(p->psk_file, psk, &too_open, err);
+	if (p)
+		*psk = p->psk;
+	else
+		sodium_memzero(psk, sizeof(*psk));
+	return 0;
+}
+
+static int showconf_leader(const struct kwg_plan *plan, struct kwgi_buf *b, struct kwg_error *err)
+{
+	struct kwgi_key *psks = calloc(plan->n_peers + 1u, sizeof(*psks));
+	uint32_t i;
+	int ret = 0;
+
+	if (!psks)
+		return kwgi_nomem(err);
+	for (i = 0; i < plan->n_peers && !ret; i++)
+		ret = kwgi_peer_psk(plan->peers[i].peer, &psks[i], err);
+	if (!ret)
+		kwgi_showconf_leader(plan, psks, b);
+	sodium_memzero(psks, plan->n_peers * sizeof(*psks));
+	free(psks);
+	return ret;
+}
+
+int kwg_showconf_node(const struct kwg_config *cfg, const char *node, bool as_peer,
+		      char **out, size_t *len, struct kwg_error *err)
+{
+	struct kwgi_buf b = { 0 };
+	struct kwg_plan *plan;
+	int ret = kwg_plan_new(&plan, cfg, node, err);
+
+	if (ret)
+		return ret;
+	if (as_peer)
+		kwgi_showconf_segment(plan, &b);
+	else if (plan->leader)
+		ret = showconf_leader(plan, &b, err);
+	else
+		ret = kwgi_fail(err, KWG_ERR_USAGE, 0,
+				"node \"%.100s\" has no WireGuard configuration: \"%.100s\" leads its segment",
+				node, plan->segment->leader->name);
+	kwg_plan_free(plan);
+	if (ret) {
+		kwgi_buf_free(&b);
+		return ret;
+	}
+	return kwgi_give(&b, out, len, err);
+}
+
+static int parse_extra(const char *const *extra, size_t n, struct kwgi_prefix **out,
+		       struct kwg_error *err)
+{
+	struct kwgi_prefix *v = calloc(n + 1, sizeof(*v));
+	size_t i;
+
+	if (!v)
+		return kwgi_nomem(err);
+	for (i = 0; i < n; i++) {
+		if (kwgi_prefix_parse(&v[i], extra[i]) || kwgi_prefix_has_host_bits(&v[i])) {
+			free(v);
+			return kwgi_fail(err, KWG_ERR_USAGE, 0,
+					 "\"%.60s\" is no network without host bits, such as 10.2.1.0/24",
+					 extra[i]);
+		}
+	}
+	*out = v;
+	return 0;
+}
+
+static int show_view(const struct kwg_config *cfg, const struct kwgi_node *viewpoint,
+		     const struct kwgi_mesh_peer *p, const struct kwgi_prefix *extra, size_t n,
+		     bool json, struct kwgi_buf *b, struct kwg_error *err)
+{
+	struct kwgi_peer_view view = { 0 };
+	struct kwgi_buf conf = { 0 };
+	struct kwgi_key psk;
+	int ret = kwgi_peer_psk(p->peer, &psk, err);
+
+	if (ret)
+		return ret;
+	if (kwgi_peer_view_build(&view, cfg->topology, viewpoint, p, extra, n)) {
+		ret = kwgi_nomem(err);
+	} else if (json) {
+		kwgi_peer_view_conf(&view, &psk, &conf);
+		b->failed |= conf.failed;
+		kwgi_peer_view_json(&view, conf.p ? conf.p : "", b);
+	} else {
+		kwgi_peer_view_conf(&view, &psk, b);
+	}
+	kwgi_buf_free(&conf);
+	kwgi_arena_free(&view.arena);
+	sodium_memzero(&psk, sizeof(psk));
+	return ret;
+}
+
+static int show_as_peer(const struct kwg_config *cfg, const struct kwgi_node *viewpoint,
+			const struct kwgi_mesh_peer *p, struct kwgi_buf *b, struct kwg_error *err)
+{
+	struct kwgi_wg_peer wg;
+	struct kwgi_key psk;
+	int ret = kwgi_peer_psk(p->peer, &psk, err);
+
+	if (ret)
+		return ret;
+	kwgi_wg_peer(&wg, cfg->topology, viewpoint, p);
+	kwgi_wg_format_peer(b, &wg, &psk);
+	sodium_memzero(&psk, sizeof(psk));
+	return 0;
+}
+
+int kwg_showconf_peer(const struct kwg_config *cfg, const char *viewpoint, const char *peer,
+		      const char *const *extra, size_t n, bool as_peer, bool json,
+		      char **out, size_t *len, struct kwg_error *err)
+{
+	const struct kwgi_mesh_peer *p = NULL;
+	const struct kwgi_node *node = NULL;
+	struct kwgi_prefix *nets = NULL;
+	struct kwgi_buf b = { 0 };
+	int ret;
+
+	ret = find_node(cfg, viewpoint, &node, err);
+	if (!ret)
+		ret = find_peer(cfg, peer, &p, err);
+	if (!ret)
+		ret = parse_extra(extra, n, &nets, err);
+	if (ret)
+		return ret;
+	if (as_peer)
+		ret = show_as_peer(cfg, node, p, &b, err);
+	else
+		ret = show_view(cfg, node, p, nets, n, json, &b, err);
+	free(nets);
+	if (ret) {
+		kwgi_buf_free(&b);
+		return ret;
+	}
+	return kwgi_give(&b, out, len, err);
+}
+
+/* ---- keys ------------------------------------------------------------ */
+
+static int give_key(struct kwgi_key *k, char out[KWG_KEY_TEXT])
+{
+	kwgi_key_format(out, k);
+	sodium_memzero(k, sizeof(*k));
+	return 0;
+}
+
+static int random_key(struct kwgi_key *k, struct kwg_error *err)
+{
+	if (kwgi_file_random(k->b, sizeof(k->b)))
+		return kwgi_fail(err, KWG_ERR_IO, 0, "the kernel gives no random bytes");
+	return 0;
+}
+
+int kwg_genkey(char out[KWG_KEY_TEXT], struct kwg_error *err)
+{
+	struct kwgi_key k;
+	int ret = random_key(&k, err);
+
+	if (ret)
+		return ret;
+	kwgi_key_clamp(&k);
+	return give_key(&k, out);
+}
+
+int kwg_genpsk(char out[KWG_KEY_TEXT], struct kwg_error *err)
+{
+	struct kwgi_key k;
+	int ret = random_key(&k, err);
+
+	return ret ? ret : give_key(&k, out);
+}
+
+int kwg_pubkey(char out[KWG_KEY_TEXT], const char *private_key, struct kwg_error *err)
+{
+	struct kwgi_key priv, pub;
+	int ret = 0;
+
+	if (kwgi_key_parse(&priv, private_key) || kwgi_key_public(&pub, &priv))
+		ret = kwgi_fail(err, KWG_ERR_USAGE, 0,
+				"the private key is no key of 32 bytes in base64 (44 characters)");
+	else
+		give_key(&pub, out);
+	sodium_memzero(&priv, sizeof(priv));
+	return ret;
+}

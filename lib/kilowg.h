@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * libkilowg: from topology files to a working WireGuard mesh.
+ *
+ *     configuration  --kwg_config_*-->  what the files say, checked
+ *     configuration  --kwg_plan_*--->   the wanted network state of one node
+ *     plan           --kwg_steps_*-->   what has to change on this host; carry it out
+ *
+ * The first two are pure: no system call besides reading the files that are
+ * named. Only kwg_steps_*, kwg_status_* and kwg_down_* touch the network.
+ *
+ * The library never prints, exits, changes signal handlers, umask or working
+ * directory, and keeps no global state: objects of different threads are
+ * independent, one object is for one thread at a time.
+ *
+ * Conventions. Functions return 0 or a negative enum kwg_status and then fill
+ * *err (which may be NULL). On failure out parameters are untouched. Every
+ * kwg_*_free() takes NULL. Text comes back as a malloc()ed, NUL-terminated
+ * string in *out that the caller free()s; *len (may be NULL) is its length.
+ * Text that may hold a secret should be wiped by kwg_text_free().
+ */
+#ifndef KILOWG_H
+#define KILOWG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KWG_VERSION "0.1.0"
+
+/* Version of the library that was linked, as KWG_VERSION of its header. */
+const char *kwg_version(void);
+
+/* ---- errors ---------------------------------------------------------- */
+
+enum kwg_status {
+	KWG_OK = 0,
+	KWG_ERR_NOMEM = -1,	/* out of memory */
+	KWG_ERR_USAGE = -2,	/* wrong argument, e.g. a node that does not exist */
+	KWG_ERR_CONFIG = -3,	/* the configuration has errors */
+	KWG_ERR_IO = -4,	/* a file could not be read or written */
+	KWG_ERR_KERNEL = -5,	/* kernel, WireGuard or network refused */
+	KWG_ERR_TIMEOUT = -6,	/* something waited for did not come */
+	KWG_ERR_LOCKED = -7,	/* another process holds the lock of this mesh */
+};
+
+/* Caller-owned, no allocation inside; valid after any failure. */
+struct kwg_error {
+	int status;		/* enum kwg_status */
+	int sys_errno;		/* 0 if no system call was involved */
+	char text[512];		/* one line, no newline, never a secret */
+};
+
+enum kwg_severity {
+	KWG_ERROR,
+	KWG_WARNING,
+};
+
+/* One remark on the configuration. Strings live as long as the configuration. */
+struct kwg_diag {
+	enum kwg_severity severity;
+	const char *file;	/* as given to kwg_config_add_*; "" if none */
+	unsigned line;		/* 1-based; 0: not tied to a line */
+	const char *key;	/* "" if not tied to a key */
+	const char *text;	/* what is wrong; what is accepted */
+};
+
+/* Wipes and frees a text that a function of this library returned. */
+void kwg_text_free(char *text);
+
+/* ---- configuration --------------------------------------------------- */
+
+struct kwg_config;
+
+/* An empty configuration, or NULL if there is no memory. */
+struct kwg_config *kwg_config_new(void);
+void kwg_config_free(struct kwg_config *cfg);
+
+/*
+ * Adds len bytes of INI text; name stands for it in messages. Errors in the
+ * text are collected (see kwg_config_finish), not returned. KWG_ERR_NOMEM.
+ */
+int kwg_config_add_text(struct kwg_config *cfg, const char *name, const char *text, size_t len,
+			struct kwg_error *err);
+
+/*
+ * Adds a file, or every *.ini file of a folder in the order of their names.
+ * KWG_ERR_IO if it cannot be read or is larger than 64 MiB, KWG_ERR_NOMEM.
+ */
+int kwg_config_add_path(struct kwg_config *cfg, const char *path, struct kwg_error *err);
+
+/*
+ * Adds every *.ini of /etc/kilowg, /run/kilowg and /usr/lib/kilowg in the
+ * order of their names; a file in an earlier folder hides those of the same
+ * name in later ones. KWG_ERR_IO (also if there is none at all), KWG_ERR_NOMEM.
+ */
+int kwg_config_add_default(struct kwg_config *cfg, struct kwg_error *err);
+
+/*
+ * Sets a key of [local] as if it stood in a file, overriding the files: for
+ * options of a program. KWG_ERR_USAGE if the key does not exist or the value
+ * is not accepted, KWG_ERR_NOMEM.
+ */
+int kwg_config_set_local(struct kwg_config *cfg, const char *key, const char *value,
+			 struct kwg_error *err);
+
+/*
+ * Ends reading: fills in defaults, runs all checks over everything and
+ * computes the topology. KWG_ERR_CONFIG if there are errors; all remarks can
+ * be read in either case. To be called once, before any function below.
+ */
+int kwg_config_finish(struct kwg_config *cfg, struct kwg_error *err);
+
+/* Remarks, sorted by file and line. NULL if i is not below the count. */
+size_t kwg_config_diag_count(const struct kwg_config *cfg);
+const struct kwg_diag *kwg_config_diag(const struct kwg_config *cfg, size_t i);
+
+/* What was understood, as JSON with sorted keys; secrets only by their presence. */
+int kwg_config_json(const struct kwg_config *cfg, char **out, size_t *len, struct kwg_error *err);
+
+/*
+ * The node that [local] names, NULL if it names none. The string lives as
+ * long as the configuration.
+ */
+const char *kwg_config_local_node(const struct kwg_config *cfg);
+
+/* One line "section key repeatable type default" per key of the file format. */
+int kwg_config_keys(char **out, size_t *len, struct kwg_error *err);
+
+/* ---- plan ------------------------------------------------------------ */
+
+struct kwg_plan;
+
+enum { KWG_DIGEST_TEXT = 65 };	/* BLAKE2b-256 in hex, with NUL */
+
+/*
+ * The complete wanted network state of a node. Depends on nothing but cfg and
+ * node, so it is the same everywhere. The plan refers to cfg, which has to
+ * live longer. KWG_ERR_USAGE if there is no such node or it does not take
+ * part, KWG_ERR_CONFIG if cfg has errors, KWG_ERR_NOMEM.
+ */
+int kwg_plan_new(struct kwg_plan **out, const struct kwg_config *cfg, const char *node,
+		 struct kwg_error *err);
+void kwg_plan_free(struct kwg_plan *plan);
+
+/* Canonical text, the bytes that the digest is over, and then the digest line. */
+int kwg_plan_text(const struct kwg_plan *plan, char **out, size_t *len, struct kwg_error *err);
+int kwg_plan_json(const struct kwg_plan *plan, char **out, size_t *len, struct kwg_error *err);
+/* BLAKE2b-256 of the canonical text, in hex. KWG_ERR_NOMEM. */
+int kwg_plan_digest(const struct kwg_plan *plan, char out[KWG_DIGEST_TEXT], struct kwg_error *err);
+
+/* ---- views ----------------------------------------------------------- */
+
+/* The mesh in Graphviz DOT. KWG_ERR_CONFIG if cfg has errors, KWG_ERR_NOMEM. */
+int kwg_graph_dot(const struct kwg_config *cfg, char **out, size_t *len, struct kwg_error *err);
+
+/*
+ * WireGuard configuration of a node that leads its segment, without its
+ * private key. With as_peer: how another WireGuard machine configures the
+ * node's segment as its peer. Preshared keys are in the text. KWG_ERR_USAGE
+ * also for a node that does not lead, unless as_peer.
+ */
+int kwg_showconf_node(const struct kwg_config *cfg, const char *node, bool as_peer,
+		      char **out, size_t *len, struct kwg_error *err);
+
+/*
+ * WireGuard configuration of an outside peer. Endpoints are those that
+ * viewpoint (a node) has seen. extra: n further networks (CIDR) that the peer
+ * wants to reach; they go into the routes. json: an object with "conf" and
+ * "routes" instead of the bare text. KWG_ERR_USAGE, KWG_ERR_NOMEM.
+ */
+int kwg_showconf_peer(const struct kwg_config *cfg, const char *viewpoint, const char *peer,
+		      const char *const *extra, size_t n, bool as_peer, bool json,
+		      char **out, size_t *len, struct kwg_error *err);
+
+/* ---- keys ------------------------------------------------------------ */
+
+enum { KWG_KEY_TEXT = 45 };	/* base64 of 32 bytes, with NUL */
+
+/* A new private key, clamped. KWG_ERR_IO if there is no randomness. */
+int kwg_genkey(char out[KWG_KEY_TEXT], struct kwg_error *err);
+/* A new preshared key. KWG_ERR_IO if there is no randomness. */
+int kwg_genpsk(char out[KWG_KEY_TEXT], struct kwg_error *err);
+/* The public key of a private key in base64. KWG_ERR_USAGE if that is none. */
+int kwg_pubkey(char out[KWG_KEY_TEXT], const char *private_key, struct kwg_error *err);
+
+/* ---- this host ------------------------------------------------------- */
+
+/*
+ * What has to change on this host, in order. Made by comparing a plan (or
+ * nothing at all, for taking down) with the kernel and WireGuard.
+ */
+struct kwg_steps;
+
+/* Called with one line per notable event; arg as given. */
+typedef void kwg_log_fn(void *arg, enum kwg_severity severity, const char *line);
+
+struct kwg_host_options {
+	kwg_log_fn *log;	/* NULL: silent */
+	void *log_arg;
+	bool wait_lock;		/* wait for the lock of the mesh instead of KWG_ERR_LOCKED */
+	bool read_only;		/* change nothing: no lock, no key file, no waiting */
+};
+
+/*
+ * Observes the host and compares. Takes the lock of the mesh, held until
+ * kwg_steps_free(). plan lives longer than the steps. KWG_ERR_LOCKED,
+ * KWG_ERR_KERNEL, KWG_ERR_IO, KWG_ERR_TIMEOUT, KWG_ERR_NOMEM.
+ */
+int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
+		  const struct kwg_host_options *opt, struct kwg_error *err);
+
+/* The steps that remove all that kilowg made for this mesh, and nothing else. */
+int kwg_steps_new_down(struct kwg_steps **out, const struct kwg_config *cfg,
+		       const struct kwg_host_options *opt, struct kwg_error *err);
+void kwg_steps_free(struct kwg_steps *steps);
+
+size_t kwg_steps_count(const struct kwg_steps *steps);
+/* One line for people; lives as long as the steps. NULL if i is not below the count. */
+const char *kwg_steps_text(const struct kwg_steps *steps, size_t i);
+/* The line of the step that undoes it. */
+const char *kwg_steps_undo_text(const struct kwg_steps *steps, size_t i);
+int kwg_steps_json(const struct kwg_steps *steps, char **out, size_t *len, struct kwg_error *err);
+
+/*
+ * Carries the steps out. If one fails, those before it are undone in reverse
+ * order and err says which step failed, on which object, and the kernel's
+ * words. KWG_ERR_KERNEL.
+ */
+int kwg_steps_run(struct kwg_steps *steps, struct kwg_error *err);
+
+/*
+ * Health of the mesh on this host, as text or JSON. *healthy becomes false if
+ * a peer that should talk has had no handshake for 3 minutes, the interface
+ * is missing, or the host differs from the plan. colour: ANSI sequences.
+ * now: seconds since 1970. Errors as kwg_steps_new().
+ */
+int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, int64_t now,
+	       bool json, bool colour, bool *healthy, char **out, size_t *len,
+	       struct kwg_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "sys/apply.h"
+#include "sys/rtnl.h"
+
+int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err)
+{
+	int ret = kwgi_nl_open(&live->nl, NETLINK_ROUTE, err);
+
+	live->nl_open = !ret;
+	return ret;
+}
+
+void kwgi_live_close(struct kwgi_live *live)
+{
+	if (live->wg_open)
+		kwgi_wg_close(&live->wg);
+	if (live->nl_open)
+		kwgi_nl_close(&live->nl);
+	live->wg_open = live->nl_open = false;
+}
+
+static int open_wg(struct kwgi_live *live, const char *ifname, struct kwg_error *err)
+{
+	int ret;
+
+	if (live->wg_open)
+		return 0;
+	ret = kwgi_wg_open(&live->wg, ifname, err);
+	live->wg_open = !ret;
+	return ret;
+}
+
+int kwgi_live_observe_wg(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
+			 struct kwg_error *err)
+{
+	int ret = open_wg(live, ifname, err);
+
+	return ret ? ret : live->wg.ops->get(&live->wg, h, err);
+}
+
+int kwgi_live_observe(struct kwgi_live *live, const char *ifname, uint8_t protocol,
+		      struct kwgi_host *h, struct kwg_error *err)
+{
+	int ret = kwgi_rtnl_observe(&live->nl, protocol, h, err);
+
+	if (ret || !ifname || !kwgi_host_link(h, ifname))
+		return ret;
+	return kwgi_live_observe_wg(live, ifname, h, err);
+}
+
+static bool is_wireguard_step(const struct kwgi_step *s)
+{
+	return s->kind == KWGI_STEP_WG_DEVICE || s->kind == KWGI_STEP_PEER_SET ||
+	       s->kind == KWGI_STEP_PEER_DEL;
+}
+
+static int run_step(struct kwgi_live *live, const struct kwgi_step *s, bool undo,
+		    struct kwg_error *err)
+{
+	int ret;
+
+	if (s->kind == KWGI_STEP_LINK_WAIT)
+		return undo ? 0 : kwgi_fail(err, KWG_ERR_KERNEL, 0,
+					    "%s: the interface has gone; create-interface = no says that somebody else makes it",
+					    s->link);
+	if (!is_wireguard_step(s))
+		return kwgi_rtnl_step(&live->nl, s, undo, err);
+	/* The device may have been made by an earlier step. */
+	ret = open_wg(live, s->link, err);
+	return ret ? ret : kwgi_wg_step(&live->wg, s, undo, err);
+}
+
+/* The failed step's own words, with the step in front of them. */
+static void name_step(const struct kwgi_steps *s, uint32_t i, struct kwg_error *err)
+{
+	struct kwgi_buf line = { 0 };
+	char reason[sizeof(err->text)];
+
+	if (!err)
+		return;
+	memcpy(reason, err->text, sizeof(reason));
+	kwgi_step_format(&line, &s->v[i], s->host, false);
+	snprintf(err->text, sizeof(err->text), "step %u of %u (%.220s): %.250s", i + 1, s->n,
+		 line.p ? line.p : "?", reason);
+	kwgi_buf_free(&line);
+}
+
+static void undo_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint32_t done,
+		       kwg_log_fn *log, void *log_arg)
+{
+	struct kwg_error err = { 0 };
+	uint32_t i;
+
+	for (i = done; i-- > 0;)
+		if (run_step(live, &s->v[i], true, &err) && log)
+			log(log_arg, KWG_WARNING, err.text);
+}
+
+int kwgi_live_run(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn *log,
+		  void *log_arg, struct kwg_error *err)
+{
+	uint32_t i;
+	int ret;
+
+	for (i = 0; i < s->n; i++) {
+		ret = run_step(live, &s->v[i], false, err);
+		if (!ret)
+			continue;
+		name_step(s, i, err);
+		/* A WireGuard step may have been carried out in part: undo it, too. */
+		undo_steps(live, s, is_wireguard_step(&s->v[i]) ? i + 1 : i, log, log_arg);
+		return ret;
+	}
+	return 0;
+}

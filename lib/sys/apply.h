@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: ISC */
+/* Observing a host, and carrying steps out on it. */
+#ifndef KWGI_APPLY_H
+#define KWGI_APPLY_H
+
+#include "core/wanted.h"
+#include "sys/mnl.h"
+#include "sys/wg.h"
+
+/* The connections to the kernel and to the WireGuard device. */
+struct kwgi_live {
+	struct kwgi_nl nl;
+	struct kwgi_wg wg;
+	bool nl_open, wg_open;
+};
+
+int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err);
+void kwgi_live_close(struct kwgi_live *live);
+
+/*
+ * Takes a snapshot: links, addresses, routes and rules of this protocol
+ * number, and the WireGuard device called ifname if there is one (NULL: none).
+ */
+int kwgi_live_observe(struct kwgi_live *live, const char *ifname, uint8_t protocol,
+		      struct kwgi_host *h, struct kwg_error *err);
+
+/* Only the WireGuard device of that name, into a snapshot that has its link. */
+int kwgi_live_observe_wg(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
+			 struct kwg_error *err);
+
+/*
+ * Carries the steps out in order. If one fails, those before it are undone in
+ * reverse order; what cannot be undone is logged. KWG_ERR_KERNEL.
+ */
+int kwgi_live_run(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn *log,
+		  void *log_arg, struct kwg_error *err);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: ISC */
+/* One netlink socket: request and answer, dump and its parts. */
+#ifndef KWGI_MNL_H
+#define KWGI_MNL_H
+
+#include <libmnl/libmnl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kilowg.h"
+
+enum {
+	/* Largest message of our own; wireguard peers with long lists are split to fit. */
+	KWGI_NL_MESSAGE = 32 * 1024,
+	KWGI_NL_RECEIVE = 64 * 1024,
+};
+
+/* As libmnl's loops of this name, which do not compile without conversion warnings. */
+#define kwgi_attr_for_each(attr, nlh, offset)						\
+	for ((attr) = mnl_nlmsg_get_payload_offset((nlh), (offset));			\
+	     mnl_attr_ok((attr), (int)((char *)mnl_nlmsg_get_payload_tail(nlh) -	\
+				       (const char *)(attr)));				\
+	     (attr) = mnl_attr_next(attr))
+#define kwgi_attr_for_each_nested(attr, nest)						\
+	for ((attr) = mnl_attr_get_payload(nest);					\
+	     mnl_attr_ok((attr), (int)((const char *)mnl_attr_get_payload(nest) +	\
+				       mnl_attr_get_payload_len(nest) -		\
+				       (const char *)(attr)));				\
+	     (attr) = mnl_attr_next(attr))
+
+struct kwgi_nl {
+	struct mnl_socket *sock;
+	uint32_t seq, portid;
+	char *in, *out;		/* buffers: an answer, the message being built */
+	unsigned mutations;	/* requests that change something */
+};
+
+/* bus: NETLINK_ROUTE or NETLINK_GENERIC. KWG_ERR_KERNEL, KWG_ERR_NOMEM. */
+int kwgi_nl_open(struct kwgi_nl *nl, int bus, struct kwg_error *err);
+/* Wipes the buffers: keys pass through them. */
+void kwgi_nl_close(struct kwgi_nl *nl);
+
+/* Begins a message in nl->out; the caller adds header and attributes. */
+struct nlmsghdr *kwgi_nl_begin(struct kwgi_nl *nl, uint16_t type, uint16_t flags);
+
+/*
+ * Sends it and waits for the acknowledgement. An error becomes "what: the
+ * error (the kernel's own words)", KWG_ERR_KERNEL, sys_errno.
+ */
+int kwgi_nl_request(struct kwgi_nl *nl, struct nlmsghdr *nlh, const char *what,
+		    struct kwg_error *err);
+
+/* Sends a request that changes nothing and gives the one answer to cb. */
+int kwgi_nl_ask(struct kwgi_nl *nl, struct nlmsghdr *nlh, mnl_cb_t cb, void *arg,
+		const char *what, struct kwg_error *err);
+
+/*
+ * Sends a dump request and gives each part to cb. If the kernel says that
+ * what it listed has changed meanwhile, KWGI_NL_AGAIN: drop what came, ask
+ * again.
+ */
+enum { KWGI_NL_AGAIN = 1 };
+int kwgi_nl_dump(struct kwgi_nl *nl, struct nlmsghdr *nlh, mnl_cb_t cb, void *arg,
+		 const char *what, struct kwg_error *err);
+
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: ISC */
+/* Dumps into a snapshot. */
+#include <errno.h>
+#include <linux/fib_rules.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core/error.h"
+#include "sys/rtnl.h"
+
+enum {
+	TRIES = 20,			/* a dump that keeps changing under our hands */
+	IPV6_DEFAULT_METRIC = 1024,	/* include/uapi/linux/ipv6_route.h, IP6_RT_PRIO_USER */
+};
+
+struct collect {
+	struct kwgi_host *h;
+	uint8_t protocol;
+	bool nomem;
+};
+
+static void copy_string(char *out, size_t size, const struct nlattr *attr)
+{
+	size_t len = mnl_attr_get_payload_len(attr);
+
+	if (len >= size)
+		len = size - 1;
+	memcpy(out, mnl_attr_get_payload(attr), len);
+	out[len] = '\0';
+}
+
+static void copy_addr(struct kwgi_addr *out, const struct nlattr *attr)
+{
+	size_t len = mnl_attr_get_payload_len(attr);
+
+	if (len != 4 && len != 16)
+		return;
+	*out = (struct kwgi_addr){ .family = len == 4 ? KWGI_AF_V4 : KWGI_AF_V6 };
+	memcpy(out->b, mnl_attr_get_payload(attr), len);
+}
+
+static uint32_t copy_u32(const struct nlattr *attr)
+{
+	return mnl_attr_get_payload_len(attr) >= 4 ? mnl_attr_get_u32(attr) : 0;
+}
+
+/* Room for one more element; NULL stops the dump. */
+#define ADD(c, list) \
+	(kwgi_arena_grow(&(c)->h->arena, &(c)->h->list, (c)->h->n_##list, &(c)->h->list##_cap, \
+			 sizeof(*(c)->h->list)) ? NULL : &(c)->h->list[(c)->h->n_##list++])
+
+static int nomem(struct collect *c)
+{
+	c->nomem = true;
+	return MNL_CB_ERROR;
+}
+
+/* ---- links ----------------------------------------------------------- */
+
+static void read_kind(struct kwgi_link *l, const struct nlattr *info)
+{
+	const struct nlattr *attr;
+
+	kwgi_attr_for_each_nested(attr, info)
+		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+			copy_string(l->kind, sizeof(l->kind), attr);
+}
+
+static int on_link(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct ifinfomsg *ifm = mnl_nlmsg_get_payload(nlh);
+	struct collect *c = arg;
+	struct kwgi_link *l;
+	const struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWLINK)
+		return MNL_CB_OK;
+	l = ADD(c, links);
+	if (!l)
+		return nomem(c);
+	*l = (struct kwgi_link){ .index = (uint32_t)ifm->ifi_index, .up = ifm->ifi_flags & IFF_UP };
+	kwgi_attr_for_each(attr, nlh, sizeof(*ifm)) {
+		switch (mnl_attr_get_type(attr)) {
+		case IFLA_IFNAME:
+			copy_string(l->name, sizeof(l->name), attr);
+			break;
+		case IFLA_IFALIAS:
+			copy_string(l->alias, sizeof(l->alias), attr);
+			break;
+		case IFLA_MTU:
+			l->mtu = copy_u32(attr);
+			break;
+		case IFLA_LINKINFO:
+			read_kind(l, attr);
+			break;
+		}
+	}
+	return MNL_CB_OK;
+}
+
+/* ---- addresses ------------------------------------------------------- */
+
+static int on_addr(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
+	struct collect *c = arg;
+	struct kwgi_addr local = { 0 }, address = { 0 };
+	struct kwgi_host_addr *a;
+	const struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWADDR)
+		return MNL_CB_OK;
+	kwgi_attr_for_each(attr, nlh, sizeof(*ifa)) {
+		if (mnl_attr_get_type(attr) == IFA_LOCAL)
+			copy_addr(&local, attr);
+		else if (mnl_attr_get_type(attr) == IFA_ADDRESS)
+			copy_addr(&address, attr);
+	}
+	a = ADD(c, addrs);
+	if (!a)
+		return nomem(c);
+	/* On point-to-point links IFA_ADDRESS is the other end. */
+	*a = (struct kwgi_host_addr){
+		.ifindex = ifa->ifa_index,
+		.prefix = { local.family ? local : address, ifa->ifa_prefixlen },
+		.auto_made = ifa->ifa_family == AF_INET6 && ifa->ifa_scope == RT_SCOPE_LINK,
+	};
+	return MNL_CB_OK;
+}
+
+/* ---- routes ---------------------------------------------------------- */
+
+/* RTA_VIA: a next hop of any family. */
+static void read_via(struct kwgi_addr *out, const struct nlattr *attr)
+{
+	const struct rtvia *via = mnl_attr_get_payload(attr);
+	size_t len = mnl_attr_get_payload_len(attr), bytes;
+
+	if (len < sizeof(*via))
+		return;
+	bytes = via->rtvia_family == AF_INET ? 4 : 16;
+	if (len < sizeof(*via) + bytes)
+		return;
+	*out = (struct kwgi_addr){ .family = bytes == 4 ? KWGI_AF_V4 : KWGI_AF_V6 };
+	memcpy(out->b, via->rtvia_addr, bytes);
+}
+
+static void read_route(struct kwgi_host_route *r, const struct nlmsghdr *nlh)
+{
+	const struct nlattr *attr;
+
+	kwgi_attr_for_each(attr, nlh, sizeof(struct rtmsg)) {
+		switch (mnl_attr_get_type(attr)) {
+		case RTA_DST:
+			copy_addr(&r->dst.addr, attr);
+			break;
+		case RTA_GATEWAY:
+			copy_addr(&r->gw, attr);
+			break;
+		case RTA_VIA:
+			read_via(&r->gw, attr);
+			break;
+		case RTA_PREFSRC:
+			copy_addr(&r->src, attr);
+			break;
+		case RTA_OIF:
+			r->oif = copy_u32(attr);
+			break;
+		case RTA_TABLE:
+			r->table = copy_u32(attr);
+			break;
+		case RTA_PRIORITY:
+			r->metric = copy_u32(attr);
+			break;
+		}
+	}
+}
+
+static int on_route(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	struct collect *c = arg;
+	struct kwgi_host_route *r;
+
+	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_protocol != c->protocol ||
+	    rtm->rtm_type != RTN_UNICAST || rtm->rtm_flags & RTM_F_CLONED ||
+	    (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6))
+		return MNL_CB_OK;
+	r = ADD(c, routes);
+	if (!r)
+		return nomem(c);
+	*r = (struct kwgi_host_route){
+		.dst = { { .family = rtm->rtm_family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6 },
+			 rtm->rtm_dst_len },
+		.table = rtm->rtm_table, .protocol = rtm->rtm_protocol,
+		.onlink = rtm->rtm_flags & RTNH_F_ONLINK,
+	};
+	read_route(r, nlh);
+	if (rtm->rtm_family == AF_INET6 && r->metric == IPV6_DEFAULT_METRIC)
+		r->metric = 0;
+	return MNL_CB_OK;
+}
+
+/* ---- rules ----------------------------------------------------------- */
+
+static int on_rule(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct fib_rule_hdr *frh = mnl_nlmsg_get_payload(nlh);
+	struct kwgi_host_rule rule = { 0 }, *r;
+	struct collect *c = arg;
+	const struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWRULE ||
+	    (frh->family != AF_INET && frh->family != AF_INET6))
+		return MNL_CB_OK;
+	rule.family = frh->family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6;
+	rule.table = frh->table;
+	kwgi_attr_for_each(attr, nlh, sizeof(*frh)) {
+		switch (mnl_attr_get_type(attr)) {
+		case FRA_SRC:
+			copy_addr(&rule.src.addr, attr);
+			rule.src.len = frh->src_len;
+			break;
+		case FRA_DST:
+			copy_addr(&rule.dst.addr, attr);
+			rule.dst.len = frh->dst_len;
+			break;
+		case FRA_IIFNAME:
+			copy_string(rule.iif, sizeof(rule.iif), attr);
+			break;
+		case FRA_TABLE:
+			rule.table = copy_u32(attr);
+			break;
+		case FRA_PRIORITY:
+			rule.priority = copy_u32(attr);
+			break;
+		case FRA_PROTOCOL:
+			rule.protocol = mnl_attr_get_u8(attr);
+			break;
+		}
+	}
+	if (rule.protocol != c->protocol)
+		return MNL_CB_OK;
+	r = ADD(c, rules);
+	if (!r)
+		return nomem(c);
+	*r = rule;
+	return MNL_CB_OK;
+}
+
+/* ---- the whole ------------------------------------------------------- */
+
+static void clear(struct kwgi_host *h)
+{
+	h->n_links = h->n_addrs = h->n_routes = h->n_rules = 0;
+}
+
+/* header: of the family's request, all zero (any) but for the family. */
+static int dump(struct kwgi_nl *nl, uint16_t type, size_t header, uint8_t family, mnl_cb_t cb,
+		struct collect *c, const char *what, struct kwg_error *err)
+{
+	struct nlmsghdr *nlh = kwgi_nl_begin(nl, type, 0);
+	struct rtgenmsg *g = mnl_nlmsg_put_extra_header(nlh, header);
+	int ret;
+
+	g->rtgen_family = family;
+	ret = kwgi_nl_dump(nl, nlh, cb, c, what, err);
+	return c->nomem ? kwgi_nomem(err) : ret;
+}
+
+static int dump_all(struct kwgi_nl *nl, struct collect *c, struct kwg_error *err)
+{
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	size_t i;
+	int ret;
+
+	ret = dump(nl, RTM_GETLINK, sizeof(struct ifinfomsg), AF_UNSPEC, on_link, c,
+		   "listing links", err);
+	if (!ret)
+		ret = dump(nl, RTM_GETADDR, sizeof(struct ifaddrmsg), AF_UNSPEC, on_addr, c,
+			   "listing addresses", err);
+	for (i = 0; i < 2 && !ret; i++) {
+		ret = dump(nl, RTM_GETROUTE, sizeof(struct rtmsg), families[i], on_route, c,
+			   "listing routes", err);
+		if (!ret)
+			ret = dump(nl, RTM_GETRULE, sizeof(struct fib_rule_hdr), families[i],
+				   on_rule, c, "listing rules", err);
+	}
+	return ret;
+}
+
+int kwgi_rtnl_observe(struct kwgi_nl *nl, uint8_t protocol, struct kwgi_host *h,
+		      struct kwg_error *err)
+{
+	struct collect c = { .h = h, .protocol = protocol };
+	int i, ret = KWGI_NL_AGAIN;
+
+	for (i = 0; i < TRIES && ret == KWGI_NL_AGAIN; i++) {
+		clear(h);
+		ret = dump_all(nl, &c, err);
+	}
+	if (ret == KWGI_NL_AGAIN)
+		return kwgi_fail(err, KWG_ERR_KERNEL, EAGAIN,
+				 "listing the network state: it changed under way %d times in a row",
+				 TRIES);
+	return ret;
+}

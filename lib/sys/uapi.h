@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Userspace WireGuard over its socket (wireguard.com/xplatform, "Cross-platform
+ * Userspace Implementation"), with the quirks of the daemons that people run.
+ */
+#ifndef KWGI_UAPI_H
+#define KWGI_UAPI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kilowg.h"
+
+/* Does a daemon accept connections for this interface? */
+bool kwgi_uapi_answers(const char *ifname);
+
+/*
+ * Waits until one does; deadline in ms of the monotonic clock. A socket that
+ * a dead daemon left does not count. KWG_ERR_TIMEOUT, KWG_ERR_KERNEL.
+ */
+int kwgi_uapi_wait(const char *ifname, int64_t deadline, struct kwg_error *err);
+
+#endif

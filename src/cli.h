@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: ISC */
+/* What the commands of the program share. */
+#ifndef CLI_H
+#define CLI_H
+
+#include <getopt.h>
+#include <stdbool.h>
+
+#include "kilowg.h"
+
+/* Exit statuses, see kilowg(8). */
+enum exit_status {
+	EXIT_DONE = 0,
+	EXIT_CONFIG = 1,	/* usage or configuration */
+	EXIT_REFUSED = 2,	/* kernel or network */
+	EXIT_DIFFERENT = 3,	/* a difference, or unhealthy */
+	EXIT_LOCKED = 4,
+	EXIT_OTHER = 5,
+};
+
+/* The global options, and what is made of them. */
+struct cli {
+	const char **paths;	/* -f */
+	int n_paths;
+	const char *node, *interface;
+	bool json, quiet, verbose;
+};
+
+/* An option of one command; the value goes where the command looks for it. */
+struct command_option {
+	const char *name;	/* without the dashes */
+	const char *arg;	/* what help calls the argument; NULL: none */
+	const char *help;
+};
+
+enum { MAX_OPTIONS = 4, MAX_VALUES = 64 };
+
+/* How often an option was given, and its arguments. */
+struct option_values {
+	int n;
+	const char *v[MAX_VALUES];
+};
+
+struct command {
+	const char *name;
+	const char *args;	/* operands, as help shows them */
+	const char *summary;	/* one line */
+	struct command_option options[MAX_OPTIONS + 1];
+	const char *details;	/* more help, or NULL */
+	/* given: what was given for each of options. Returns an exit status. */
+	int (*run)(struct cli *cli, int argc, char **argv, const struct option_values *given);
+};
+
+/* ---- help for commands ----------------------------------------------- */
+
+/* Prints to stderr as "kilowg: text" and returns EXIT_CONFIG. */
+__attribute__((format(printf, 1, 2)))
+int usage_error(const char *fmt, ...);
+
+/* Prints err to stderr and returns the exit status that goes with it. */
+int report(const struct kwg_error *err);
+
+/* Writes a text to stdout, wipes and frees it. */
+int print_text(char *text);
+
+/*
+ * Reads and checks the configuration that the options name. Errors are
+ * printed; warnings only with -v. NULL after an error, with *status set.
+ */
+struct kwg_config *load_config(const struct cli *cli, int *status);
+/* The same, but also returns a configuration that has errors, and prints nothing. */
+struct kwg_config *read_config(const struct cli *cli, int *status);
+void print_diags(const struct kwg_config *cfg, bool warnings);
+
+/*
+ * The node that is meant: --node, or that of [local], or the host name in
+ * buf. Never NULL.
+ */
+const char *which_node(const struct cli *cli, const struct kwg_config *cfg, char buf[256]);
+
+/* Configuration and plan of the node that is meant; false after an error, with *status set. */
+bool load_plan(const struct cli *cli, struct kwg_config **cfg, struct kwg_plan **plan, int *status);
+
+extern const struct command command_check, command_plan, command_diff, command_apply,
+	command_down, command_status, command_showconf, command_graph, command_genkey,
+	command_genpsk, command_pubkey;
+
+#endif

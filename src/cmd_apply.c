@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: ISC */
+/* apply, diff and down: three uses of one list of steps. */
+#include <stdio.h>
+
+#include "cli.h"
+
+enum { DRY_RUN, WAIT };
+
+static void log_line(void *arg, enum kwg_severity severity, const char *line)
+{
+	const struct cli *cli = arg;
+
+	if (!cli->quiet)
+		fprintf(stderr, "kilowg: %s%s\n", severity == KWG_WARNING ? "warning: " : "", line);
+}
+
+static int print_steps(const struct cli *cli, const struct kwg_steps *steps)
+{
+	struct kwg_error err = { 0 };
+	char *text;
+	size_t i;
+
+	if (cli->json)
+		return kwg_steps_json(steps, &text, NULL, &err) ? report(&err) : print_text(text);
+	for (i = 0; i < kwg_steps_count(steps); i++)
+		puts(kwg_steps_text(steps, i));
+	return EXIT_DONE;
+}
+
+/* The configuration, the plan unless everything goes, and the steps. */
+struct job {
+	struct kwg_config *cfg;
+	struct kwg_plan *plan;
+	struct kwg_steps *steps;
+};
+
+static void job_free(struct job *job)
+{
+	kwg_steps_free(job->steps);
+	kwg_plan_free(job->plan);
+	kwg_config_free(job->cfg);
+}
+
+/* Returns an exit status; job_free() is due in any case. */
+static int prepare(struct cli *cli, struct job *job, bool down, bool read_only, bool wait)
+{
+	struct kwg_host_options opt = { .log = log_line, .log_arg = cli, .read_only = read_only,
+					.wait_lock = wait };
+	struct kwg_error err = { 0 };
+	int status, ret;
+
+	*job = (struct job){ 0 };
+	if (down) {
+		job->cfg = load_config(cli, &status);
+		if (!job->cfg)
+			return status;
+		ret = kwg_steps_new_down(&job->steps, job->cfg, &opt, &err);
+	} else {
+		if (!load_plan(cli, &job->cfg, &job->plan, &status))
+			return status;
+		ret = kwg_steps_new(&job->steps, job->plan, &opt, &err);
+	}
+	return ret ? report(&err) : EXIT_DONE;
+}
+
+/* Shows the steps if asked to, and carries them out unless this is a dry run. */
+static int carry_out(struct cli *cli, bool down, const struct option_values *given)
+{
+	bool dry_run = given[DRY_RUN].n;
+	struct kwg_error err = { 0 };
+	struct job job;
+	int status = prepare(cli, &job, down, dry_run, given[WAIT].n);
+
+	if (!status && (dry_run || cli->verbose || cli->json))
+		status = print_steps(cli, job.steps);
+	if (!status && !dry_run && kwg_steps_run(job.steps, &err))
+		status = report(&err);
+	job_free(&job);
+	return status;
+}
+
+static int run_apply(struct cli *cli, int argc, char **argv, const struct option_values *given)
+{
+	(void)argv;
+	return argc ? usage_error("apply takes no operand") : carry_out(cli, false, given);
+}
+
+static int run_down(struct cli *cli, int argc, char **argv, const struct option_values *given)
+{
+	(void)argv;
+	return argc ? usage_error("down takes no operand") : carry_out(cli, true, given);
+}
+
+static int run_diff(struct cli *cli, int argc, char **argv, const struct option_values *given)
+{
+	struct job job;
+	int status;
+
+	(void)argv;
+	(void)given;
+	if (argc)
+		return usage_error("diff takes no operand");
+	status = prepare(cli, &job, false, true, false);
+	if (!status && !cli->quiet)
+		status = print_steps(cli, job.steps);
+	if (!status && kwg_steps_count(job.steps))
+		status = EXIT_DIFFERENT;
+	job_free(&job);
+	return status;
+}
+
+const struct command command_apply = {
+	.name = "apply", .args = "",
+	.summary = "bring this host to the wanted state",
+	.details = "Carries out what \"diff\" shows. If a step fails, those before it are undone.\n"
+		   "With -v or --json also prints the steps.",
+	.options = {
+		[DRY_RUN] = { "dry-run", NULL, "print the steps, change nothing" },
+		[WAIT] = { "wait", NULL, "wait while another kilowg is at work on this mesh" },
+	},
+	.run = run_apply,
+};
+
+const struct command command_diff = {
+	.name = "diff", .args = "",
+	.summary = "print what apply would change; exit status 3 if there is anything",
+	.run = run_diff,
+};
+
+const struct command command_down = {
+	.name = "down", .args = "",
+	.summary = "remove all that kilowg made for this mesh, and nothing else",
+	.options = {
+		[DRY_RUN] = { "dry-run", NULL, "print the steps, change nothing" },
+		[WAIT] = { "wait", NULL, "wait while another kilowg is at work on this mesh" },
+	},
+	.run = run_down,
+};

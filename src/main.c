@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: ISC */
+/* The program: global options, the table of commands, and what commands share. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static const struct command *const commands[] = {
+	&command_check, &command_plan, &command_diff, &command_apply, &command_down,
+	&command_status, &command_showconf, &command_graph, &command_genkey, &command_genpsk,
+	&command_pubkey,
+};
+
+enum { N_COMMANDS = sizeof(commands) / sizeof(*commands), OPT_COMMAND = 256 };
+
+static const struct option global_options[] = {
+	{ "file", required_argument, NULL, 'f' },
+	{ "node", required_argument, NULL, 'n' },
+	{ "interface", required_argument, NULL, 'i' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+};
+
+enum { N_GLOBAL = sizeof(global_options) / sizeof(*global_options) };
+
+static const char global_help[] =
+	"  -f, --file FILE|DIR   read this instead of the default folders; repeatable, - is stdin\n"
+	"  -n, --node NAME       the node that is meant (default: [local] node, or the host name)\n"
+	"  -i, --interface NAME  the WireGuard interface (default: [local] interface)\n"
+	"  -j, --json            print JSON\n"
+	"  -q, --quiet           print errors only\n"
+	"  -v, --verbose         print warnings and what is done\n"
+	"  -V, --version         print the version\n"
+	"  -h, --help            print help, also of a command\n";
+
+/* ---- shared with commands -------------------------------------------- */
+
+int usage_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("kilowg: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return EXIT_CONFIG;
+}
+
+int report(const struct kwg_error *err)
+{
+	fprintf(stderr, "kilowg: %s\n", err->text);
+	switch ((enum kwg_status)err->status) {
+	case KWG_OK:
+		return EXIT_DONE;
+	case KWG_ERR_USAGE:
+	case KWG_ERR_CONFIG:
+		return EXIT_CONFIG;
+	case KWG_ERR_KERNEL:
+	case KWG_ERR_TIMEOUT:
+		return EXIT_REFUSED;
+	case KWG_ERR_LOCKED:
+		return EXIT_LOCKED;
+	case KWG_ERR_NOMEM:
+	case KWG_ERR_IO:
+		break;
+	}
+	return EXIT_OTHER;
+}
+
+int print_text(char *text)
+{
+	bool failed = fputs(text, stdout) == EOF || fflush(stdout) == EOF;
+
+	kwg_text_free(text);
+	if (!failed)
+		return EXIT_DONE;
+	fprintf(stderr, "kilowg: writing to stdout: %s\n", strerror(errno));
+	return EXIT_OTHER;
+}
+
+static int add_paths(const struct cli *cli, struct kwg_config *cfg, struct kwg_error *err)
+{
+	int i, ret = 0;
+
+	if (!cli->n_paths)
+		return kwg_config_add_default(cfg, err);
+	for (i = 0; i < cli->n_paths && !ret; i++)
+		ret = kwg_config_add_path(cfg, strcmp(cli->paths[i], "-") ? cli->paths[i]
+									  : "/dev/stdin", err);
+	return ret;
+}
+
+struct kwg_config *read_config(const struct cli *cli, int *status)
+{
+	struct kwg_config *cfg = kwg_config_new();
+	struct kwg_error err = { 0 };
+	int ret;
+
+	if (!cfg) {
+		fputs("kilowg: out of memory\n", stderr);
+		*status = EXIT_OTHER;
+		return NULL;
+	}
+	ret = add_paths(cli, cfg, &err);
+	if (!ret && cli->interface)
+		ret = kwg_config_set_local(cfg, "interface", cli->interface, &err);
+	if (!ret)
+		ret = kwg_config_finish(cfg, &err);
+	*status = EXIT_DONE;
+	if (!ret)
+		return cfg;
+	if (ret == KWG_ERR_CONFIG) {
+		*status = EXIT_CONFIG;
+		return cfg;
+	}
+	*status = report(&err);
+	/* A configuration that cannot be read is a configuration error. */
+	if (ret == KWG_ERR_IO)
+		*status = EXIT_CONFIG;
+	kwg_config_free(cfg);
+	return NULL;
+}
+
+void print_diags(const struct kwg_config *cfg, bool warnings)
+{
+	size_t i, n = kwg_config_diag_count(cfg);
+
+	for (i = 0; i < n; i++) {
+		const struct kwg_diag *d = kwg_config_diag(cfg, i);
+
+		if (d->severity == KWG_WARNING && !warnings)
+			continue;
+		if (d->line)
+			fprintf(stderr, "%s:%u: ", d->file, d->line);
+		if (d->severity == KWG_WARNING)
+			fputs("warning: ", stderr);
+		if (*d->key)
+			fprintf(stderr, "%s: ", d->key);
+		fprintf(stderr, "%s\n", d->text);
+	}
+}
+
+struct kwg_config *load_config(const struct cli *cli, int *status)
+{
+	struct kwg_config *cfg = read_config(cli, status);
+
+	if (!cfg)
+		return NULL;
+	print_diags(cfg, cli->verbose);
+	if (*status == EXIT_DONE)
+		return cfg;
+	kwg_config_free(cfg);
+	return NULL;
+}
+
+const char *which_node(const struct cli *cli, const struct kwg_config *cfg, char buf[256])
+{
+	const char *local = kwg_config_local_node(cfg);
+
+	if (cli->node)
+		return cli->node;
+	if (local)
+		return local;
+	if (gethostname(buf, 256))
+		buf[0] = '\0';
+	buf[255] = '\0';
+	return buf;
+}
+
+bool load_plan(const struct cli *cli, struct kwg_config **cfg, struct kwg_plan **plan, int *status)
+{
+	struct kwg_error err = { 0 };
+	char host[256];
+	const char *node;
+
+	*cfg = load_config(cli, status);
+	if (!*cfg)
+		return false;
+	node = which_node(cli, *cfg, host);
+	if (!kwg_plan_new(plan, *cfg, node, &err))
+		return true;
+	*status = report(&err);
+	if (node == host)
+		fputs("kilowg: that is the name of this host; --node or [local] node name another\n",
+		      stderr);
+	kwg_config_free(*cfg);
+	*cfg = NULL;
+	return false;
+}
+
+/* ---- help ------------------------------------------------------------ */
+
+static void print_help(void)
+{
+	size_t i;
+
+	puts("Usage: kilowg [OPTIONS] COMMAND\n\n"
+	     "Joins nodes in several places into one WireGuard network, as files describe it.\n");
+	puts("Commands:");
+	for (i = 0; i < N_COMMANDS; i++)
+		printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+	printf("\nOptions:\n%s\n", global_help);
+	puts("\"kilowg COMMAND --help\" explains a command; kilowg(8) and kilowg.ini(5) have it all.");
+}
+
+static void print_command_help(const struct command *c)
+{
+	const struct command_option *o;
+	char left[64];
+
+	printf("Usage: kilowg [OPTIONS] %s%s%s\n\n%s\n", c->name, *c->args ? " " : "", c->args,
+	       c->summary);
+	if (c->details)
+		printf("\n%s\n", c->details);
+	if (c->options[0].name)
+		puts("\nOptions of this command:");
+	for (o = c->options; o->name; o++) {
+		snprintf(left, sizeof(left), "--%s%s%s", o->name, o->arg ? " " : "",
+			 o->arg ? o->arg : "");
+		printf("  %-21s %s\n", left, o->help);
+	}
+	printf("\nOptions of all commands:\n%s", global_help);
+}
+
+/* ---- options --------------------------------------------------------- */
+
+static int add_path(struct cli *cli, const char *path)
+{
+	const char **v = realloc(cli->paths, ((size_t)cli->n_paths + 1) * sizeof(*v));
+
+	if (!v) {
+		fputs("kilowg: out of memory\n", stderr);
+		return EXIT_OTHER;
+	}
+	v[cli->n_paths++] = path;
+	cli->paths = v;
+	return EXIT_DONE;
+}
+
+/* One global option; -1: go on, else the exit status. */
+static int global_option(struct cli *cli, int c, const struct command *command)
+{
+	switch (c) {
+	case 'f':
+		return add_path(cli, optarg) ? EXIT_OTHER : -1;
+	case 'n':
+		cli->node = optarg;
+		return -1;
+	case 'i':
+		cli->interface = optarg;
+		return -1;
+	case 'j':
+		cli->json = true;
+		return -1;
+	case 'q':
+		cli->quiet = true;
+		return -1;
+	case 'v':
+		cli->verbose = true;
+		return -1;
+	case 'V':
+		printf("kilowg %s\n", kwg_version());
+		return EXIT_DONE;
+	case 'h':
+		if (command)
+			print_command_help(command);
+		else
+			print_help();
+		return EXIT_DONE;
+	}
+	fprintf(stderr, "Try \"kilowg %s%s--help\".\n", command ? command->name : "",
+		command ? " " : "");
+	return EXIT_CONFIG;
+}
+
+static const struct command *find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < N_COMMANDS; i++)
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	return NULL;
+}
+
+/* The command's own options behind the global ones, as getopt_long() wants them. */
+static void merge_options(struct option out[N_GLOBAL + MAX_OPTIONS + 1], const struct command *c)
+{
+	int i;
+
+	memcpy(out, global_options, sizeof(global_options));
+	for (i = 0; c->options[i].name; i++)
+		out[N_GLOBAL + i] = (struct option){
+			c->options[i].name,
+			c->options[i].arg ? required_argument : no_argument, NULL, OPT_COMMAND + i,
+		};
+	memset(&out[N_GLOBAL + i], 0, sizeof(*out));
+}
+
+static int run_command(struct cli *cli, const struct command *command, int argc, char **argv)
+{
+	struct option options[N_GLOBAL + MAX_OPTIONS + 1];
+	struct option_values given[MAX_OPTIONS] = { 0 };
+	int c, status;
+
+	merge_options(options, command);
+	optind = 0;	/* not 1: the order of options and operands is free from here on */
+	while ((c = getopt_long(argc, argv, "f:n:i:jqvVh", options, NULL)) != -1) {
+		if (c < OPT_COMMAND) {
+			status = global_option(cli, c, command);
+			if (status >= 0)
+				return status;
+			continue;
+		}
+		if (given[c - OPT_COMMAND].n == MAX_VALUES)
+			return usage_error("--%s is given too often", command->options[c - OPT_COMMAND].name);
+		given[c - OPT_COMMAND].v[given[c - OPT_COMMAND].n++] = optarg;
+	}
+	return command->run(cli, argc - optind, argv + optind, given);
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+	struct option options[N_GLOBAL + 1] = { 0 };
+	struct cli cli = { 0 };
+	int c, status;
+
+	/* Whatever this program creates is for root only, unless said otherwise. */
+	umask(077);
+	memcpy(options, global_options, sizeof(global_options));
+	while ((c = getopt_long(argc, argv, "+f:n:i:jqvVh", options, NULL)) != -1) {
+		status = global_option(&cli, c, NULL);
+		if (status >= 0)
+			goto out;
+	}
+	if (optind == argc) {
+		print_help();
+		status = EXIT_CONFIG;
+		goto out;
+	}
+	command = find_command(argv[optind]);
+	if (!command) {
+		status = usage_error("unknown command \"%s\"; \"kilowg --help\" has the list",
+				     argv[optind]);
+		goto out;
+	}
+	argv[optind] = argv[0];		/* for getopt's messages */
+	status = run_command(&cli, command, argc - optind, argv + optind);
+out:
+	free(cli.paths);
+	return status;
+}

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: ISC
+"""Addresses and networks as text. An IPv4-mapped one is the IPv4 one."""
+
+import ipaddress
+
+MAPPED = ipaddress.ip_network("::ffff:0:0/96")
+
+
+def _interface(text):
+    """The address with its prefix length, or None if TEXT is not one."""
+    try:
+        interface = ipaddress.ip_interface(text)
+    except ValueError:
+        return None
+    if "/" not in text:
+        return None
+    if interface.version == 6 and interface.network.subnet_of(MAPPED):
+        length = interface.network.prefixlen - MAPPED.prefixlen
+        return ipaddress.ip_interface(f"{interface.ip.ipv4_mapped}/{length}")
+    return interface
+
+
+def interface(text):
+    """TEXT in normal form, host bits kept; None if it is not ADDRESS/LENGTH."""
+    parsed = _interface(text)
+    return None if parsed is None else str(parsed)
+
+
+def mask(text):
+    """TEXT in normal form without host bits; None if it is not a network."""
+    parsed = _interface(text)
+    return None if parsed is None else str(parsed.network)
+
+
+def first_address_in(network, outer):
+    """Does the base address of NETWORK lie in OUTER?"""
+    base = ipaddress.ip_network(network).network_address
+    return base in ipaddress.ip_network(outer)
+
+
+def family(text):
+    """4 or 6, of an address or a network."""
+    return 6 if ":" in text else 4

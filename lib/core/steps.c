@@ -45,6 +45,18 @@ static bool is_ours(const struct diff *d, const struct kwgi_link *l)
 	return kwgi_mark_is_ours(l->alias, d->w->mesh);
 }
 
+/* A link that a crash left between being made and being marked. */
+static bool is_unfinished(const struct diff *d, const struct kwgi_link *l)
+{
+	const char *ifname = d->w->ifname ? d->w->ifname : d->w->old_ifname;
+	char name[KWGI_IFNAME_MAX + 1];
+
+	if (!ifname || *l->alias)
+		return false;
+	kwgi_mark_unfinished_name(name, ifname);
+	return !strcmp(l->name, name);
+}
+
 /* ---- links ----------------------------------------------------------- */
 
 static const char *name_of(const struct diff *d, uint32_t ifindex)
@@ -127,7 +139,7 @@ static void diff_links(struct diff *d)
 	for (i = 0; i < d->h->n_links; i++) {
 		const struct kwgi_link *l = &d->h->links[i];
 
-		if (l != d->link && is_ours(d, l))
+		if (l != d->link && (is_ours(d, l) || is_unfinished(d, l)))
 			diff_leftover(d, l);
 	}
 	if (!w->ifname)

@@ -34,6 +34,15 @@ bool kwgi_mark_is_adopted(const char *alias)
 	return len > word && !strcmp(alias + len - word, adopted_word);
 }
 
+void kwgi_mark_unfinished_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
+{
+	uint32_t hash = 2166136261u;	/* FNV-1a: all that it has to do is differ */
+
+	for (; *ifname; ifname++)
+		hash = (hash ^ (unsigned char)*ifname) * 16777619u;
+	snprintf(out, KWGI_IFNAME_MAX + 1, "kwgnew%08x", hash);
+}
+
 const struct kwgi_link *kwgi_mark_rival(const struct kwgi_host *h, const char *mesh,
 					uint8_t protocol)
 {

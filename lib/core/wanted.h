@@ -57,6 +57,12 @@ void kwgi_mark_format(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protoc
 /* Does an alias carry the mark of this mesh? */
 bool kwgi_mark_is_ours(const char *alias, const char *mesh);
 bool kwgi_mark_is_adopted(const char *alias);
+/*
+ * The kernel takes no alias when it makes a link (net/core/rtnetlink.c,
+ * rtnl_create_link), so a link is made under this name, and marked and renamed
+ * in one request. One that a crash left under it is known by the name.
+ */
+void kwgi_mark_unfinished_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname);
 /* Another mesh of kilowg on a link that uses this protocol number, or NULL. */
 const struct kwgi_link *kwgi_mark_rival(const struct kwgi_host *h, const char *mesh,
 					uint8_t protocol);

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "core/error.h"
+#include "core/wanted.h"
 #include "sys/errtext.h"
 #include "sys/files.h"
 #include "sys/rtnl.h"
@@ -69,29 +70,6 @@ static int set_alias(struct kwgi_nl *nl, const char *name, const char *alias,
 	return kwgi_nl_request(nl, nlh, what, err);
 }
 
-static int add_link(struct kwgi_nl *nl, const char *name, const char *kind, const char *alias,
-		    struct kwg_error *err)
-{
-	struct nlmsghdr *nlh = begin_link(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, 0, false);
-	struct nlattr *info;
-	char what[WHAT];
-	int ret;
-
-	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
-	/* The mark goes in with the link, so that no crash leaves one without. */
-	mnl_attr_put(nlh, IFLA_IFALIAS, strlen(alias), alias);
-	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
-	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, kind);
-	mnl_attr_nest_end(nlh, info);
-	snprintf(what, sizeof(what), "%s: making a link of type %s", name, kind);
-	ret = kwgi_nl_request(nl, nlh, what, err);
-	if (ret && err && err->sys_errno == EOPNOTSUPP)
-		return kwgi_fail(err, KWG_ERR_KERNEL, EOPNOTSUPP,
-				 "%s: this kernel has no WireGuard; run a userspace implementation (such as wireguard-go %s) and set backend = external",
-				 name, name);
-	return ret;
-}
-
 static int del_link(struct kwgi_nl *nl, const char *name, struct kwg_error *err)
 {
 	char what[WHAT];
@@ -102,6 +80,56 @@ static int del_link(struct kwgi_nl *nl, const char *name, struct kwg_error *err)
 		return ret;
 	snprintf(what, sizeof(what), "%s: deleting the link", name);
 	return kwgi_nl_request(nl, begin_link(nl, RTM_DELLINK, 0, index, 0, false), what, err);
+}
+
+static int make_unfinished(struct kwgi_nl *nl, const char *name, const char *kind,
+			   const char *what, struct kwg_error *err)
+{
+	struct nlmsghdr *nlh = begin_link(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, 0, false);
+	struct nlattr *info;
+
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, kind);
+	mnl_attr_nest_end(nlh, info);
+	return kwgi_nl_request(nl, nlh, what, err);
+}
+
+/* Mark and name at once, so that no crash leaves a link that nobody owns. */
+static int mark_and_rename(struct kwgi_nl *nl, const char *from, const char *to, const char *alias,
+			   const char *what, struct kwg_error *err)
+{
+	struct nlmsghdr *nlh;
+	uint32_t index;
+	int ret = find_index(from, &index, err);
+
+	if (ret)
+		return ret;
+	nlh = begin_link(nl, RTM_SETLINK, 0, index, 0, false);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, to);
+	mnl_attr_put(nlh, IFLA_IFALIAS, strlen(alias), alias);
+	return kwgi_nl_request(nl, nlh, what, err);
+}
+
+static int add_link(struct kwgi_nl *nl, const char *name, const char *kind, const char *alias,
+		    struct kwg_error *err)
+{
+	char what[WHAT], unfinished[KWGI_IFNAME_MAX + 1];
+	int ret;
+
+	kwgi_mark_unfinished_name(unfinished, name);
+	snprintf(what, sizeof(what), "%s: making a link of type %s", name, kind);
+	ret = make_unfinished(nl, unfinished, kind, what, err);
+	if (ret && err->sys_errno == EOPNOTSUPP)
+		return kwgi_fail(err, KWG_ERR_KERNEL, EOPNOTSUPP,
+				 "%s: this kernel has no WireGuard; run a userspace implementation (such as wireguard-go %s) and set backend = external",
+				 name, name);
+	if (ret)
+		return ret;
+	ret = mark_and_rename(nl, unfinished, name, alias, what, err);
+	if (ret)
+		(void)del_link(nl, unfinished, NULL);
+	return ret;
 }
 
 static int set_up(struct kwgi_nl *nl, const char *name, bool up, struct kwg_error *err)

@@ -102,8 +102,9 @@ static int load_key(struct kwg_steps *s, struct kwgi_key *key, struct kwg_error 
 
 	if (!kwgi_file_exists(path)) {
 		if (s->opt.read_only)
-			return kwgi_fail(err, KWG_ERR_IO, 0,
-					 "%.300s: there is no private key yet; apply makes one", path);
+			return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+					 "%.300s: there is no private key yet; make one with \"kilowg genkey\" or let apply make it, and put its public key into the file",
+					 path);
 		ret = make_key(path, err);
 		if (ret)
 			return ret;
@@ -160,8 +161,9 @@ static void resolve_endpoint(const struct kwg_steps *s, const struct kwgi_wg_pee
 		return;
 	current = current_address(&s->host, &p->key);
 	if (!kwgi_resolve(p->endpoint.host, &current, out, &why))
-		say(s, KWG_WARNING, "endpoint %s of %s: %s; the last known endpoint stays",
-		    p->endpoint.host, p->name, why);
+		say(s, KWG_WARNING, "endpoint %s of %s: %s; %s", p->endpoint.host, p->name, why,
+		    current.family ? "the last known endpoint stays"
+				   : "it has none until an apply finds it");
 }
 
 static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
@@ -188,6 +190,30 @@ static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 	free(psks);
 	free(addresses);
 	return ret;
+}
+
+/*
+ * What we set on an interface with our mark that stays, but is not the wanted
+ * one, has to go. A device that does not answer, such as one whose daemon
+ * died, keeps nobody from dealing with the rest.
+ */
+static void observe_old(struct kwg_steps *s, const struct kwg_config *cfg, const char *wanted)
+{
+	struct kwg_error err = { 0 };
+	uint32_t i;
+
+	for (i = 0; i < s->host.n_links; i++) {
+		const struct kwgi_link *l = &s->host.links[i];
+
+		if (!kwgi_mark_is_ours(l->alias, cfg->mesh.name) ||
+		    (wanted && !strcmp(l->name, wanted)))
+			continue;
+		if (!kwgi_mark_is_adopted(l->alias) && (wanted || cfg->local.clean_up_interface))
+			continue;
+		if (kwgi_live_observe_old(&s->live, l->name, &s->host, &err))
+			say(s, KWG_WARNING, "%s", err.text);
+		return;
+	}
 }
 
 /* ---- steps ----------------------------------------------------------- */
@@ -264,8 +290,10 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	if (!ret)
 		ret = kwgi_live_observe(&s->live, local->interface, (uint8_t)local->route_protocol,
 					&s->host, err);
-	if (!ret)
+	if (!ret) {
+		observe_old(s, cfg, local->interface);
 		ret = build_wanted(s, &key, err);
+	}
 	if (!ret)
 		ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
 	if (!ret)
@@ -293,25 +321,13 @@ int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 	return 0;
 }
 
-/*
- * The peers on an interface that stays have to go. A device that does not
- * answer, such as a daemon that died, keeps nobody from taking down the rest.
- */
-static void observe_for_down(struct kwg_steps *s, const struct kwg_config *cfg)
-{
-	const struct kwgi_link *l = kwgi_host_link(&s->host, cfg->local.interface);
-	struct kwg_error err = { 0 };
-
-	if (!l || !kwgi_mark_is_ours(l->alias, cfg->mesh.name))
-		return;
-	if (kwgi_live_observe_wg(&s->live, l->name, &s->host, &err))
-		say(s, KWG_WARNING, "%s", err.text);
-}
-
 static int prepare_down(struct kwg_steps *s, const struct kwg_config *cfg, struct kwg_error *err)
 {
-	int ret = take_lock(s, cfg, err);
+	int ret;
 
+	if (cfg->diags.errors)
+		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has errors");
+	ret = take_lock(s, cfg, err);
 	if (!ret)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
@@ -319,7 +335,7 @@ static int prepare_down(struct kwg_steps *s, const struct kwg_config *cfg, struc
 					&s->host, err);
 	if (ret)
 		return ret;
-	observe_for_down(s, cfg);
+	observe_old(s, cfg, NULL);
 	kwgi_wanted_nothing(&s->wanted, cfg);
 	ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
 	return ret ? ret : format_steps(s, err);

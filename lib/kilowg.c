@@ -213,7 +213,8 @@ int kwg_config_finish(struct kwg_config *cfg, struct kwg_error *err)
 		return kwgi_fail(err, KWG_ERR_USAGE, 0, "the configuration is finished already");
 	cfg->finished = true;
 	kwgi_check(cfg);
-	if (!cfg->diags.errors && kwgi_topology_build(cfg))
+	/* Also with errors: it may have more to say. */
+	if (kwgi_topology_build(cfg))
 		return kwgi_nomem(err);
 	if (cfg->diags.failed)
 		return kwgi_nomem(err);
@@ -280,6 +281,16 @@ void kwg_plan_free(struct kwg_plan *plan)
 		return;
 	kwgi_arena_free(&plan->arena);
 	free(plan);
+}
+
+size_t kwg_plan_diag_count(const struct kwg_plan *plan)
+{
+	return plan->diags.n;
+}
+
+const struct kwg_diag *kwg_plan_diag(const struct kwg_plan *plan, size_t i)
+{
+	return i < plan->diags.n ? &plan->diags.v[i].diag : NULL;
 }
 
 /* Canonical text into b, its digest into digest. */

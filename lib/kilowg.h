@@ -88,7 +88,8 @@ int kwg_config_add_text(struct kwg_config *cfg, const char *name, const char *te
 			struct kwg_error *err);
 
 /*
- * Adds a file, or every *.ini file of a folder in the order of their names.
+ * Adds a file, or every *.ini file of a folder in the order of their names;
+ * "-" is standard input, which is called so in messages, too.
  * KWG_ERR_IO if it cannot be read or is larger than 64 MiB, KWG_ERR_NOMEM.
  */
 int kwg_config_add_path(struct kwg_config *cfg, const char *path, struct kwg_error *err);
@@ -101,8 +102,8 @@ int kwg_config_add_path(struct kwg_config *cfg, const char *path, struct kwg_err
 int kwg_config_add_default(struct kwg_config *cfg, struct kwg_error *err);
 
 /*
- * Sets a key of [local] as if it stood in a file, overriding the files: for
- * options of a program. KWG_ERR_USAGE if the key does not exist or the value
+ * Sets a key of [local], overriding what was added before: for options of a
+ * program, after the files. KWG_ERR_USAGE if the key does not exist or the value
  * is not accepted, KWG_ERR_NOMEM.
  */
 int kwg_config_set_local(struct kwg_config *cfg, const char *key, const char *value,
@@ -146,6 +147,13 @@ enum { KWG_DIGEST_TEXT = 65 };	/* BLAKE2b-256 in hex, with NUL */
 int kwg_plan_new(struct kwg_plan **out, const struct kwg_config *cfg, const char *node,
 		 struct kwg_error *err);
 void kwg_plan_free(struct kwg_plan *plan);
+
+/*
+ * What had to be left out or decided in this plan, all of it warnings; NULL if
+ * i is not below the count. Strings live as long as the plan.
+ */
+size_t kwg_plan_diag_count(const struct kwg_plan *plan);
+const struct kwg_diag *kwg_plan_diag(const struct kwg_plan *plan, size_t i);
 
 /* Canonical text, the bytes that the digest is over, and then the digest line. */
 int kwg_plan_text(const struct kwg_plan *plan, char **out, size_t *len, struct kwg_error *err);

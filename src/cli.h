@@ -47,6 +47,7 @@ struct command {
 	const char *summary;	/* one line */
 	struct command_option options[MAX_OPTIONS + 1];
 	const char *details;	/* more help, or NULL */
+	bool has_json;		/* knows --json */
 	/* given: what was given for each of options. Returns an exit status. */
 	int (*run)(struct cli *cli, int argc, char **argv, const struct option_values *given);
 };

@@ -110,7 +110,7 @@ static int run_diff(struct cli *cli, int argc, char **argv, const struct option_
 }
 
 const struct command command_apply = {
-	.name = "apply", .args = "",
+	.name = "apply", .args = "", .has_json = true,
 	.summary = "bring this host to the wanted state",
 	.details = "Carries out what \"diff\" shows. If a step fails, those before it are undone.\n"
 		   "With -v or --json also prints the steps.",
@@ -122,13 +122,13 @@ const struct command command_apply = {
 };
 
 const struct command command_diff = {
-	.name = "diff", .args = "",
+	.name = "diff", .args = "", .has_json = true,
 	.summary = "print what apply would change; exit status 3 if there is anything",
 	.run = run_diff,
 };
 
 const struct command command_down = {
-	.name = "down", .args = "",
+	.name = "down", .args = "", .has_json = true,
 	.summary = "remove all that kilowg made for this mesh, and nothing else",
 	.options = {
 		[DRY_RUN] = { "dry-run", NULL, "print the steps, change nothing" },

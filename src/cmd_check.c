@@ -46,8 +46,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 		return status;
 	if (given[STRICT].n && has_warnings(cfg))
 		status = EXIT_CONFIG;
-	if (!cli->quiet)
-		print_diags(cfg, true);
+	print_diags(cfg, !cli->quiet);
 	if (cli->json) {
 		printed = print_json(cfg);
 		if (printed)
@@ -58,7 +57,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 }
 
 const struct command command_check = {
-	.name = "check", .args = "",
+	.name = "check", .args = "", .has_json = true,
 	.summary = "report all errors and warnings of the configuration",
 	.details = "Reads everything, touches nothing. With --json prints what was understood.",
 	.options = {

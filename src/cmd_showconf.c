@@ -29,6 +29,8 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 
 	if (argc != 2 || (strcmp(argv[0], "node") && strcmp(argv[0], "peer")))
 		return usage_error("showconf takes two operands: \"node NAME\" or \"peer NAME\"");
+	if (cli->json && (!strcmp(argv[0], "node") || given[AS_PEER].n))
+		return usage_error("only \"showconf peer NAME\" has a JSON form");
 	cfg = load_config(cli, &status);
 	if (!cfg)
 		return status;
@@ -38,7 +40,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 }
 
 const struct command command_showconf = {
-	.name = "showconf", .args = "node|peer NAME",
+	.name = "showconf", .args = "node|peer NAME", .has_json = true,
 	.summary = "print the WireGuard configuration of a node or peer",
 	.details = "Private keys are never printed; preshared keys are. Endpoints are those that the\n"
 		   "node named by --node has seen.",

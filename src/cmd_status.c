@@ -46,7 +46,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 }
 
 const struct command command_status = {
-	.name = "status", .args = "",
+	.name = "status", .args = "", .has_json = true,
 	.summary = "print peers, handshakes, transfer and drift; exit status 3 if unhealthy",
 	.run = run,
 };

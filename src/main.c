@@ -94,8 +94,7 @@ static int add_paths(const struct cli *cli, struct kwg_config *cfg, struct kwg_e
 	if (!cli->n_paths)
 		return kwg_config_add_default(cfg, err);
 	for (i = 0; i < cli->n_paths && !ret; i++)
-		ret = kwg_config_add_path(cfg, strcmp(cli->paths[i], "-") ? cli->paths[i]
-									  : "/dev/stdin", err);
+		ret = kwg_config_add_path(cfg, cli->paths[i], err);
 	return ret;
 }
 
@@ -130,23 +129,24 @@ struct kwg_config *read_config(const struct cli *cli, int *status)
 	return NULL;
 }
 
+static void print_diag(const struct kwg_diag *d)
+{
+	if (d->line)
+		fprintf(stderr, "%s:%u: ", d->file, d->line);
+	if (d->severity == KWG_WARNING)
+		fputs("warning: ", stderr);
+	if (*d->key)
+		fprintf(stderr, "%s: ", d->key);
+	fprintf(stderr, "%s\n", d->text);
+}
+
 void print_diags(const struct kwg_config *cfg, bool warnings)
 {
-	size_t i, n = kwg_config_diag_count(cfg);
+	size_t i;
 
-	for (i = 0; i < n; i++) {
-		const struct kwg_diag *d = kwg_config_diag(cfg, i);
-
-		if (d->severity == KWG_WARNING && !warnings)
-			continue;
-		if (d->line)
-			fprintf(stderr, "%s:%u: ", d->file, d->line);
-		if (d->severity == KWG_WARNING)
-			fputs("warning: ", stderr);
-		if (*d->key)
-			fprintf(stderr, "%s: ", d->key);
-		fprintf(stderr, "%s\n", d->text);
-	}
+	for (i = 0; i < kwg_config_diag_count(cfg); i++)
+		if (warnings || kwg_config_diag(cfg, i)->severity == KWG_ERROR)
+			print_diag(kwg_config_diag(cfg, i));
 }
 
 struct kwg_config *load_config(const struct cli *cli, int *status)
@@ -181,13 +181,17 @@ bool load_plan(const struct cli *cli, struct kwg_config **cfg, struct kwg_plan *
 	struct kwg_error err = { 0 };
 	char host[256];
 	const char *node;
+	size_t i;
 
 	*cfg = load_config(cli, status);
 	if (!*cfg)
 		return false;
 	node = which_node(cli, *cfg, host);
-	if (!kwg_plan_new(plan, *cfg, node, &err))
+	if (!kwg_plan_new(plan, *cfg, node, &err)) {
+		for (i = 0; cli->verbose && i < kwg_plan_diag_count(*plan); i++)
+			print_diag(kwg_plan_diag(*plan, i));
 		return true;
+	}
 	*status = report(&err);
 	if (node == host)
 		fputs("kilowg: that is the name of this host; --node or [local] node name another\n",
@@ -325,6 +329,8 @@ static int run_command(struct cli *cli, const struct command *command, int argc,
 			return usage_error("--%s is given too often", command->options[c - OPT_COMMAND].name);
 		given[c - OPT_COMMAND].v[given[c - OPT_COMMAND].n++] = optarg;
 	}
+	if (cli->json && !command->has_json)
+		return usage_error("%s has no JSON form", command->name);
 	return command->run(cli, argc - optind, argv + optind, given);
 }
 

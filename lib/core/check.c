@@ -175,6 +175,22 @@ static void check_pod_cidrs(struct kwg_config *cfg)
 	}
 }
 
+/* WireGuard addresses come from the subnet; pods there would hide segments. */
+static void check_subnet(struct kwg_config *cfg, const struct kwgi_cidrs *list, const char *key)
+{
+	const struct kwgi_prefix *subnet = &cfg->mesh.subnet;
+	char x[KWGI_PREFIX_TEXT], y[KWGI_PREFIX_TEXT];
+	uint32_t i;
+
+	for (i = 0; i < list->n; i++)
+		if (kwgi_prefix_contains(subnet, &list->v[i].prefix.addr) ||
+		    kwgi_prefix_contains(&list->v[i].prefix, &subnet->addr))
+			kwgi_diags_add(&cfg->diags, KWG_WARNING, list->v[i].at, key,
+				       "%s overlaps the mesh's subnet %s, where WireGuard addresses come from",
+				       kwgi_prefix_format(x, &list->v[i].prefix),
+				       kwgi_prefix_format(y, subnet));
+}
+
 static void check_net_is_usable(struct kwg_config *cfg, const struct kwgi_cidr *c, const char *key)
 {
 	const char *why = kwgi_addr_useless(&c->prefix.addr);
@@ -243,10 +259,10 @@ static void check_node(struct kwg_config *cfg, const struct kwgi_node *n)
 		kwgi_diags_add(&cfg->diags, KWG_ERROR, n->at, "name", "this [node] has no name; it is required");
 	} else if (!kwgi_node_is_ready(n)) {
 		kwgi_diags_add(&cfg->diags, KWG_WARNING, n->at, "",
-			       "node \"%s\" is left out: it has no%s%s%s; Kilo asks for all three",
-			       n->name, n->endpoint.port ? "" : " endpoint",
-			       kwgi_key_is_zero(&n->key) ? " public-key" : "",
-			       n->pod_cidrs.n ? "" : " pod-cidr");
+			       "node \"%s\" is left out: endpoint, public-key and pod-cidr are needed, and it has%s%s%s",
+			       n->name, n->endpoint.port ? "" : " no endpoint",
+			       kwgi_key_is_zero(&n->key) ? " no public-key" : "",
+			       n->pod_cidrs.n ? "" : " no pod-cidr");
 	}
 	check_endpoint(cfg, &n->endpoint, n->endpoint_at);
 	check_own_tunnel(cfg, &n->endpoint, &n->endpoint_address, n->endpoint_at, &n->pod_cidrs,
@@ -254,6 +270,7 @@ static void check_node(struct kwg_config *cfg, const struct kwgi_node *n)
 	check_own_tunnel(cfg, &n->endpoint, &n->endpoint_address, n->endpoint_at,
 			 &n->allowed_location_ips, "allowed-location-ip", KWG_WARNING);
 	check_nets(cfg, &n->pod_cidrs, "pod-cidr");
+	check_subnet(cfg, &n->pod_cidrs, "pod-cidr");
 	check_nets(cfg, &n->allowed_location_ips, "allowed-location-ip");
 	if (!n->internal_ip.addr.family)
 		return;
@@ -270,9 +287,9 @@ static void check_peer(struct kwg_config *cfg, const struct kwgi_peer *p)
 		kwgi_diags_add(&cfg->diags, KWG_ERROR, p->at, "name", "this [peer] has no name; it is required");
 	} else if (!kwgi_peer_is_ready(p)) {
 		kwgi_diags_add(&cfg->diags, KWG_WARNING, p->at, "",
-			       "peer \"%s\" is left out: it has no%s%s; Kilo asks for both", p->name,
-			       kwgi_key_is_zero(&p->key) ? " public-key" : "",
-			       p->allowed_ips.n ? "" : " allowed-ip");
+			       "peer \"%s\" is left out: public-key and allowed-ip are needed, and it has%s%s",
+			       p->name, kwgi_key_is_zero(&p->key) ? " no public-key" : "",
+			       p->allowed_ips.n ? "" : " no allowed-ip");
 	}
 	if (p->psk_file && !kwgi_key_is_zero(&p->psk))
 		kwgi_diags_add(&cfg->diags, KWG_ERROR, p->at, "preshared-key-file",
@@ -285,18 +302,16 @@ static void check_peer(struct kwg_config *cfg, const struct kwgi_peer *p)
 
 /* ---- private addresses ----------------------------------------------- */
 
-static int by_location_and_address(const void *a, const void *b)
+static int by_address(const void *a, const void *b)
 {
 	const struct kwgi_node *x = *(const struct kwgi_node *const *)a;
 	const struct kwgi_node *y = *(const struct kwgi_node *const *)b;
-	int c = strcmp(x->location, y->location);
+	int c = kwgi_addr_cmp(&x->internal_ip.addr, &y->internal_ip.addr);
 
-	if (!c)
-		c = kwgi_addr_cmp(&x->internal_ip.addr, &y->internal_ip.addr);
 	return c ? c : x < y ? -1 : x > y;
 }
 
-/* Two nodes of one location with one private address: routes to one of them are lost. */
+/* Two nodes with one private address: only one of them can be reached by it. */
 static void check_private_ips(struct kwg_config *cfg)
 {
 	const struct kwgi_node **v = kwgi_arena_alloc(&cfg->arena, cfg->n_nodes + 1u, sizeof(*v));
@@ -311,12 +326,11 @@ static void check_private_ips(struct kwg_config *cfg)
 		if (cfg->nodes[i].internal_ip.addr.family)
 			v[n++] = &cfg->nodes[i];
 	if (n)
-		qsort(v, n, sizeof(*v), by_location_and_address);
+		qsort(v, n, sizeof(*v), by_address);
 	for (i = 1; i < n; i++)
-		if (!strcmp(v[i]->location, v[i - 1]->location) &&
-		    kwgi_addr_equal(&v[i]->internal_ip.addr, &v[i - 1]->internal_ip.addr))
+		if (kwgi_addr_equal(&v[i]->internal_ip.addr, &v[i - 1]->internal_ip.addr))
 			kwgi_diags_add(&cfg->diags, KWG_WARNING, v[i]->internal_ip_at, "internal-ip",
-				       "%s is that of node \"%s\" (%s) in the same location, too; each node has its own",
+				       "%s is that of node \"%s\" (%s), too; from elsewhere only one of them is reached by it",
 				       kwgi_addr_format(text, &v[i]->internal_ip.addr), v[i - 1]->name,
 				       kwgi_diags_place(&cfg->diags, at, v[i - 1]->internal_ip_at));
 }
@@ -352,6 +366,7 @@ void kwgi_check(struct kwg_config *cfg)
 	uint32_t i;
 
 	check_mesh(cfg);
+	check_subnet(cfg, &cfg->mesh.service_cidrs, "service-cidr");
 	check_local(cfg);
 	for (i = 0; i < cfg->n_nodes; i++)
 		check_node(cfg, &cfg->nodes[i]);

@@ -472,7 +472,7 @@ static void *begin_mesh(struct parse *p)
 
 	if (m->at.line) {
 		kwgi_diags_add(&p->cfg->diags, KWG_ERROR, p->at, "",
-			       "a second [mesh]; one configuration describes one mesh, and %s has it",
+			       "a second [mesh]; one configuration describes one mesh, and %s has it; two meshes on a host need two configurations, each with its own port, interface and route-protocol",
 			       kwgi_diags_place(&p->cfg->diags, first, m->at));
 		return NULL;
 	}
@@ -563,7 +563,7 @@ static char fold(char c)
 	return c == '_' ? '-' : c;
 }
 
-/* Levenshtein distance, blind to case and to _ for -. Both shorter than 65. */
+/* Levenshtein distance, blind to case and to _ for -. b at most KWGI_INI_MAX_KEY long. */
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned row[KWGI_INI_MAX_KEY + 2], diagonal, above, i, j;
@@ -613,8 +613,8 @@ static const struct section *find_section(struct parse *p, const char *name)
 	for (i = 0; i < N_SECTIONS; i++)
 		consider(&g, name, sections[i].name);
 	kwgi_diags_add(&p->cfg->diags, KWG_ERROR, p->at, "",
-		       "unknown section [%.64s]%s%s%s; [mesh], [local], [node] and [peer] are accepted",
-		       name, g.name ? ", did you mean [" : "", g.name ? g.name : "",
+		       "unknown section [%s]%s%s%s; [mesh], [local], [node] and [peer] are accepted",
+		       strlen(name) > KWGI_INI_MAX_KEY ? "..." : name, g.name ? ", did you mean [" : "", g.name ? g.name : "",
 		       g.name ? "]" : "");
 	return NULL;
 }
@@ -699,7 +699,7 @@ static void set_value(struct parse *p, const struct key *k, const char *v)
 			       "\"%.100s\" is not accepted; accepted: %s", v, k->type);
 }
 
-/* Each item of a comma-separated list; an empty list says nothing, an empty item is an error. */
+/* Each item of a comma-separated list; an empty item is an error. */
 static void set_list(struct parse *p, const struct key *k, char *v)
 {
 	char *comma, *end;

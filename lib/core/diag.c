@@ -24,6 +24,17 @@ static const char *file_name(const struct kwgi_diags *d, struct kwgi_place at)
 	return at.line && at.file < d->n_files ? d->files[at.file] : "";
 }
 
+/* A copy that can stand on a terminal: control characters become question marks. */
+static char *printable(struct kwgi_diags *d, const char *s)
+{
+	char *copy = kwgi_arena_strndup(d->arena, s, strlen(s)), *c;
+
+	for (c = copy; c && *c; c++)
+		if ((unsigned char)*c < 32 || *c == 127)
+			*c = '?';
+	return copy;
+}
+
 static void append(struct kwgi_diags *d, enum kwg_severity severity, struct kwgi_place at,
 		   const char *key, const char *text)
 {
@@ -39,8 +50,8 @@ static void append(struct kwgi_diags *d, enum kwg_severity severity, struct kwgi
 	e->diag.severity = severity;
 	e->diag.file = file_name(d, at);
 	e->diag.line = at.line;
-	e->diag.key = kwgi_arena_strndup(d->arena, key, strlen(key));
-	e->diag.text = kwgi_arena_strndup(d->arena, text, strlen(text));
+	e->diag.key = printable(d, key);
+	e->diag.text = printable(d, text);
 	if (!e->diag.key || !e->diag.text) {
 		d->failed = true;
 		d->n--;

@@ -80,6 +80,9 @@ struct kwgi_host {
 	struct kwgi_host_rule *rules;	/* with our protocol number only */
 	uint32_t n_rules, rules_cap;
 	struct kwgi_host_wg wg;		/* of the interface that was asked for */
+	/* Of another interface with our mark that stays: one that is given back. */
+	char old_ifname[KWGI_IFNAME_MAX + 1];
+	struct kwgi_host_wg old_wg;
 };
 
 const struct kwgi_link *kwgi_host_link(const struct kwgi_host *h, const char *name);

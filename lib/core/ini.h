@@ -11,7 +11,8 @@
 enum {
 	KWGI_INI_MAX_TEXT = 64 * 1024 * 1024,
 	KWGI_INI_MAX_LINE = 64 * 1024,	/* bytes of one line */
-	KWGI_INI_MAX_KEY = 64,
+	/* Longer than any key of ours, shorter than a WireGuard key that lost its way. */
+	KWGI_INI_MAX_KEY = 32,
 };
 
 /* Strings are valid during the call only. value may be written to. */

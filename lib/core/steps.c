@@ -66,18 +66,44 @@ static const char *name_of(const struct diff *d, uint32_t ifindex)
 	return l ? l->name : "?";
 }
 
-/* Takes the peers off a link that stays, and sets it down. */
-static void empty_link(struct diff *d, const struct kwgi_link *l)
+/*
+ * What we set on a WireGuard device that stays: key, UDP port and peers. The
+ * port goes first if the wanted interface may need it.
+ */
+static void empty_device(struct diff *d, const struct kwgi_link *l)
 {
-	bool observed = d->w->old_ifname && !strcmp(l->name, d->w->old_ifname);
+	const struct kwgi_host_wg *wg = &d->h->old_wg;
+	struct kwgi_step reset = {
+		.kind = KWGI_STEP_WG_DEVICE, .link = l->name,
+		.u.wg = { .old = { wg->private_key, wg->port, wg->fwmark } },
+	};
 	uint32_t i;
 
-	if (l->up)
-		break_later(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_DOWN, .link = l->name });
-	for (i = 0; observed && i < d->h->wg.n_peers; i++)
+	if (!kwgi_key_is_zero(&wg->public_key))
+		reset.parts |= KWGI_WG_PRIVATE_KEY;
+	if (wg->port)
+		reset.parts |= KWGI_WG_PORT;
+	if (reset.parts && d->w->ifname)
+		make(d, &reset);
+	else if (reset.parts)
+		break_later(d, &reset);
+	for (i = 0; i < wg->n_peers; i++)
 		break_later(d, &(struct kwgi_step){
 			.kind = KWGI_STEP_PEER_DEL, .link = l->name,
-			.u.peer = { .old = &d->h->wg.peers[i] } });
+			.u.peer = { .old = &wg->peers[i] } });
+}
+
+/* Sets a link that stays down and takes off it what we put there. */
+static void empty_link(struct diff *d, const struct kwgi_link *l)
+{
+	struct kwgi_step down = { .kind = KWGI_STEP_LINK_DOWN, .link = l->name };
+
+	if (l->up && d->w->ifname)
+		make(d, &down);
+	else if (l->up)
+		break_later(d, &down);
+	if (!strcmp(l->name, d->h->old_ifname))
+		empty_device(d, l);
 }
 
 /* Leaves a link to whoever made it: the mark goes last, so that a crash before finds it again. */
@@ -131,6 +157,25 @@ static int check_foreign(struct diff *d, struct kwg_error *err)
 	return 0;
 }
 
+static void diff_mark(struct diff *d)
+{
+	const struct kwgi_wanted *w = d->w;
+	bool adopted = is_ours(d, d->link) ? kwgi_mark_is_adopted(d->link->alias)
+					   : kwgi_mark_is_adopted(w->alias);
+	char *alias = kwgi_arena_alloc(&d->s->arena, KWGI_ALIAS_MAX, 1);
+
+	if (!alias) {
+		d->failed = true;
+		return;
+	}
+	/* Who made a link is remembered, whatever the configuration says now. */
+	kwgi_mark_format(alias, w->mesh, w->protocol, w->wg.port, adopted);
+	if (strcmp(d->link->alias, alias))
+		make(d, &(struct kwgi_step){
+			.kind = KWGI_STEP_LINK_ALIAS, .link = w->ifname,
+			.u.link_alias = { .alias = alias, .old_alias = d->link->alias } });
+}
+
 static void diff_links(struct diff *d)
 {
 	const struct kwgi_wanted *w = d->w;
@@ -148,11 +193,8 @@ static void diff_links(struct diff *d)
 		make(d, &(struct kwgi_step){
 			.kind = w->create ? KWGI_STEP_LINK_ADD : KWGI_STEP_LINK_WAIT, .link = w->ifname,
 			.u.link_alias = { .alias = w->alias, .kind = "wireguard" } });
-	/* Who made a link is remembered: the mark of an adopted one does not change to made. */
-	else if (strcmp(d->link->alias, w->alias) && !is_ours(d, d->link))
-		make(d, &(struct kwgi_step){
-			.kind = KWGI_STEP_LINK_ALIAS, .link = w->ifname,
-			.u.link_alias = { .alias = w->alias, .old_alias = d->link->alias } });
+	else
+		diff_mark(d);
 	if (w->mtu && (!d->link || d->link->mtu != w->mtu))
 		make(d, &(struct kwgi_step){
 			.kind = KWGI_STEP_LINK_MTU, .link = w->ifname,
@@ -480,15 +522,27 @@ static void diff_peers(struct diff *d)
 
 /* ---- the whole ------------------------------------------------------- */
 
-static int check_rival(const struct diff *d, struct kwg_error *err)
+/* Several meshes can live side by side if they do not share what tells them apart. */
+static int check_rivals(const struct diff *d, struct kwg_error *err)
 {
-	const struct kwgi_link *rival = kwgi_mark_rival(d->h, d->w->mesh, d->w->protocol);
+	const struct kwgi_wanted *w = d->w;
+	uint32_t i;
 
-	if (!rival || !d->w->ifname)
-		return 0;
-	return kwgi_fail(err, KWG_ERR_CONFIG, 0,
-			 "%s is the interface of another mesh that uses route-protocol %u, too (%.100s); give this mesh its own",
-			 rival->name, d->w->protocol, rival->alias);
+	for (i = 0; w->ifname && i < d->h->n_links; i++) {
+		const struct kwgi_link *l = &d->h->links[i];
+
+		if (!kwgi_mark_is_rival(l->alias, w->mesh))
+			continue;
+		if (kwgi_mark_number(l->alias, " protocol=") == w->protocol)
+			return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+					 "%s belongs to another mesh that has route-protocol %u, too (%.100s); give this mesh its own",
+					 l->name, w->protocol, l->alias);
+		if (w->up && l->up && kwgi_mark_number(l->alias, " port=") == w->wg.port)
+			return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+					 "%s belongs to another mesh that uses port %u, too (%.100s); give this mesh its own",
+					 l->name, w->wg.port, l->alias);
+	}
+	return 0;
 }
 
 int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_wanted *w, const struct kwgi_host *h,
@@ -501,7 +555,7 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_wanted *w, const str
 	s->host = h;
 	if (w->ifname)
 		d.link = kwgi_host_link(h, w->ifname);
-	ret = check_rival(&d, err);
+	ret = check_rivals(&d, err);
 	if (!ret)
 		ret = check_foreign(&d, err);
 	if (ret)

@@ -102,7 +102,8 @@ static void format_device(struct kwgi_buf *b, const struct kwgi_step *s, bool un
 	kwgi_buf_puts(b, "~ wireguard");
 	put_dev(b, s->link);
 	if (s->parts & KWGI_WG_PRIVATE_KEY)
-		kwgi_buf_puts(b, undo ? " the private key from before" : " private-key (hidden)");
+		kwgi_buf_puts(b, kwgi_key_is_zero(&c->private_key) ? " no private-key"
+								   : " private-key (hidden)");
 	if (s->parts & KWGI_WG_PORT)
 		kwgi_buf_printf(b, " listen-port %u", c->port);
 	if (s->parts & KWGI_WG_FWMARK)

@@ -246,6 +246,16 @@ static int by_peer_name(const void *a, const void *b)
 	return strcmp(x->peer->name, y->peer->name);
 }
 
+static void report_dropped(struct kwg_config *cfg, const struct kwgi_peer *p,
+			   const struct kwgi_cidr *c)
+{
+	char text[KWGI_PREFIX_TEXT];
+
+	kwgi_diags_add(&cfg->diags, KWG_WARNING, c->at, "allowed-ip",
+		       "%s of peer \"%s\" is left out: it, or a peer before it by name, has it already",
+		       kwgi_prefix_format(text, &c->prefix), p->name);
+}
+
 /*
  * An allowed IP that an earlier peer by name, or the same peer, has listed is
  * dropped (Kilo: deduplicatePeerIPs).
@@ -286,9 +296,12 @@ static int build_peers(struct kwg_config *cfg, struct kwgi_topology *t)
 		to->v = alloc(cfg, from->n, sizeof(*to->v));
 		if (!to->v)
 			return -1;
-		for (j = 0; j < from->n; j++)
+		for (j = 0; j < from->n; j++) {
 			if (!drop[n++])
 				to->v[to->n++] = from->v[j].prefix;
+			else
+				report_dropped(cfg, t->peers[i].peer, &from->v[j]);
+		}
 	}
 	return 0;
 }

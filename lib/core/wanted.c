@@ -13,9 +13,10 @@
 static const char mark[] = "kilowg mesh=";
 static const char adopted_word[] = " adopted";
 
-void kwgi_mark_format(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, bool adopted)
+void kwgi_mark_format(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, uint32_t port,
+		      bool adopted)
 {
-	snprintf(out, KWGI_ALIAS_MAX, "%s%s protocol=%u%s", mark, mesh, protocol,
+	snprintf(out, KWGI_ALIAS_MAX, "%s%s protocol=%u port=%u%s", mark, mesh, protocol, port,
 		 adopted ? adopted_word : "");
 }
 
@@ -43,23 +44,16 @@ void kwgi_mark_unfinished_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname
 	snprintf(out, KWGI_IFNAME_MAX + 1, "kwgnew%08x", hash);
 }
 
-const struct kwgi_link *kwgi_mark_rival(const struct kwgi_host *h, const char *mesh,
-					uint8_t protocol)
+bool kwgi_mark_is_rival(const char *alias, const char *mesh)
 {
-	static const char word[] = " protocol=";
-	const char *p;
-	uint32_t i;
+	return !strncmp(alias, mark, sizeof(mark) - 1) && !kwgi_mark_is_ours(alias, mesh);
+}
 
-	for (i = 0; i < h->n_links; i++) {
-		const char *alias = h->links[i].alias;
+uint32_t kwgi_mark_number(const char *alias, const char *word)
+{
+	const char *p = strstr(alias, word);
 
-		if (strncmp(alias, mark, sizeof(mark) - 1) || kwgi_mark_is_ours(alias, mesh))
-			continue;
-		p = strstr(alias, word);
-		if (p && strtoul(p + sizeof(word) - 1, NULL, 10) == protocol)
-			return &h->links[i];
-	}
-	return NULL;
+	return p ? (uint32_t)strtoul(p + strlen(word), NULL, 10) : 0;
 }
 
 /* ---- peers ----------------------------------------------------------- */
@@ -304,7 +298,7 @@ int kwgi_wanted_build(struct kwgi_wanted *w, const struct kwg_plan *plan,
 
 	set_common(w, cfg);
 	w->ifname = cfg->local.interface;
-	kwgi_mark_format(w->alias, w->mesh, w->protocol, !w->create);
+	kwgi_mark_format(w->alias, w->mesh, w->protocol, plan->port, !w->create);
 	w->up = plan->leader;
 	w->mtu = cfg->local.mtu;
 	if (plan->leader)

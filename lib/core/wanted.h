@@ -52,8 +52,12 @@ struct kwgi_facts {
 
 enum { KWGI_RULE_PRIORITY = 32765 };	/* just before the main table's rule */
 
-/* Our mark: "kilowg mesh=NAME protocol=N", and " adopted" for a link somebody else made. */
-void kwgi_mark_format(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, bool adopted);
+/*
+ * Our mark: "kilowg mesh=NAME protocol=N port=N", and " adopted" for a link
+ * somebody else made.
+ */
+void kwgi_mark_format(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, uint32_t port,
+		      bool adopted);
 /* Does an alias carry the mark of this mesh? */
 bool kwgi_mark_is_ours(const char *alias, const char *mesh);
 bool kwgi_mark_is_adopted(const char *alias);
@@ -63,9 +67,10 @@ bool kwgi_mark_is_adopted(const char *alias);
  * in one request. One that a crash left under it is known by the name.
  */
 void kwgi_mark_unfinished_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname);
-/* Another mesh of kilowg on a link that uses this protocol number, or NULL. */
-const struct kwgi_link *kwgi_mark_rival(const struct kwgi_host *h, const char *mesh,
-					uint8_t protocol);
+/* A number after "WORD=" in a mark; 0 if there is none. */
+uint32_t kwgi_mark_number(const char *alias, const char *word);
+/* Is it the mark of another mesh of kilowg? */
+bool kwgi_mark_is_rival(const char *alias, const char *mesh);
 
 /* w is empty; facts are copied. 0, KWG_ERR_KERNEL (a device is missing) or KWG_ERR_NOMEM. */
 int kwgi_wanted_build(struct kwgi_wanted *w, const struct kwg_plan *plan,

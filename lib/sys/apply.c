@@ -27,19 +27,32 @@ static int open_wg(struct kwgi_live *live, const char *ifname, struct kwg_error 
 {
 	int ret;
 
-	if (live->wg_open)
+	if (live->wg_open && !strcmp(live->wg.ifname, ifname))
 		return 0;
+	if (live->wg_open)
+		kwgi_wg_close(&live->wg);
+	live->wg_open = false;
 	ret = kwgi_wg_open(&live->wg, ifname, err);
 	live->wg_open = !ret;
 	return ret;
 }
 
-int kwgi_live_observe_wg(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
-			 struct kwg_error *err)
+static int get_wg(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
+		  struct kwgi_host_wg *wg, struct kwg_error *err)
 {
 	int ret = open_wg(live, ifname, err);
 
-	return ret ? ret : live->wg.ops->get(&live->wg, h, err);
+	return ret ? ret : live->wg.ops->get(&live->wg, &h->arena, wg, err);
+}
+
+int kwgi_live_observe_old(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
+			  struct kwg_error *err)
+{
+	int ret = get_wg(live, ifname, h, &h->old_wg, err);
+
+	if (!ret)
+		memcpy(h->old_ifname, ifname, strlen(ifname) + 1);
+	return ret;
 }
 
 int kwgi_live_observe(struct kwgi_live *live, const char *ifname, uint8_t protocol,
@@ -49,7 +62,7 @@ int kwgi_live_observe(struct kwgi_live *live, const char *ifname, uint8_t protoc
 
 	if (ret || !ifname || !kwgi_host_link(h, ifname))
 		return ret;
-	return kwgi_live_observe_wg(live, ifname, h, err);
+	return get_wg(live, ifname, h, &h->wg, err);
 }
 
 static bool is_wireguard_step(const struct kwgi_step *s)

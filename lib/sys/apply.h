@@ -24,9 +24,9 @@ void kwgi_live_close(struct kwgi_live *live);
 int kwgi_live_observe(struct kwgi_live *live, const char *ifname, uint8_t protocol,
 		      struct kwgi_host *h, struct kwg_error *err);
 
-/* Only the WireGuard device of that name, into a snapshot that has its link. */
-int kwgi_live_observe_wg(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
-			 struct kwg_error *err);
+/* The WireGuard device behind a link that is to be given back or emptied, into h->old_wg. */
+int kwgi_live_observe_old(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
+			  struct kwg_error *err);
 
 /*
  * Carries the steps out in order. If one fails, those before it are undone in

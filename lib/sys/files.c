@@ -84,8 +84,11 @@ err_free:
 
 int kwgi_file_read(const char *path, size_t max, char **out, size_t *len, struct kwg_error *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
+	int fd, ret;
 
+	if (!strcmp(path, "-"))
+		return read_all(STDIN_FILENO, path, max, out, len, err);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return fail_errno(err, path, "opening");
 	ret = read_all(fd, path, max, out, len, err);
@@ -135,7 +138,7 @@ int kwgi_file_read_key(const char *path, struct kwgi_key *key, bool *too_open,
 
 /* ---- writing --------------------------------------------------------- */
 
-/* Makes every missing folder above path. */
+/* Makes every missing folder above path, with this mode whatever the umask is. */
 static int make_parents(const char *path, mode_t mode, struct kwg_error *err)
 {
 	char *copy = strdup(path), *p;
@@ -145,7 +148,7 @@ static int make_parents(const char *path, mode_t mode, struct kwg_error *err)
 		return kwgi_nomem(err);
 	for (p = strchr(copy + 1, '/'); p && !ret; p = strchr(p + 1, '/')) {
 		*p = '\0';
-		if (mkdir(copy, mode) && errno != EEXIST)
+		if (mkdir(copy, mode) ? errno != EEXIST : chmod(copy, mode))
 			ret = fail_errno(err, copy, "making the folder");
 		*p = '/';
 	}

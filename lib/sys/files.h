@@ -14,7 +14,7 @@
 enum { KWGI_FILE_MAX_CONFIG = KWGI_INI_MAX_TEXT };
 
 /*
- * Reads a whole file of at most max bytes (also a pipe). *out is malloc()ed,
+ * Reads a whole file of at most max bytes (also a pipe; "-" is stdin). *out is malloc()ed,
  * not terminated, and may hold secrets. KWG_ERR_IO, KWG_ERR_NOMEM.
  */
 int kwgi_file_read(const char *path, size_t max, char **out, size_t *len, struct kwg_error *err);

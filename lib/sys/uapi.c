@@ -203,7 +203,8 @@ static int set(struct kwgi_wg *w, struct kwgi_buf *request, const char *what,
 /* ---- reading --------------------------------------------------------- */
 
 struct reading {
-	struct kwgi_host *h;
+	struct kwgi_arena *arena;
+	struct kwgi_host_wg *wg;
 	struct kwgi_host_peer *peer;	/* the one whose lines come now */
 	bool boringtun, nomem;
 	int error;
@@ -218,13 +219,13 @@ static uint64_t number(const char *value)
 
 static void begin_peer(struct reading *r, const char *value)
 {
-	struct kwgi_host_wg *wg = &r->h->wg;
+	struct kwgi_host_wg *wg = r->wg;
 	struct kwgi_key key;
 
 	r->peer = NULL;
 	if (kwgi_key_parse_hex(&key, value))
 		return;
-	if (kwgi_arena_grow(&r->h->arena, &wg->peers, wg->n_peers, &wg->peers_cap,
+	if (kwgi_arena_grow(r->arena, &wg->peers, wg->n_peers, &wg->peers_cap,
 			    sizeof(*wg->peers))) {
 		r->nomem = true;
 		return;
@@ -240,7 +241,7 @@ static void read_allowed_ip(struct reading *r, const char *value)
 
 	if (kwgi_prefix_parse(&prefix, value))
 		return;
-	if (kwgi_arena_grow(&r->h->arena, &p->allowed_ips, p->n_allowed_ips, &p->allowed_cap,
+	if (kwgi_arena_grow(r->arena, &p->allowed_ips, p->n_allowed_ips, &p->allowed_cap,
 			    sizeof(prefix))) {
 		r->nomem = true;
 		return;
@@ -279,7 +280,7 @@ static void read_peer_line(struct reading *r, const char *key, const char *value
 
 static void read_device_line(struct reading *r, const char *key, const char *value)
 {
-	struct kwgi_host_wg *wg = &r->h->wg;
+	struct kwgi_host_wg *wg = r->wg;
 
 	if (!strcmp(key, "private_key")) {
 		if (!kwgi_key_parse_hex(&wg->private_key, value) &&
@@ -303,7 +304,7 @@ static void read_line(struct reading *r, const char *key, const char *value)
 		begin_peer(r, value);
 	else if (r->peer)
 		read_peer_line(r, key, value);
-	else if (!r->h->wg.n_peers)
+	else if (!r->wg->n_peers)
 		read_device_line(r, key, value);
 }
 
@@ -318,14 +319,15 @@ static void mend_handshakes(struct kwgi_host_wg *wg)
 			wg->peers[i].last_handshake = now - wg->peers[i].last_handshake;
 }
 
-static int uapi_get(struct kwgi_wg *w, struct kwgi_host *h, struct kwg_error *err)
+static int uapi_get(struct kwgi_wg *w, struct kwgi_arena *a, struct kwgi_host_wg *wg,
+		    struct kwg_error *err)
 {
 	struct kwgi_buf request = { 0 }, answer = { 0 };
-	struct reading r = { .h = h, .error = EPROTO };
+	struct reading r = { .arena = a, .wg = wg, .error = EPROTO };
 	char *p, *key, *value;
 	int ret;
 
-	h->wg = (struct kwgi_host_wg){ .present = true, .userspace = true };
+	*wg = (struct kwgi_host_wg){ .present = true, .userspace = true };
 	kwgi_buf_puts(&request, "get=1\n\n");
 	ret = transact(w, &request, &answer, "reading the device", err);
 	for (p = answer.p; !ret && next_line(&p, &key, &value);)
@@ -335,10 +337,10 @@ static int uapi_get(struct kwgi_wg *w, struct kwgi_host *h, struct kwg_error *er
 	else if (!ret && r.error)
 		ret = fail(w, r.error, "reading the device", err);
 	w->boringtun = r.boringtun;
-	h->wg.implementation = r.boringtun ? "boringtun" : "userspace";
+	wg->implementation = r.boringtun ? "boringtun" : "userspace";
 	if (r.boringtun)
-		mend_handshakes(&h->wg);
-	kwgi_wg_sort(&h->wg);
+		mend_handshakes(wg);
+	kwgi_wg_sort(wg);
 	kwgi_buf_free(&request);
 	kwgi_buf_free(&answer);
 	return ret;
@@ -452,21 +454,27 @@ static void watch(int fd)
 			return;
 }
 
-static void wait_event(int fd, int64_t left)
+/* Waits for a change in the folder, at most ms; true if there was one. */
+static bool wait_event(int fd, int64_t ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char buf[4096];
 
-	if (poll(&p, 1, left > 60000 ? 60000 : (int)left) > 0)
-		(void)!read(fd, buf, sizeof(buf));
+	if (poll(&p, 1, ms > 60000 ? 60000 : (int)ms) <= 0)
+		return false;
+	(void)!read(fd, buf, sizeof(buf));
+	return true;
 }
 
 int kwgi_uapi_wait(const char *ifname, int64_t deadline, struct kwg_error *err)
 {
-	enum { LISTEN_DELAY = 50 };	/* ms between bind(), which we see, and listen() */
+	/*
+	 * bind() makes the socket appear, but only listen(), which nobody can
+	 * watch, makes it answer: look a few times more after each event.
+	 */
+	enum { LOOKS = 20, LOOK_MS = 25 };
 	int64_t left;
-	bool seen = false;
-	int fd, ret = 0;
+	int fd, ret = 0, looks = 0;
 
 	if (kwgi_uapi_answers(ifname))
 		return 0;
@@ -485,8 +493,10 @@ int kwgi_uapi_wait(const char *ifname, int64_t deadline, struct kwg_error *err)
 					ifname, ifname);
 			break;
 		}
-		wait_event(fd, seen && left > LISTEN_DELAY ? LISTEN_DELAY : left);
-		seen = true;
+		if (wait_event(fd, looks && left > LOOK_MS ? LOOK_MS : left))
+			looks = LOOKS;
+		else if (looks)
+			looks--;
 	}
 	close(fd);
 	return ret;

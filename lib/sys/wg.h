@@ -16,8 +16,9 @@ struct kwgi_wg;
 
 struct kwgi_wg_ops {
 	const char *name;
-	/* Reads the device into h->wg, peers sorted by key, allowed IPs by prefix. */
-	int (*get)(struct kwgi_wg *w, struct kwgi_host *h, struct kwg_error *err);
+	/* Reads the device into *wg, lists from a; peers sorted by key, allowed IPs by prefix. */
+	int (*get)(struct kwgi_wg *w, struct kwgi_arena *a, struct kwgi_host_wg *wg,
+		   struct kwg_error *err);
 	/* Sets what parts (KWGI_WG_*) names of the device. */
 	int (*set_device)(struct kwgi_wg *w, uint32_t parts, const struct kwgi_wg_device_conf *conf,
 			  struct kwg_error *err);

@@ -89,7 +89,8 @@ static void genl_close(struct kwgi_wg *w)
 /* ---- reading --------------------------------------------------------- */
 
 struct reading {
-	struct kwgi_host *h;
+	struct kwgi_arena *arena;
+	struct kwgi_host_wg *wg;
 	bool nomem;
 };
 
@@ -147,7 +148,7 @@ static int read_allowed_ips(struct reading *r, struct kwgi_host_peer *p, const s
 	kwgi_attr_for_each_nested(attr, nest) {
 		if (!read_allowed_ip(&prefix, attr))
 			continue;
-		if (kwgi_arena_grow(&r->h->arena, &p->allowed_ips, p->n_allowed_ips,
+		if (kwgi_arena_grow(r->arena, &p->allowed_ips, p->n_allowed_ips,
 				    &p->allowed_cap, sizeof(prefix)))
 			return -1;
 		p->allowed_ips[p->n_allowed_ips++] = prefix;
@@ -188,12 +189,12 @@ static void read_peer_attr(struct kwgi_host_peer *p, const struct nlattr *attr)
  */
 static struct kwgi_host_peer *this_peer(struct reading *r, const struct kwgi_key *key)
 {
-	struct kwgi_host_wg *wg = &r->h->wg;
+	struct kwgi_host_wg *wg = r->wg;
 	struct kwgi_host_peer *p;
 
 	if (wg->n_peers && kwgi_key_equal(&wg->peers[wg->n_peers - 1].key, key))
 		return &wg->peers[wg->n_peers - 1];
-	if (kwgi_arena_grow(&r->h->arena, &wg->peers, wg->n_peers, &wg->peers_cap, sizeof(*p)))
+	if (kwgi_arena_grow(r->arena, &wg->peers, wg->n_peers, &wg->peers_cap, sizeof(*p)))
 		return NULL;
 	p = &wg->peers[wg->n_peers++];
 	*p = (struct kwgi_host_peer){ .key = *key };
@@ -223,7 +224,7 @@ static int read_peer(struct reading *r, const struct nlattr *nest)
 static int on_device(const struct nlmsghdr *nlh, void *arg)
 {
 	struct reading *r = arg;
-	struct kwgi_host_wg *wg = &r->h->wg;
+	struct kwgi_host_wg *wg = r->wg;
 	const struct nlattr *attr, *peer;
 
 	kwgi_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) {
@@ -253,13 +254,14 @@ static int on_device(const struct nlmsghdr *nlh, void *arg)
 	return MNL_CB_OK;
 }
 
-static int genl_get(struct kwgi_wg *w, struct kwgi_host *h, struct kwg_error *err)
+static int genl_get(struct kwgi_wg *w, struct kwgi_arena *a, struct kwgi_host_wg *wg,
+		    struct kwg_error *err)
 {
-	struct reading r = { .h = h };
+	struct reading r = { .arena = a, .wg = wg };
 	int i, ret = KWGI_NL_AGAIN;
 
 	for (i = 0; i < TRIES && ret == KWGI_NL_AGAIN; i++) {
-		h->wg = (struct kwgi_host_wg){ .present = true, .implementation = "kernel" };
+		*wg = (struct kwgi_host_wg){ .present = true, .implementation = "kernel" };
 		ret = kwgi_nl_dump(&w->nl, begin(w, WG_CMD_GET_DEVICE, 0), on_device, &r,
 				   w->ifname, err);
 	}
@@ -268,7 +270,7 @@ static int genl_get(struct kwgi_wg *w, struct kwgi_host *h, struct kwg_error *er
 	if (ret == KWGI_NL_AGAIN)
 		return kwgi_fail(err, KWG_ERR_KERNEL, EAGAIN,
 				 "%s: the peers changed under way %d times in a row", w->ifname, TRIES);
-	kwgi_wg_sort(&h->wg);
+	kwgi_wg_sort(wg);
 	return ret;
 }
 

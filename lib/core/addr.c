@@ -199,11 +199,11 @@ uint64_t kwgi_addr_offset(const struct kwgi_addr *a, const struct kwgi_addr *bas
 		return UINT64_MAX;
 	/* Schoolbook subtraction from the left; borrow shows up as a smaller diff. */
 	for (i = 0; i < bytes; i++) {
-		if (diff >> 55)
+		if (diff >> 56)
 			return UINT64_MAX;
 		diff = diff * 256 + a->b[i] - base->b[i];
 	}
-	return diff;
+	return diff >> 63 ? UINT64_MAX : diff;
 }
 
 struct kwgi_prefix kwgi_prefix_host(const struct kwgi_addr *a)

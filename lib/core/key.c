@@ -5,13 +5,23 @@
 
 #include "core/key.h"
 
+/* libsodium 1.0.18 takes some bytes above 127 for base64 letters. */
+static bool is_ascii(const char *s)
+{
+	unsigned char seen = 0;
+
+	for (; *s; s++)
+		seen |= (unsigned char)*s;
+	return !(seen & 0x80);
+}
+
 int kwgi_key_parse(struct kwgi_key *out, const char *s)
 {
 	struct kwgi_key k;
 	size_t len;
 	int ret = -1;
 
-	if (strlen(s) == KWGI_KEY_TEXT - 1 &&
+	if (strlen(s) == KWGI_KEY_TEXT - 1 && is_ascii(s) &&
 	    !sodium_base642bin(k.b, sizeof(k.b), s, KWGI_KEY_TEXT - 1, NULL, &len, NULL,
 			       sodium_base64_VARIANT_ORIGINAL) &&
 	    len == sizeof(k.b)) {

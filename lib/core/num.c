@@ -16,11 +16,11 @@ int kwgi_num_parse(uint64_t *out, const char *s, uint64_t max)
 	if (!is_digit(*s) || (s[0] == '0' && s[1]))
 		return -1;
 	for (; is_digit(*s); s++) {
-		if (n > max / 10)
+		uint64_t digit = (uint64_t)(*s - '0');
+
+		if (digit > max || n > (max - digit) / 10)
 			return -1;
-		n = n * 10 + (uint64_t)(*s - '0');
-		if (n > max)
-			return -1;
+		n = n * 10 + digit;
 	}
 	if (*s)
 		return -1;
@@ -45,34 +45,46 @@ static uint64_t unit_ms(const char *s, size_t *len)
 	return 0;
 }
 
+/* Digits at *s, which moves on, as long as *n stays below limit; *count is their number. */
+static bool take_digits(const char **s, uint64_t limit, uint64_t *n, unsigned *count)
+{
+	for (*n = 0, *count = 0; is_digit(**s); (*s)++, (*count)++) {
+		*n = *n * 10 + (uint64_t)(**s - '0');
+		if (*n >= limit)
+			return false;
+	}
+	return true;
+}
+
+/* Digits of a fraction at *s as parts of a thousand million; more of them do not count. */
+static uint64_t take_fraction(const char **s, unsigned *count)
+{
+	uint64_t n = 0, place = 100000000;
+
+	for (*count = 0; is_digit(**s); (*s)++, (*count)++, place /= 10)
+		n += (uint64_t)(**s - '0') * place;
+	return n;
+}
+
 /* One "12.5h" at *s, which moves on; false if there is none or it is too large. */
 static bool add_term(const char **s, uint64_t *ms)
 {
-	const uint64_t limit = UINT64_MAX / 3600000 / 20000;
-	uint64_t n = 0, scale = 1, unit;
-	bool any = false, fraction = false;
+	uint64_t whole, fraction = 0, unit;
+	unsigned digits, fraction_digits = 0;
 	size_t len;
 
-	for (; is_digit(**s) || (**s == '.' && !fraction); (*s)++) {
-		if (**s == '.') {
-			fraction = true;
-			continue;
-		}
-		any = true;
-		if (fraction && scale == 1000)
-			continue;
-		n = n * 10 + (uint64_t)(**s - '0');
-		if (fraction)
-			scale *= 10;
-		if (n > limit)
-			return false;
+	if (!take_digits(s, 1000000000000, &whole, &digits))
+		return false;
+	if (**s == '.') {
+		(*s)++;
+		fraction = take_fraction(s, &fraction_digits);
 	}
 	unit = unit_ms(*s, &len);
-	if (!any || !unit)
+	if (!(digits || fraction_digits) || !unit)
 		return false;
 	*s += len;
-	*ms += n * unit / scale;
-	return *ms <= UINT64_MAX / 2;
+	*ms += whole * unit + fraction * unit / 1000000000;
+	return *ms <= UINT64_MAX / 4;
 }
 
 int kwgi_duration_parse(uint64_t *seconds, const char *s, uint64_t max)

@@ -23,8 +23,10 @@ void kwgi_live_close(struct kwgi_live *live)
 	live->wg_open = live->nl_open = false;
 }
 
-static int open_wg(struct kwgi_live *live, const char *ifname, struct kwg_error *err)
+static int open_wg(struct kwgi_live *live, const char *ifname, const struct kwgi_host *h,
+		   struct kwg_error *err)
 {
+	const struct kwgi_link *l = kwgi_host_link(h, ifname);
 	int ret;
 
 	if (live->wg_open && !strcmp(live->wg.ifname, ifname))
@@ -32,7 +34,8 @@ static int open_wg(struct kwgi_live *live, const char *ifname, struct kwg_error 
 	if (live->wg_open)
 		kwgi_wg_close(&live->wg);
 	live->wg_open = false;
-	ret = kwgi_wg_open(&live->wg, ifname, err);
+	/* A link that is not in the snapshot is one that a step has made. */
+	ret = kwgi_wg_open(&live->wg, ifname, !l || !strcmp(l->kind, "wireguard"), err);
 	live->wg_open = !ret;
 	return ret;
 }
@@ -40,7 +43,7 @@ static int open_wg(struct kwgi_live *live, const char *ifname, struct kwg_error 
 static int get_wg(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
 		  struct kwgi_host_wg *wg, struct kwg_error *err)
 {
-	int ret = open_wg(live, ifname, err);
+	int ret = open_wg(live, ifname, h, err);
 
 	return ret ? ret : live->wg.ops->get(&live->wg, &h->arena, wg, err);
 }
@@ -71,8 +74,8 @@ static bool is_wireguard_step(const struct kwgi_step *s)
 	       s->kind == KWGI_STEP_PEER_DEL;
 }
 
-static int run_step(struct kwgi_live *live, const struct kwgi_step *s, bool undo,
-		    struct kwg_error *err)
+static int run_step(struct kwgi_live *live, const struct kwgi_host *h, const struct kwgi_step *s,
+		    bool undo, struct kwg_error *err)
 {
 	int ret;
 
@@ -82,8 +85,7 @@ static int run_step(struct kwgi_live *live, const struct kwgi_step *s, bool undo
 					    s->link);
 	if (!is_wireguard_step(s))
 		return kwgi_rtnl_step(&live->nl, s, undo, err);
-	/* The device may have been made by an earlier step. */
-	ret = open_wg(live, s->link, err);
+	ret = open_wg(live, s->link, h, err);
 	return ret ? ret : kwgi_wg_step(&live->wg, s, undo, err);
 }
 
@@ -109,7 +111,7 @@ static void undo_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint3
 	uint32_t i;
 
 	for (i = done; i-- > 0;)
-		if (run_step(live, &s->v[i], true, &err) && log)
+		if (run_step(live, s->host, &s->v[i], true, &err) && log)
 			log(log_arg, KWG_WARNING, err.text);
 }
 
@@ -120,7 +122,7 @@ int kwgi_live_run(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn
 	int ret;
 
 	for (i = 0; i < s->n; i++) {
-		ret = run_step(live, &s->v[i], false, err);
+		ret = run_step(live, s->host, &s->v[i], false, err);
 		if (!ret)
 			continue;
 		name_step(s, i, err);

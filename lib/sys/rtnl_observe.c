@@ -19,7 +19,7 @@ enum {
 
 struct collect {
 	struct kwgi_host *h;
-	uint8_t protocol;
+	uint8_t protocol, family;	/* wanted of routes and rules */
 	bool nomem;
 };
 
@@ -188,7 +188,7 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 
 	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_protocol != c->protocol ||
 	    rtm->rtm_type != RTN_UNICAST || rtm->rtm_flags & RTM_F_CLONED ||
-	    (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6))
+	    rtm->rtm_family != c->family)
 		return MNL_CB_OK;
 	r = ADD(c, routes);
 	if (!r)
@@ -214,8 +214,7 @@ static int on_rule(const struct nlmsghdr *nlh, void *arg)
 	struct collect *c = arg;
 	const struct nlattr *attr;
 
-	if (nlh->nlmsg_type != RTM_NEWRULE ||
-	    (frh->family != AF_INET && frh->family != AF_INET6))
+	if (nlh->nlmsg_type != RTM_NEWRULE || frh->family != c->family)
 		return MNL_CB_OK;
 	rule.family = frh->family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6;
 	rule.table = frh->table;
@@ -272,6 +271,29 @@ static int dump(struct kwgi_nl *nl, uint16_t type, size_t header, uint8_t family
 	return c->nomem ? kwgi_nomem(err) : ret;
 }
 
+/*
+ * Routes and rules of one family. A kernel without IPv6 lists those of IPv4
+ * instead, or refuses: both mean that there are none.
+ */
+static int dump_family(struct kwgi_nl *nl, struct collect *c, uint8_t family,
+		       struct kwg_error *err)
+{
+	struct kwg_error own = { 0 };
+	int ret;
+
+	c->family = family;
+	ret = dump(nl, RTM_GETROUTE, sizeof(struct rtmsg), family, on_route, c, "listing routes",
+		   &own);
+	if (!ret)
+		ret = dump(nl, RTM_GETRULE, sizeof(struct fib_rule_hdr), family, on_rule, c,
+			   "listing rules", &own);
+	if (ret < 0 && (own.sys_errno == EAFNOSUPPORT || own.sys_errno == EOPNOTSUPP))
+		return 0;
+	if (ret < 0 && err)
+		*err = own;
+	return ret;
+}
+
 static int dump_all(struct kwgi_nl *nl, struct collect *c, struct kwg_error *err)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
@@ -283,13 +305,8 @@ static int dump_all(struct kwgi_nl *nl, struct collect *c, struct kwg_error *err
 	if (!ret)
 		ret = dump(nl, RTM_GETADDR, sizeof(struct ifaddrmsg), AF_UNSPEC, on_addr, c,
 			   "listing addresses", err);
-	for (i = 0; i < 2 && !ret; i++) {
-		ret = dump(nl, RTM_GETROUTE, sizeof(struct rtmsg), families[i], on_route, c,
-			   "listing routes", err);
-		if (!ret)
-			ret = dump(nl, RTM_GETRULE, sizeof(struct fib_rule_hdr), families[i],
-				   on_rule, c, "listing rules", err);
-	}
+	for (i = 0; i < 2 && !ret; i++)
+		ret = dump_family(nl, c, families[i], err);
 	return ret;
 }
 

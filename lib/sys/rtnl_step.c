@@ -218,6 +218,23 @@ static int change_rule(struct kwgi_nl *nl, const struct kwgi_host_rule *r, bool 
 
 enum verb { ADD, CHANGE, REMOVE };
 
+/* A next hop of another family goes into RTA_VIA. */
+static void put_gateway(struct nlmsghdr *nlh, const struct kwgi_host_route *r)
+{
+	struct {
+		struct rtvia via;
+		uint8_t addr[16];
+	} v = { .via = { .rtvia_family = to_af(r->gw.family) } };
+	size_t len = kwgi_addr_bits(&r->gw) / 8;
+
+	if (r->gw.family == r->dst.addr.family || !r->gw.family) {
+		put_addr(nlh, RTA_GATEWAY, &r->gw);
+		return;
+	}
+	memcpy(v.addr, r->gw.b, len);
+	mnl_attr_put(nlh, RTA_VIA, sizeof(v.via) + len, &v);
+}
+
 static struct nlmsghdr *begin_route(struct kwgi_nl *nl, enum verb verb,
 				    const struct kwgi_host_route *r)
 {
@@ -234,8 +251,11 @@ static struct nlmsghdr *begin_route(struct kwgi_nl *nl, enum verb verb,
 	rtm->rtm_table = RT_TABLE_UNSPEC;	/* RTA_TABLE says */
 	rtm->rtm_protocol = r->protocol;
 	rtm->rtm_type = RTN_UNICAST;
-	rtm->rtm_scope = r->gw.family || r->dst.addr.family == KWGI_AF_V6 ? RT_SCOPE_UNIVERSE
-									   : RT_SCOPE_LINK;
+	/* NOWHERE: whatever scope the route to remove has (net/ipv4/fib_trie.c). */
+	if (verb == REMOVE)
+		rtm->rtm_scope = RT_SCOPE_NOWHERE;
+	else if (!r->gw.family && r->dst.addr.family == KWGI_AF_V4)
+		rtm->rtm_scope = RT_SCOPE_LINK;
 	if (r->onlink && verb != REMOVE)
 		rtm->rtm_flags = RTNH_F_ONLINK;
 	return nlh;
@@ -253,7 +273,7 @@ static int change_route(struct kwgi_nl *nl, enum verb verb, const struct kwgi_ho
 		return KWG_ERR_KERNEL;
 	nlh = begin_route(nl, verb, r);
 	put_addr(nlh, RTA_DST, &r->dst.addr);
-	put_addr(nlh, RTA_GATEWAY, &r->gw);
+	put_gateway(nlh, r);
 	put_addr(nlh, RTA_PREFSRC, &r->src);
 	mnl_attr_put_u32(nlh, RTA_OIF, oif);
 	mnl_attr_put_u32(nlh, RTA_TABLE, r->table);
@@ -298,8 +318,14 @@ static int step_route(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,
 {
 	if (s->kind == KWGI_STEP_ROUTE_ADD)
 		return change_route(nl, undo ? REMOVE : ADD, &s->u.route.route, s->link, err);
+	if (s->kind == KWGI_STEP_ROUTE_DEL && undo) {
+		struct kwgi_host_route again = s->u.route.old;
+
+		again.oif = 0;	/* by name: its link may have been made anew */
+		return change_route(nl, ADD, &again, s->link, err);
+	}
 	if (s->kind == KWGI_STEP_ROUTE_DEL)
-		return change_route(nl, undo ? ADD : REMOVE, &s->u.route.old, s->link, err);
+		return change_route(nl, REMOVE, &s->u.route.old, s->link, err);
 	return change_route(nl, CHANGE, undo ? &s->u.route.old : &s->u.route.route, s->link, err);
 }
 

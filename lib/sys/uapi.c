@@ -258,6 +258,12 @@ static void read_endpoint(struct kwgi_host_peer *p, const char *value)
 		p->endpoint = e;
 }
 
+/* BoringTun says how long ago it was, and nothing if there was none. */
+static int64_t handshake(const struct reading *r, uint64_t seconds)
+{
+	return r->boringtun ? (int64_t)time(NULL) - (int64_t)seconds : (int64_t)seconds;
+}
+
 static void read_peer_line(struct reading *r, const char *key, const char *value)
 {
 	struct kwgi_host_peer *p = r->peer;
@@ -269,7 +275,7 @@ static void read_peer_line(struct reading *r, const char *key, const char *value
 	else if (!strcmp(key, "persistent_keepalive_interval"))
 		p->keepalive = (uint32_t)number(value);
 	else if (!strcmp(key, "last_handshake_time_sec"))
-		p->last_handshake = (int64_t)number(value);
+		p->last_handshake = handshake(r, number(value));
 	else if (!strcmp(key, "rx_bytes"))
 		p->rx_bytes = number(value);
 	else if (!strcmp(key, "tx_bytes"))
@@ -308,17 +314,6 @@ static void read_line(struct reading *r, const char *key, const char *value)
 		read_device_line(r, key, value);
 }
 
-/* BoringTun says how long ago a handshake was. */
-static void mend_handshakes(struct kwgi_host_wg *wg)
-{
-	int64_t now = (int64_t)time(NULL);
-	uint32_t i;
-
-	for (i = 0; i < wg->n_peers; i++)
-		if (wg->peers[i].last_handshake)
-			wg->peers[i].last_handshake = now - wg->peers[i].last_handshake;
-}
-
 static int uapi_get(struct kwgi_wg *w, struct kwgi_arena *a, struct kwgi_host_wg *wg,
 		    struct kwg_error *err)
 {
@@ -338,8 +333,6 @@ static int uapi_get(struct kwgi_wg *w, struct kwgi_arena *a, struct kwgi_host_wg
 		ret = fail(w, r.error, "reading the device", err);
 	w->boringtun = r.boringtun;
 	wg->implementation = r.boringtun ? "boringtun" : "userspace";
-	if (r.boringtun)
-		mend_handshakes(wg);
 	kwgi_wg_sort(wg);
 	kwgi_buf_free(&request);
 	kwgi_buf_free(&answer);
@@ -466,15 +459,24 @@ static bool wait_event(int fd, int64_t ms)
 	return true;
 }
 
+static bool socket_exists(const char *ifname)
+{
+	char path[sizeof(SOCKET_DIR) + KWGI_IFNAME_MAX + sizeof("/.sock")];
+	struct stat st;
+
+	snprintf(path, sizeof(path), SOCKET_DIR "/%s.sock", ifname);
+	return !stat(path, &st);
+}
+
 int kwgi_uapi_wait(const char *ifname, int64_t deadline, struct kwg_error *err)
 {
 	/*
 	 * bind() makes the socket appear, but only listen(), which nobody can
-	 * watch, makes it answer: look a few times more after each event.
+	 * watch, makes it answer: as long as it is there, look now and then.
 	 */
-	enum { LOOKS = 20, LOOK_MS = 25 };
-	int64_t left;
-	int fd, ret = 0, looks = 0;
+	enum { LOOK_FIRST = 25, LOOK_LAST = 400 };	/* ms */
+	int64_t left, delay = LOOK_FIRST;
+	int fd, ret = 0;
 
 	if (kwgi_uapi_answers(ifname))
 		return 0;
@@ -493,10 +495,10 @@ int kwgi_uapi_wait(const char *ifname, int64_t deadline, struct kwg_error *err)
 					ifname, ifname);
 			break;
 		}
-		if (wait_event(fd, looks && left > LOOK_MS ? LOOK_MS : left))
-			looks = LOOKS;
-		else if (looks)
-			looks--;
+		if (wait_event(fd, socket_exists(ifname) && delay < left ? delay : left))
+			delay = LOOK_FIRST;
+		else if (delay < LOOK_LAST)
+			delay *= 2;
 	}
 	close(fd);
 	return ret;

@@ -44,10 +44,11 @@ struct kwgi_wg {
 extern const struct kwgi_wg_ops kwgi_wg_genl_ops, kwgi_uapi_ops;
 
 /*
- * Connects to the device called ifname: over its UAPI socket if there is one
- * that answers, else to the kernel. KWG_ERR_KERNEL if there is neither.
+ * Connects to the device called ifname, of the kernel or behind its UAPI
+ * socket. Which of them the link says, not the socket: those are shared by
+ * all network namespaces. KWG_ERR_KERNEL.
  */
-int kwgi_wg_open(struct kwgi_wg *w, const char *ifname, struct kwg_error *err);
+int kwgi_wg_open(struct kwgi_wg *w, const char *ifname, bool kernel, struct kwg_error *err);
 void kwgi_wg_close(struct kwgi_wg *w);
 
 /* Carries out or undoes a step about the device or a peer. KWG_ERR_KERNEL. */

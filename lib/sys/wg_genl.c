@@ -4,6 +4,7 @@
 #include <linux/genetlink.h>
 #include <linux/wireguard.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -34,10 +35,14 @@ static struct nlmsghdr *begin(struct kwgi_wg *w, uint8_t cmd, uint16_t flags)
 	return nlh;
 }
 
-static int request(struct kwgi_wg *w, struct nlmsghdr *nlh, struct kwg_error *err)
+static int request(struct kwgi_wg *w, struct nlmsghdr *nlh, const char *verb,
+		   struct kwg_error *err)
 {
+	char what[64];
+
 	w->mutations++;
-	return kwgi_nl_request(&w->nl, nlh, w->ifname, err);
+	snprintf(what, sizeof(what), "%s: %s", w->ifname, verb);
+	return kwgi_nl_request(&w->nl, nlh, what, err);
 }
 
 /* ---- opening --------------------------------------------------------- */
@@ -77,7 +82,7 @@ int kwgi_wg_genl_open(struct kwgi_wg *w, struct kwg_error *err)
 		return 0;
 	kwgi_nl_close(&w->nl);
 	return kwgi_fail(err, KWG_ERR_KERNEL, own.sys_errno,
-			 "%s: neither a userspace WireGuard answers for this interface nor has the kernel WireGuard",
+			 "%s: this kernel has no WireGuard",
 			 w->ifname);
 }
 
@@ -259,11 +264,13 @@ static int genl_get(struct kwgi_wg *w, struct kwgi_arena *a, struct kwgi_host_wg
 {
 	struct reading r = { .arena = a, .wg = wg };
 	int i, ret = KWGI_NL_AGAIN;
+	char what[64];
 
+	snprintf(what, sizeof(what), "%s: reading the device", w->ifname);
 	for (i = 0; i < TRIES && ret == KWGI_NL_AGAIN; i++) {
 		*wg = (struct kwgi_host_wg){ .present = true, .implementation = "kernel" };
-		ret = kwgi_nl_dump(&w->nl, begin(w, WG_CMD_GET_DEVICE, 0), on_device, &r,
-				   w->ifname, err);
+		ret = kwgi_nl_dump(&w->nl, begin(w, WG_CMD_GET_DEVICE, 0), on_device, &r, what,
+				   err);
 	}
 	if (r.nomem)
 		return kwgi_nomem(err);
@@ -288,7 +295,7 @@ static int genl_set_device(struct kwgi_wg *w, uint32_t parts,
 		mnl_attr_put_u16(nlh, WGDEVICE_A_LISTEN_PORT, conf->port);
 	if (parts & KWGI_WG_FWMARK)
 		mnl_attr_put_u32(nlh, WGDEVICE_A_FWMARK, conf->fwmark);
-	return request(w, nlh, err);
+	return request(w, nlh, "setting key, port and fwmark", err);
 }
 
 static void put_endpoint(struct nlmsghdr *nlh, const struct kwgi_endpoint *e)
@@ -364,7 +371,7 @@ static int genl_set_peer(struct kwgi_wg *w, uint32_t parts, const struct kwgi_ho
 			put_allowed_ips(nlh, p, &next);
 		mnl_attr_nest_end(nlh, peer);
 		mnl_attr_nest_end(nlh, peers);
-		ret = request(w, nlh, err);
+		ret = request(w, nlh, "setting a peer", err);
 	} while (!ret && ips && next < p->n_allowed_ips);
 	return ret;
 }
@@ -379,7 +386,7 @@ static int genl_del_peer(struct kwgi_wg *w, const struct kwgi_key *key, struct k
 	mnl_attr_put_u32(nlh, WGPEER_A_FLAGS, WGPEER_F_REMOVE_ME);
 	mnl_attr_nest_end(nlh, peer);
 	mnl_attr_nest_end(nlh, peers);
-	return request(w, nlh, err);
+	return request(w, nlh, "removing a peer", err);
 }
 
 const struct kwgi_wg_ops kwgi_wg_genl_ops = {

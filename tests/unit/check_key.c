@@ -108,20 +108,53 @@ START_TEST(random_keys)
 }
 END_TEST
 
-/* RFC 7748, 6.1: private keys and public keys of Alice and Bob. */
+/* RFC 7748, 6.1: Alice and Bob. The last two: bits that clamping sets or clears do not count. */
 static const struct {
 	const char *private, *public;
 } known[] = {
-	{ "77076d0a7318a57d3c16c17251b26645c6c4f0f1bd4a0b5a2a0fd0b0e1e0b0c0", NULL },
-	{ "77076d0a7318a57d3c16c17251b26645df5f0e0f1f0f0f0f0f0f0f0f0f0f0f0f", NULL },
+	{ "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
+	  "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a" },
+	{ "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
+	  "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f" },
+	{ "70076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c6a",
+	  "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a" },
+	{ "58ab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e06b",
+	  "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f" },
 };
-
-static const char alice[] = "77076d0a7318a57d3c16c17251b26645df4c2f92ebc099a1f7eee4b0d5a8d3b8";
 
 START_TEST(public_keys)
 {
-	(void)known;
-	(void)alice;
+	struct kwgi_key private, public, clamped;
+	char hex[KWGI_KEY_HEX];
+	size_t i;
+
+	for (i = 0; i < N_OF(known); i++) {
+		ck_assert_int_eq(kwgi_key_parse_hex(&private, known[i].private), 0);
+		ck_assert_int_eq(kwgi_key_public(&public, &private), 0);
+		ck_assert_str_eq(kwgi_key_format_hex(hex, &public), known[i].public);
+		clamped = private;
+		kwgi_key_clamp(&clamped);
+		ck_assert_uint_eq(clamped.b[0], private.b[0] & 0xf8u);
+		ck_assert_uint_eq(clamped.b[31], (private.b[31] & 0x7fu) | 0x40u);
+		ck_assert(!memcmp(clamped.b + 1, private.b + 1, 30));
+		ck_assert_int_eq(kwgi_key_public(&public, &clamped), 0);
+		ck_assert_str_eq(kwgi_key_format_hex(hex, &public), known[i].public);
+	}
+}
+END_TEST
+
+START_TEST(compares)
+{
+	struct kwgi_key zero = key(0), a = key(1), b = a;
+
+	b.b[31]++;
+	ck_assert(kwgi_key_is_zero(&zero) && !kwgi_key_is_zero(&a));
+	ck_assert(kwgi_key_equal(&a, &a) && !kwgi_key_equal(&a, &b));
+	ck_assert_int_lt(kwgi_key_cmp(&a, &b), 0);
+	ck_assert_int_gt(kwgi_key_cmp(&b, &a), 0);
+	ck_assert_int_eq(kwgi_key_cmp(&b, &b), 0);
+	zero.b[31] = 0x80;
+	ck_assert(!kwgi_key_is_zero(&zero));
 }
 END_TEST
 
@@ -131,6 +164,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, parses_hex);
 	tcase_add_test(tc, random_keys);
 	tcase_add_test(tc, public_keys);
+	tcase_add_test(tc, compares);
 }
 
 int main(void)

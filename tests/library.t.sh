@@ -1,0 +1,67 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+# What an embedder relies on: names in the archive, what the library never
+# calls, a pure core, and the embedding example.
+
+lib=${top_builddir:-.}/libkilowg.a
+example=${top_builddir:-.}/contrib/embed/nodes
+sample=${top_srcdir:-.}/etc/kilowg.ini.example
+kilowg=${KILOWG:-./kilowg}
+n=0
+
+# point TEXT LINES: passes if there are no lines.
+point() {
+	n=$((n + 1))
+	if [ -z "$2" ]; then
+		echo "ok $n - $1"
+		return
+	fi
+	echo "$2" | sed 's/^/# /'
+	echo "not ok $n - $1"
+}
+
+[ -r "$lib" ] || { echo "Bail out! there is no $lib"; exit 99; }
+command -v nm >/dev/null || { echo '1..0 # SKIP nm is missing'; exit 0; }
+
+# Objects of the core by name: the archive does not keep folders.
+core=$(for f in "${top_srcdir:-.}"/lib/core/*.c; do basename "$f" .c; done | sed 's/$/.o/')
+
+# undefined OBJECT...: the names that objects of the archive want from elsewhere.
+undefined() {
+	nm -A -u "$lib" | sed 's/^[^:]*:\([^:]*\): *U /\1 /' | while read -r object name; do
+		for o in "$@"; do
+			[ "$o" = any ] || [ "${object%%.o}" = "${o%%.o}" ] || continue
+			echo "$object wants $name"
+		done
+	done
+}
+
+wants() {
+	grep -E " wants _*($1)(@.*)?\$"
+}
+
+point 'every name in the archive begins with kwg_ or kwgi_' "$(nm -g --defined-only "$lib" |
+	sed -n 's/^[0-9a-f]* [A-Z] //p' | grep -vE '^kwgi?_|^__(asan|odr|gcov|llvm|ubsan|lsan)|^_GLOBAL_')"
+point 'there are such names' "$(nm -g --defined-only "$lib" | grep -q ' T kwg_plan_new$' || echo none)"
+point 'the library never prints, exits, forks or touches the process' "$(undefined any |
+	wants 'printf|puts|putchar|perror|exit|_exit|abort|fork|vfork|system|popen|pthread_create|thrd_create|signal|sigaction|umask|chdir|setenv|setlocale')"
+# shellcheck disable=SC2086  # a list of objects
+point 'the core makes no system call and asks for no clock, environment or locale' "$(undefined $core |
+	wants 'open|openat|fopen|read|write|close|socket|connect|send|recv|ioctl|stat|fstat|time|clock_gettime|gettimeofday|getenv|getaddrinfo|getrandom|rand|random|localtime|randombytes_buf|errno_location')"
+# Constant tables of pointers are in .data.rel.ro, which is read-only once loaded.
+point 'the library has no state of its own' "$(objdump -t "$lib" |
+	awk '/file format/ { object = $1 }
+		$(NF - 1) ~ /^0*$/ { next }
+		$0 ~ / O (\.data|\.bss|\.data\.rel|\.data\.rel\.local|\*COM\*)\t/ && $NF !~ /^(__|_?asan|\.)/ {
+			print object, $NF }')"
+
+if [ -x "$example" ]; then
+	digest=$("$kilowg" -f "$sample" --node berlin-1 plan | sed -n 's/^digest blake2b-256 //p')
+	point 'the embedding example computes the digest that the program prints' \
+		"$([ -n "$digest" ] && [ "$("$example" berlin-1 "$sample" 2>&1)" = "berlin-1 $digest" ] ||
+			echo "the program: $digest; the example: $("$example" berlin-1 "$sample" 2>&1)")"
+else
+	n=$((n + 1))
+	echo "ok $n - the embedding example # SKIP it is not built"
+fi
+echo "1..$n"

@@ -51,7 +51,7 @@ point 'the core makes no system call and asks for no clock, environment or local
 # Constant tables of pointers are in .data.rel.ro, which is read-only once loaded.
 point 'the library has no state of its own' "$(objdump -t "$lib" |
 	awk '/file format/ { object = $1 }
-		$(NF - 1) ~ /^0*$/ { next }
+		NF < 3 || $(NF - 1) ~ /^0*$/ { next }
 		$0 ~ / O (\.data|\.bss|\.data\.rel|\.data\.rel\.local|\*COM\*)\t/ && $NF !~ /^(__|_?asan|\.)/ {
 			print object, $NF }')"
 

@@ -702,18 +702,17 @@ static void set_value(struct parse *p, const struct key *k, const char *v)
 /* Each item of a comma-separated list; an empty item is an error. */
 static void set_list(struct parse *p, const struct key *k, char *v)
 {
-	char *comma, *end;
+	char *next, *end;
 
-	do {
-		comma = strchr(v, ',');
-		if (comma)
-			*comma = '\0';
+	for (; v; v = next) {
+		next = strchr(v, ',');
+		if (next)
+			*next++ = '\0';
 		v += strspn(v, " \t");
 		for (end = v + strlen(v); end > v && (end[-1] == ' ' || end[-1] == '\t'); end--)
 			end[-1] = '\0';
 		set_value(p, k, v);
-		v = comma + 1;
-	} while (comma);
+	}
 }
 
 static void on_entry(void *arg, const char *name, char *value, struct kwgi_place at)

@@ -221,18 +221,17 @@ enum verb { ADD, CHANGE, REMOVE };
 /* A next hop of another family goes into RTA_VIA. */
 static void put_gateway(struct nlmsghdr *nlh, const struct kwgi_host_route *r)
 {
-	struct {
-		struct rtvia via;
-		uint8_t addr[16];
-	} v = { .via = { .rtvia_family = to_af(r->gw.family) } };
+	__kernel_sa_family_t family = to_af(r->gw.family);
 	size_t len = kwgi_addr_bits(&r->gw) / 8;
+	uint8_t via[sizeof(family) + 16];	/* struct rtvia */
 
 	if (r->gw.family == r->dst.addr.family || !r->gw.family) {
 		put_addr(nlh, RTA_GATEWAY, &r->gw);
 		return;
 	}
-	memcpy(v.addr, r->gw.b, len);
-	mnl_attr_put(nlh, RTA_VIA, sizeof(v.via) + len, &v);
+	memcpy(via, &family, sizeof(family));
+	memcpy(via + sizeof(family), r->gw.b, len);
+	mnl_attr_put(nlh, RTA_VIA, sizeof(family) + len, via);
 }
 
 static struct nlmsghdr *begin_route(struct kwgi_nl *nl, enum verb verb,

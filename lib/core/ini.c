@@ -8,7 +8,7 @@
  * nothing that it could damage: one short line for each line of the text,
  *
  *     [17]       for the seventeenth section header,
- *     key=17     for an entry on line 17,
+ *     key=1      for an entry,
  *
  * or an empty line for a comment and for what has been reported as an error.
  * The section's name and the entry's value wait in struct reader; inih calls
@@ -125,7 +125,7 @@ static void begin_section(struct reader *r, char *s, char *out, size_t size)
 	snprintf(out, size, "[%u]\n", r->sections);
 }
 
-static void begin_entry(struct reader *r, char *s, char *out, size_t size)
+static void begin_entry(struct reader *r, char *s, char *out)
 {
 	char *eq = strchr(s, '='), *key;
 
@@ -148,7 +148,8 @@ static void begin_entry(struct reader *r, char *s, char *out, size_t size)
 		return;
 	}
 	r->value = trim(eq + 1);
-	snprintf(out, size, "%s=%u\n", key, r->line);
+	/* next_line() has seen that it fits. */
+	stpcpy(stpcpy(out, key), "=1\n");
 }
 
 /* An ini_reader: the replacement line for inih, or NULL at the end. */
@@ -167,7 +168,7 @@ static char *next_line(char *out, int size, void *stream)
 	if (*s == '[')
 		begin_section(r, s, out, (size_t)size);
 	else if (*s)
-		begin_entry(r, s, out, (size_t)size);
+		begin_entry(r, s, out);
 	return out;
 }
 

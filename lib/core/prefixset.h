@@ -31,6 +31,8 @@ int kwgi_prefixset_add(struct kwgi_prefixset *s, struct kwgi_arena *a,
 void kwgi_prefixset_build(struct kwgi_prefixset *s);
 /* The smallest item that contains the address, or KWGI_NO_ITEM. */
 uint32_t kwgi_prefixset_lookup(const struct kwgi_prefixset *s, const struct kwgi_addr *a);
+/* The item that is p (of several the first), or KWGI_NO_ITEM. */
+uint32_t kwgi_prefixset_find(const struct kwgi_prefixset *s, const struct kwgi_prefix *p);
 /* An item that contains p or lies in it, or KWGI_NO_ITEM. */
 uint32_t kwgi_prefixset_overlap(const struct kwgi_prefixset *s, const struct kwgi_prefix *p);
 

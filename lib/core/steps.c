@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/prefixset.h"
 #include "core/wanted.h"
 
 struct diff {
@@ -15,6 +16,7 @@ struct diff {
 	const struct kwgi_wanted *w;
 	const struct kwgi_host *h;
 	const struct kwgi_link *link;	/* the WireGuard link, NULL if it is not there */
+	struct kwgi_prefixset owners;	/* allowed IPs of the device, value: index of the peer */
 	struct kwgi_step *breaks;	/* what goes away, carried out after the rest */
 	uint32_t n_breaks, breaks_cap;
 	bool failed;
@@ -226,17 +228,29 @@ static bool is_our_addr(const struct diff *d, const struct kwgi_host_addr *a,
 	       kwgi_prefix_contains(&d->w->subnet, &a->prefix.addr);
 }
 
+static bool has_wanted_addr(const struct diff *d)
+{
+	uint32_t i;
+
+	for (i = 0; d->link && i < d->h->n_addrs; i++)
+		if (d->h->addrs[i].ifindex == d->link->index &&
+		    kwgi_prefix_equal(&d->h->addrs[i].prefix, &d->w->addr))
+			return true;
+	return false;
+}
+
 /*
  * Where an IPv4 address goes away, the kernel takes along those that came
- * later in the same subnet (net/ipv4/devinet.c, __inet_del_ifa), so on the
- * wanted link the old one has to go before the new one comes.
+ * later in the same subnet (net/ipv4/devinet.c, __inet_del_ifa), so the old
+ * one has to go before the new one comes.
  */
-static void remove_addr(struct diff *d, const struct kwgi_host_addr *a, const struct kwgi_link *l)
+static void remove_addr(struct diff *d, const struct kwgi_host_addr *a, const struct kwgi_link *l,
+			bool add)
 {
 	struct kwgi_step step = { .kind = KWGI_STEP_ADDR_DEL, .link = l->name,
 				  .u.addr = { a->prefix } };
 
-	if (l == d->link && a->prefix.addr.family == KWGI_AF_V4)
+	if (add && l == d->link && a->prefix.addr.family == KWGI_AF_V4)
 		make(d, &step);
 	else
 		break_later(d, &step);
@@ -245,23 +259,21 @@ static void remove_addr(struct diff *d, const struct kwgi_host_addr *a, const st
 static void diff_addrs(struct diff *d)
 {
 	const struct kwgi_wanted *w = d->w;
-	bool there = !w->addr.addr.family;
+	bool add = w->addr.addr.family && !has_wanted_addr(d);
 	uint32_t i;
 
 	for (i = 0; i < d->h->n_addrs; i++) {
 		const struct kwgi_host_addr *a = &d->h->addrs[i];
 		const struct kwgi_link *l = kwgi_host_link_by_index(d->h, a->ifindex);
 
-		if (!l)
+		if (!l || !is_our_addr(d, a, l) ||
+		    (l == d->link && kwgi_prefix_equal(&a->prefix, &w->addr)))
 			continue;
-		if (l == d->link && kwgi_prefix_equal(&a->prefix, &w->addr))
-			there = true;
 		/* Those of a link that goes away go with it. */
-		else if (is_our_addr(d, a, l) && (l == d->link || kwgi_mark_is_adopted(l->alias) ||
-						  w->keep_link))
-			remove_addr(d, a, l);
+		if (l == d->link || kwgi_mark_is_adopted(l->alias) || w->keep_link)
+			remove_addr(d, a, l, add);
 	}
-	if (!there)
+	if (add)
 		make(d, &(struct kwgi_step){ .kind = KWGI_STEP_ADDR_ADD, .link = w->ifname,
 					     .u.addr = { w->addr } });
 }
@@ -474,6 +486,43 @@ static const struct kwgi_host_peer *complete_peer(struct diff *d,
 	return p;
 }
 
+static void build_owners(struct diff *d)
+{
+	const struct kwgi_host_wg *wg = &d->h->wg;
+	uint32_t i, j;
+
+	for (i = 0; i < wg->n_peers; i++)
+		for (j = 0; j < wg->peers[i].n_allowed_ips; j++)
+			if (kwgi_prefixset_add(&d->owners, &d->s->arena,
+					       &wg->peers[i].allowed_ips[j], i))
+				d->failed = true;
+	kwgi_prefixset_build(&d->owners);
+}
+
+/* An allowed IP belongs to one peer: giving it to this one takes it from its owner. */
+static void find_victims(struct diff *d, struct kwgi_step *step)
+{
+	const struct kwgi_host_peer *p = step->u.peer.peer, *owner, **last;
+	uint32_t i, item, n = 0;
+
+	for (i = 0; i < p->n_allowed_ips; i++) {
+		item = kwgi_prefixset_find(&d->owners, &p->allowed_ips[i]);
+		if (item == KWGI_NO_ITEM)
+			continue;
+		owner = &d->h->wg.peers[d->owners.v[item].value];
+		last = n ? &step->u.peer.victims[n - 1] : NULL;
+		if (!kwgi_key_cmp(&owner->key, &p->key) || (last && *last == owner))
+			continue;
+		if (kwgi_arena_grow(&d->s->arena, &step->u.peer.victims, n,
+				    &step->u.peer.victims_cap, sizeof(owner))) {
+			d->failed = true;
+			return;
+		}
+		step->u.peer.victims[n++] = owner;
+	}
+	step->u.peer.n_victims = n;
+}
+
 static void diff_peer(struct diff *d, const struct kwgi_wanted_peer *want,
 		      const struct kwgi_host_peer *have)
 {
@@ -491,6 +540,8 @@ static void diff_peer(struct diff *d, const struct kwgi_wanted_peer *want,
 			     KWGI_WG_ALLOWED_REPLACE;
 		step.u.peer.peer = &want->peer;
 	}
+	if (step.parts & (KWGI_WG_ALLOWED_ADD | KWGI_WG_ALLOWED_REPLACE))
+		find_victims(d, &step);
 	make(d, &step);
 }
 
@@ -500,6 +551,8 @@ static void diff_peers(struct diff *d)
 	const struct kwgi_host_wg *have = &d->h->wg;
 	uint32_t i = 0, j = 0;
 	int c;
+
+	build_owners(d);
 
 	/* Both lists are sorted by key. */
 	while (i < w->n_peers || j < have->n_peers) {

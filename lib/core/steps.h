@@ -61,7 +61,12 @@ struct kwgi_step {
 		struct { const char *alias, *old_alias; const char *kind; } link_alias;
 		struct { uint32_t mtu, old_mtu; } link_mtu;
 		struct { struct kwgi_wg_device_conf conf, old; } wg;
-		struct { const struct kwgi_host_peer *peer, *old; } peer;
+		struct {
+			const struct kwgi_host_peer *peer, *old;
+			/* Others that lose allowed IPs to this one, and get them back by undoing. */
+			const struct kwgi_host_peer **victims;
+			uint32_t n_victims, victims_cap;
+		} peer;
 		struct { struct kwgi_prefix prefix; } addr;
 		struct { struct kwgi_host_rule rule; } rule;
 		struct { struct kwgi_host_route route, old; } route;

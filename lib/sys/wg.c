@@ -57,25 +57,29 @@ enum {
 	EVERYTHING = KWGI_WG_ENDPOINT | KWGI_WG_KEEPALIVE | KWGI_WG_PSK | KWGI_WG_ALLOWED_REPLACE,
 };
 
-static int step_peer(struct kwgi_wg *w, const struct kwgi_step *s, bool undo,
-		     struct kwg_error *err)
+static int undo_set_peer(struct kwgi_wg *w, const struct kwgi_step *s, struct kwg_error *err)
 {
-	const struct kwgi_host_peer *p = s->u.peer.peer, *old = s->u.peer.old;
+	uint32_t i;
+	int ret;
 
-	if (!undo)
-		return w->ops->set_peer(w, s->parts, p, old != NULL, err);
 	/* All of it: another peer may have taken allowed IPs away meanwhile. */
-	if (old)
-		return w->ops->set_peer(w, EVERYTHING, old, true, err);
-	return w->ops->del_peer(w, &p->key, err);
+	if (s->u.peer.old)
+		ret = w->ops->set_peer(w, EVERYTHING, s->u.peer.old, true, err);
+	else
+		ret = w->ops->del_peer(w, &s->u.peer.peer->key, err);
+	for (i = 0; i < s->u.peer.n_victims && !ret; i++)
+		ret = w->ops->set_peer(w, KWGI_WG_ALLOWED_REPLACE, s->u.peer.victims[i], true, err);
+	return ret;
 }
 
 int kwgi_wg_step(struct kwgi_wg *w, const struct kwgi_step *s, bool undo, struct kwg_error *err)
 {
 	if (s->kind == KWGI_STEP_WG_DEVICE)
 		return w->ops->set_device(w, s->parts, undo ? &s->u.wg.old : &s->u.wg.conf, err);
+	if (s->kind == KWGI_STEP_PEER_SET && undo)
+		return undo_set_peer(w, s, err);
 	if (s->kind == KWGI_STEP_PEER_SET)
-		return step_peer(w, s, undo, err);
+		return w->ops->set_peer(w, s->parts, s->u.peer.peer, s->u.peer.old != NULL, err);
 	if (undo)
 		return w->ops->set_peer(w, EVERYTHING, s->u.peer.old, false, err);
 	return w->ops->del_peer(w, &s->u.peer.old->key, err);

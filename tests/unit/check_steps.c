@@ -408,13 +408,16 @@ static const struct {
 	  "- address 10.4.0.1/16 dev wg0\n" },
 	{ "second link", second_link, "- link wg1\n", "+ link wg1 type wireguard\n" },
 	{ "links of others", other_mesh, "", "" },
-	{ "unfinished link", unfinished_link, "- link kwgnewc3f2a5ce\n", NULL },
+	{ "unfinished link", unfinished_link, "- link kwgnewd1d4ddc9\n", NULL },
 
 	{ "adopts", adopts, "~ link wg0 alias \"" ALIAS " adopted\"\n", "~ link wg0 alias \"\"\n" },
 	{ "adopted before", adopted_before, "- address 10.4.0.9/16 dev wg0\n", NULL },
 	{ "made before", made_before, "", "" },
 
 	{ "down", down,
+	  "- route 10.42.9.0/24 via 192.168.1.9 dev eth0 onlink table 1107\n"
+	  "- route 10.42.2.0/24 via 10.4.0.3 dev wg0 onlink\n"
+	  "- route 10.42.1.0/24 via 10.4.0.2 dev wg0 src 192.168.1.1 onlink\n"
 	  "- rule from 10.42.0.0/24 to 192.168.1.9/32 lookup 1107\n"
 	  "- rule from all to 192.168.1.9/32 iif wg0 lookup 1107\n"
 	  "- link wg0\n", NULL },

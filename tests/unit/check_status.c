@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: ISC */
+/* When is a mesh healthy, and how is that said? */
+#include "core/status.h"
+#include "unit.h"
+
+enum { NOW = 1000000 };
+
+/* One peer as it is wanted and as it is; handshake: its age, -1 for never, -2 for no such peer. */
+static const struct {
+	uint32_t keepalive, drift;
+	bool endpoint, link;
+	int64_t handshake;
+	bool healthy;
+	const char *state;
+} cases[] = {
+	{ 25, 0, true, true, 0, true, "ok" },
+	{ 25, 0, true, true, 179, true, "ok" },
+	{ 25, 0, true, true, 180, false, "silent" },
+	{ 25, 0, true, true, 100000, false, "silent" },
+	{ 25, 0, true, true, -1, false, "silent" },
+	/* without a keepalive nobody has to talk */
+	{ 0, 0, true, true, 180, true, "idle" },
+	{ 0, 0, true, true, -1, true, "idle" },
+	{ 0, 0, true, true, 5, true, "ok" },
+	/* nor can one begin without an endpoint */
+	{ 25, 0, false, true, -1, true, "idle" },
+	{ 25, 0, false, true, 10, true, "ok" },
+	{ 25, 0, true, true, -2, false, "missing" },
+	{ 0, 0, true, true, -2, false, "missing" },
+	{ 25, 1, true, true, 5, false, "ok" },
+	{ 25, 0, true, false, 5, false, NULL },
+	/* a clock that went backwards */
+	{ 25, 0, true, true, -50, true, "ok" },
+};
+
+struct world {
+	struct kwg_config cfg;
+	struct kwgi_segment segment;
+	struct kwgi_node node;
+	struct kwg_plan plan;
+	struct kwgi_wanted_peer want;
+	struct kwgi_wanted wanted;
+	struct kwgi_host_peer have;
+	struct kwgi_link link;
+	struct kwgi_host host;
+	struct kwgi_status s;
+};
+
+static void make(struct world *o, int i)
+{
+	memset(o, 0, sizeof(*o));
+	o->cfg.mesh.name = "kilo";
+	o->segment.id = "location:x";
+	o->node.name = "a";
+	o->plan = (struct kwg_plan){ .cfg = &o->cfg, .node = &o->node, .segment = &o->segment,
+				     .leader = true };
+	o->want = (struct kwgi_wanted_peer){ .name = "location:y" };
+	o->want.peer.key = key(1);
+	o->want.peer.keepalive = cases[i].keepalive;
+	o->wanted.ifname = "wg0";
+	o->wanted.peers = &o->want;
+	o->wanted.n_peers = 1;
+	o->have.key = key(1);
+	if (cases[i].endpoint)
+		o->have.endpoint = endpoint("203.0.113.1:51820");
+	if (cases[i].handshake != -1)
+		o->have.last_handshake = NOW - cases[i].handshake;
+	o->have.rx_bytes = 1536;
+	o->have.tx_bytes = 1023;
+	o->link = (struct kwgi_link){ .index = 5, .name = "wg0", .up = true, .mtu = 1420 };
+	o->host.links = &o->link;
+	o->host.n_links = cases[i].link;
+	o->host.wg = (struct kwgi_host_wg){ .present = true, .implementation = "kernel", .port = 51820,
+					    .peers = &o->have, .n_peers = cases[i].handshake != -2 };
+	o->s = (struct kwgi_status){ .plan = &o->plan, .wanted = &o->wanted, .host = &o->host,
+				     .drift = cases[i].drift, .now = NOW };
+}
+
+START_TEST(health)
+{
+	char state[32];
+	struct kwgi_buf b = { 0 };
+	struct world o;
+
+	make(&o, _i);
+	ck_assert_int_eq(kwgi_status_is_healthy(&o.s), cases[_i].healthy);
+	kwgi_status_json(&o.s, &b);
+	ck_assert_ptr_nonnull(strstr(b.p, cases[_i].healthy ? "\"healthy\": true" : "\"healthy\": false"));
+	if (cases[_i].state) {
+		snprintf(state, sizeof(state), "\"state\": \"%s\"", cases[_i].state);
+		ck_assert_msg(strstr(b.p, state) != NULL, "no %s in\n%s", state, b.p);
+	}
+	kwgi_buf_free(&b);
+}
+END_TEST
+
+static const struct {
+	uint64_t bytes;
+	const char *text;
+} amounts[] = {
+	{ 0, " 0 B " }, { 1023, " 1023 B " }, { 1024, " 1.0 KiB " }, { 1536, " 1.5 KiB " },
+	{ 1048575, " 1023.9 KiB " }, { 1048576, " 1.0 MiB " }, { 5368709120, " 5.0 GiB " },
+	{ UINT64_MAX, " 16383.9 PiB " },
+};
+
+static const struct {
+	int64_t age;
+	const char *text;
+} ages[] = {
+	{ 0, " 0 s ago " }, { 59, " 59 s ago " }, { 60, " 1 min ago " }, { 3599, " 59 min ago " },
+	{ 3600, " 1 h ago " }, { 86399, " 23 h ago " }, { 86400, " 1 d ago " }, { -5, " 0 s ago " },
+};
+
+static char *text_of(struct world *o, bool colour)
+{
+	struct kwgi_buf b = { 0 };
+
+	kwgi_status_text(&o->s, colour, &b);
+	return kwgi_buf_take(&b, NULL);
+}
+
+START_TEST(amounts_and_ages)
+{
+	struct world o;
+	char *text;
+	size_t i;
+
+	for (i = 0; i < N_OF(amounts); i++) {
+		make(&o, 0);
+		o.have.rx_bytes = amounts[i].bytes;
+		text = text_of(&o, false);
+		ck_assert_msg(strstr(text, amounts[i].text) != NULL, "no %s in\n%s", amounts[i].text, text);
+		free(text);
+	}
+	for (i = 0; i < N_OF(ages); i++) {
+		make(&o, 0);
+		o.have.last_handshake = NOW - ages[i].age;
+		text = text_of(&o, false);
+		ck_assert_msg(strstr(text, ages[i].text) != NULL, "no %s in\n%s", ages[i].text, text);
+		free(text);
+	}
+}
+END_TEST
+
+START_TEST(text)
+{
+	struct world o;
+	char *got;
+
+	make(&o, 0);
+	got = text_of(&o, false);
+	ck_assert_str_eq(got,
+			 "mesh kilo, node a: leader of location:x\n"
+			 "interface wg0: up, mtu 1420, kernel WireGuard, port 51820, 1 peers\n"
+			 "PEER        ENDPOINT                    HANDSHAKE     RECEIVED     SENT         STATE\n"
+			 "location:y  203.0.113.1:51820           0 s ago       1.5 KiB      1023 B       ok\n"
+			 "drift: none\n");
+	free(got);
+	make(&o, 12);
+	got = text_of(&o, false);
+	ck_assert_ptr_nonnull(strstr(got, "drift: 1 step; \"kilowg diff\""));
+	free(got);
+	make(&o, 13);
+	got = text_of(&o, false);
+	ck_assert_ptr_nonnull(strstr(got, "interface wg0: missing\n"));
+	ck_assert_ptr_null(strchr(got, '\033'));
+	free(got);
+	make(&o, 2);
+	got = text_of(&o, true);
+	ck_assert_ptr_nonnull(strstr(got, "\033[31msilent\033[0m\n"));
+	free(got);
+}
+END_TEST
+
+static void add(TCase *tc)
+{
+	tcase_add_loop_test(tc, health, 0, N_OF(cases));
+	tcase_add_test(tc, amounts_and_ages);
+	tcase_add_test(tc, text);
+}
+
+int main(void)
+{
+	return unit_run("status", add);
+}

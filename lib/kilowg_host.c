@@ -65,10 +65,10 @@ static bool is_external(const struct kwgi_local *local)
 static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *err)
 {
 	int64_t deadline = kwgi_monotonic_ms() + (int64_t)local->interface_timeout * 1000;
-	bool kernel;
-	int ret = kwgi_rtnl_wait_link(local->interface, deadline, &kernel, err);
+	bool is_tun;
+	int ret = kwgi_rtnl_wait_link(local->interface, deadline, &is_tun, err);
 
-	if (ret || kernel)
+	if (ret || !is_tun)
 		return ret;
 	return kwgi_uapi_wait(local->interface, deadline, err);
 }

@@ -19,10 +19,10 @@ int kwgi_rtnl_step(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,
 		   struct kwg_error *err);
 
 /*
- * Waits until the link exists; deadline in ms of the monotonic clock. *kernel:
- * it is WireGuard of the kernel. KWG_ERR_TIMEOUT, KWG_ERR_KERNEL.
+ * Waits until the link exists; deadline in ms of the monotonic clock. *is_tun:
+ * there may be a userspace WireGuard behind it. KWG_ERR_TIMEOUT, KWG_ERR_KERNEL.
  */
-int kwgi_rtnl_wait_link(const char *ifname, int64_t deadline, bool *kernel,
+int kwgi_rtnl_wait_link(const char *ifname, int64_t deadline, bool *is_tun,
 			struct kwg_error *err);
 
 #endif

@@ -432,7 +432,7 @@ static int wait_link(const char *ifname, int64_t deadline, struct kwg_error *err
 	return ret;
 }
 
-int kwgi_rtnl_wait_link(const char *ifname, int64_t deadline, bool *kernel,
+int kwgi_rtnl_wait_link(const char *ifname, int64_t deadline, bool *is_tun,
 			struct kwg_error *err)
 {
 	const struct kwgi_link *l;
@@ -447,7 +447,7 @@ int kwgi_rtnl_wait_link(const char *ifname, int64_t deadline, bool *kernel,
 	ret = kwgi_rtnl_observe(&nl, 0, &h, err);
 	if (!ret) {
 		l = kwgi_host_link(&h, ifname);
-		*kernel = l && !strcmp(l->kind, "wireguard");
+		*is_tun = l && !strcmp(l->kind, "tun");
 	}
 	kwgi_host_free(&h);
 	kwgi_nl_close(&nl);

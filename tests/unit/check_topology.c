@@ -211,7 +211,7 @@ START_TEST(allocates)
 
 	kwgi_buf_printf(&b, "[mesh]\nformat = 1\ngranularity = full\nsubnet = %s\n", subnets[_i].subnet);
 	for (i = 0; i < n; i++)
-		kwgi_buf_printf(&b, "[node]\nname = n%03u\nendpoint = 10.0.0.1:1\npublic-key = %02xAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=\npod-cidr = 10.%u.%u.0/24\n",
+		kwgi_buf_printf(&b, "[node]\nname = n%03u\nendpoint = 10.0.0.1:1\npublic-key = %03xAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=\npod-cidr = 10.%u.%u.0/24\n",
 				i, i + 1, 50 + i / 256, i % 256);
 	config_finish(&cfg, b.p);
 	if (want && !*want) {

@@ -342,9 +342,9 @@ static void check_mesh(struct kwg_config *cfg)
 	if (!cfg->mesh.at.line)
 		kwgi_diags_add(&cfg->diags, KWG_ERROR, (struct kwgi_place){ 0 }, "",
 			       "there is no [mesh] section; it is required, with format = 1");
-	else if (!cfg->mesh.format)
+	else if (!cfg->mesh.format_at.line)
 		kwgi_diags_add(&cfg->diags, KWG_ERROR, cfg->mesh.at, "format",
-			       "[mesh] has no format that is understood; format = 1 is required");
+			       "this [mesh] has no format; format = 1 is required");
 }
 
 static void check_local(struct kwg_config *cfg)

@@ -371,7 +371,7 @@ static const char type_path[] = "absolute path";
 static const char type_address[] = "IPv4 or IPv6 address";
 
 static const struct key mesh_keys[] = {
-	{ "format", set_format, FIELD(mesh, format), 0, false, false,
+	{ "format", set_format, FIELD(mesh, format), FIELD(mesh, format_at), false, false,
 	  "1, the only format this version knows", "required" },
 	{ "name", set_mesh_name, FIELD(mesh, name), 0, false, false,
 	  "name of 1 to 63 letters, digits, dashes, dots and underscores", "kilo" },

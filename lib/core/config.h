@@ -53,6 +53,7 @@ struct kwgi_discovereds {
 struct kwgi_mesh {
 	struct kwgi_place at;		/* line 0: there is no [mesh] */
 	uint32_t format;
+	struct kwgi_place format_at;
 	uint32_t granularity, encapsulation, compatibility;
 	struct kwgi_prefix subnet;
 	struct kwgi_place subnet_at;
@@ -137,5 +138,7 @@ const char *kwgi_backend_name(uint32_t v);
 const char *kwgi_firewall_name(uint32_t v);
 
 void kwgi_config_json(const struct kwg_config *cfg, struct kwgi_buf *b);
+struct kwgi_json;
+void kwgi_json_cidrs(struct kwgi_json *j, const char *key, const struct kwgi_cidrs *list);
 
 #endif

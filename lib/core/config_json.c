@@ -5,7 +5,7 @@
 
 enum { SCHEMA = 1 };
 
-static void put_cidrs(struct kwgi_json *j, const char *key, const struct kwgi_cidrs *list)
+void kwgi_json_cidrs(struct kwgi_json *j, const char *key, const struct kwgi_cidrs *list)
 {
 	uint32_t i;
 
@@ -36,7 +36,7 @@ static void put_mesh(struct kwgi_json *j, const struct kwg_config *cfg)
 		kwgi_json_string(j, "port", "endpoint");
 	else
 		kwgi_json_uint(j, "port", m->port);
-	put_cidrs(j, "service-cidr", &m->service_cidrs);
+	kwgi_json_cidrs(j, "service-cidr", &m->service_cidrs);
 	kwgi_json_prefix(j, "subnet", &m->subnet);
 	kwgi_json_end_object(j);
 }
@@ -78,7 +78,7 @@ static void put_node(struct kwgi_json *j, const struct kwg_config *cfg, const st
 	uint32_t i;
 
 	kwgi_json_object(j, NULL);
-	put_cidrs(j, "allowed-location-ip", &n->allowed_location_ips);
+	kwgi_json_cidrs(j, "allowed-location-ip", &n->allowed_location_ips);
 	kwgi_json_prefix(j, "cni-compatibility-ip", &n->cni_ip);
 	kwgi_json_object(j, "discovered-endpoint");
 	for (i = 0; i < n->discovered.n; i++)
@@ -97,7 +97,7 @@ static void put_node(struct kwgi_json *j, const struct kwg_config *cfg, const st
 	kwgi_json_string(j, "location", n->location);
 	kwgi_json_string(j, "name", n->name);
 	kwgi_json_uint(j, "persistent-keepalive", n->keepalive);
-	put_cidrs(j, "pod-cidr", &n->pod_cidrs);
+	kwgi_json_cidrs(j, "pod-cidr", &n->pod_cidrs);
 	kwgi_json_key(j, "public-key", &n->key);
 	kwgi_json_bool(j, "takes-part", kwgi_node_is_ready(n));
 	kwgi_json_end_object(j);
@@ -106,7 +106,7 @@ static void put_node(struct kwgi_json *j, const struct kwg_config *cfg, const st
 static void put_peer(struct kwgi_json *j, const struct kwg_config *cfg, const struct kwgi_peer *p)
 {
 	kwgi_json_object(j, NULL);
-	put_cidrs(j, "allowed-ip", &p->allowed_ips);
+	kwgi_json_cidrs(j, "allowed-ip", &p->allowed_ips);
 	kwgi_json_endpoint(j, "endpoint", &p->endpoint);
 	kwgi_json_addr(j, "endpoint-address", &p->endpoint_address);
 	put_place(j, cfg, p->at);

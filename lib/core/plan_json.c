@@ -15,16 +15,6 @@ static void put_prefixes(struct kwgi_json *j, const char *key, const struct kwgi
 	kwgi_json_end_array(j);
 }
 
-static void put_cidrs(struct kwgi_json *j, const char *key, const struct kwgi_cidrs *list)
-{
-	uint32_t i;
-
-	kwgi_json_array(j, key);
-	for (i = 0; i < list->n; i++)
-		kwgi_json_prefix(j, NULL, &list->v[i].prefix);
-	kwgi_json_end_array(j);
-}
-
 static void put_members(struct kwgi_json *j, const struct kwgi_segment *s)
 {
 	uint32_t i, k;
@@ -227,7 +217,7 @@ void kwgi_plan_json(const struct kwg_plan *plan, const char *digest, struct kwgi
 	put_mesh_peers(j, plan->topo);
 	kwgi_json_uint(j, "persistent_keepalive", n->keepalive);
 	kwgi_json_prefix(j, "pod_subnet", &n->pod_cidrs.v[0].prefix);
-	put_cidrs(j, "pod_subnets", &n->pod_cidrs);
+	kwgi_json_cidrs(j, "pod_subnets", &n->pod_cidrs);
 	kwgi_json_prefix(j, "private_ip", has_private_ip ? &n->internal_ip
 							 : &(struct kwgi_prefix){ 0 });
 	put_routes(j, plan);

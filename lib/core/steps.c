@@ -85,6 +85,8 @@ static void empty_device(struct diff *d, const struct kwgi_link *l)
 		reset.parts |= KWGI_WG_PRIVATE_KEY;
 	if (wg->port)
 		reset.parts |= KWGI_WG_PORT;
+	if (wg->fwmark)
+		reset.parts |= KWGI_WG_FWMARK;
 	if (reset.parts && d->w->ifname)
 		make(d, &reset);
 	else if (reset.parts)
@@ -119,11 +121,19 @@ static void give_back(struct diff *d, const struct kwgi_link *l)
 
 /*
  * A link that carries our mark but is not the wanted one: renamed by somebody,
- * or left from a configuration with another interface name. It goes first,
- * since it holds the UDP port that the new one needs.
+ * or left from a configuration with another interface name. Set down it frees
+ * the UDP port that the new one needs; it goes when all else is done.
  */
 static void diff_leftover(struct diff *d, const struct kwgi_link *l)
 {
+	struct kwgi_step del = { .kind = KWGI_STEP_LINK_DEL, .link = l->name,
+				 .u.link_alias = { .old_alias = l->alias, .kind = l->kind } };
+
+	/* Its name is needed for the next link that is made. */
+	if (is_unfinished(d, l)) {
+		make(d, &del);
+		return;
+	}
 	if (kwgi_mark_is_adopted(l->alias)) {
 		give_back(d, l);
 		return;
@@ -132,14 +142,9 @@ static void diff_leftover(struct diff *d, const struct kwgi_link *l)
 		empty_link(d, l);
 		return;
 	}
-	if (!d->w->ifname)
-		break_later(d, &(struct kwgi_step){
-			.kind = KWGI_STEP_LINK_DEL, .link = l->name,
-			.u.link_alias = { .old_alias = l->alias, .kind = l->kind } });
-	else
-		make(d, &(struct kwgi_step){
-			.kind = KWGI_STEP_LINK_DEL, .link = l->name,
-			.u.link_alias = { .old_alias = l->alias, .kind = l->kind } });
+	if (l->up && d->w->ifname)
+		make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_DOWN, .link = l->name });
+	break_later(d, &del);
 }
 
 static int check_foreign(struct diff *d, struct kwg_error *err)
@@ -297,7 +302,7 @@ static int cmp_have(const void *a, const void *b)
 
 static bool same_way(const struct kwgi_host_route *a, const struct kwgi_host_route *b)
 {
-	return a->oif == b->oif && kwgi_addr_equal(&a->gw, &b->gw) &&
+	return a->oif == b->oif && a->onlink == b->onlink && kwgi_addr_equal(&a->gw, &b->gw) &&
 	       kwgi_addr_equal(&a->src, &b->src);
 }
 

@@ -146,7 +146,7 @@ static double peak_mib(void)
 	return (double)r.ru_maxrss / 1024;
 }
 
-static void die(const struct kwg_error *err)
+_Noreturn static void die(const struct kwg_error *err)
 {
 	fprintf(stderr, "%s\n", err->text);
 	exit(EXIT_FAILURE);

@@ -394,19 +394,25 @@ static const struct {
 
 	/* the old link has the port that the new one needs, so it goes first */
 	{ "renamed link", renamed_link,
-	  "- link old\n"
+	  "~ link old down\n"
 	  "+ link wg0 type wireguard\n"
 	  "~ link wg0 mtu 1420\n"
 	  "~ wireguard dev wg0 private-key (hidden) listen-port 51820\n"
 	  "~ link wg0 up\n"
-	  "+ address 10.4.0.1/16 dev wg0\n",
-	  "+ link old type wireguard\n"
+	  "+ address 10.4.0.1/16 dev wg0\n"
+	  "- link old\n",
+	  "~ link old up\n"
 	  "- link wg0\n"
 	  "~ link wg0 mtu 0\n"
 	  "~ wireguard dev wg0 no private-key listen-port 0\n"
 	  "~ link wg0 down\n"
-	  "- address 10.4.0.1/16 dev wg0\n" },
-	{ "second link", second_link, "- link wg1\n", "+ link wg1 type wireguard\n" },
+	  "- address 10.4.0.1/16 dev wg0\n"
+	  "+ link old type wireguard\n" },
+	{ "second link", second_link,
+	  "~ link wg1 down\n"
+	  "- link wg1\n",
+	  "~ link wg1 up\n"
+	  "+ link wg1 type wireguard\n" },
 	{ "links of others", other_mesh, "", "" },
 	{ "unfinished link", unfinished_link, "- link kwgnewd1d4ddc9\n", NULL },
 

@@ -3,7 +3,7 @@
 #ifndef KWGI_FACADE_H
 #define KWGI_FACADE_H
 
-#include "core/buf.h"
+#include "base/buf.h"
 #include "core/config.h"
 
 /* Hands a finished buffer out as the text of a public function. */

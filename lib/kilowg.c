@@ -5,7 +5,7 @@
 
 #include <sodium.h>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "core/plan.h"
 #include "core/views.h"
 #include "facade.h"

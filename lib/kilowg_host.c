@@ -6,7 +6,7 @@
 
 #include <sodium.h>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "core/json.h"
 #include "core/status.h"
 #include "core/wanted.h"

@@ -5,7 +5,7 @@
 
 #include "core/config.h"
 #include "core/ini.h"
-#include "core/num.h"
+#include "base/num.h"
 
 enum { MAX_KEYS = 20 };
 

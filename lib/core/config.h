@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/addr.h"
+#include "base/addr.h"
 #include "core/diag.h"
-#include "core/key.h"
+#include "base/key.h"
 
 enum kwgi_granularity { KWGI_GRANULARITY_LOCATION, KWGI_GRANULARITY_FULL };
 enum kwgi_encapsulation { KWGI_ENCAP_ALWAYS, KWGI_ENCAP_CROSS_SUBNET, KWGI_ENCAP_NEVER };

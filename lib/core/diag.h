@@ -3,7 +3,7 @@
 #ifndef KWGI_DIAG_H
 #define KWGI_DIAG_H
 
-#include "core/arena.h"
+#include "base/arena.h"
 #include "kilowg.h"
 
 /* Where something stands: an index into the list of files, and a 1-based line. */

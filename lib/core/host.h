@@ -7,9 +7,9 @@
 #ifndef KWGI_HOST_H
 #define KWGI_HOST_H
 
-#include "core/addr.h"
-#include "core/arena.h"
-#include "core/key.h"
+#include "base/addr.h"
+#include "base/arena.h"
+#include "base/key.h"
 #include "core/plan.h"
 
 enum { KWGI_KIND_MAX = 16, KWGI_ALIAS_MAX = 256 };

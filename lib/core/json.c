@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "core/json.h"
-#include "core/utf8.h"
+#include "base/utf8.h"
 
 static void quote(struct kwgi_buf *b, const char *s)
 {

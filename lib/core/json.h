@@ -5,9 +5,9 @@
 
 #include <stdbool.h>
 
-#include "core/addr.h"
-#include "core/buf.h"
-#include "core/key.h"
+#include "base/addr.h"
+#include "base/buf.h"
+#include "base/key.h"
 
 struct kwgi_json {
 	struct kwgi_buf *b;

@@ -8,8 +8,8 @@
 #ifndef KWGI_PREFIXSET_H
 #define KWGI_PREFIXSET_H
 
-#include "core/addr.h"
-#include "core/arena.h"
+#include "base/addr.h"
+#include "base/arena.h"
 
 enum { KWGI_NO_ITEM = UINT32_MAX };
 

@@ -5,7 +5,7 @@
 
 #include <sodium.h>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "core/wanted.h"
 
 /* ---- marks ----------------------------------------------------------- */

@@ -13,7 +13,7 @@
 
 #include <sodium.h>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "sys/errtext.h"
 #include "sys/files.h"
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "core/ini.h"
-#include "core/key.h"
+#include "base/key.h"
 #include "kilowg.h"
 
 enum { KWGI_FILE_MAX_CONFIG = KWGI_INI_MAX_TEXT };

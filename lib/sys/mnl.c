@@ -7,7 +7,7 @@
 
 #include <sodium.h>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "sys/errtext.h"
 #include "sys/mnl.h"
 

@@ -2,7 +2,7 @@
 #ifndef KWGI_RESOLVE_H
 #define KWGI_RESOLVE_H
 
-#include "core/addr.h"
+#include "base/addr.h"
 
 /*
  * Looks a host name up. If current is among the answers it stays, so that

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "core/wanted.h"
 #include "sys/errtext.h"
 #include "sys/files.h"

@@ -29,8 +29,8 @@
 
 #include <sodium.h>
 
-#include "core/error.h"
-#include "core/num.h"
+#include "base/error.h"
+#include "base/num.h"
 #include "sys/errtext.h"
 #include "sys/files.h"
 #include "sys/uapi.h"

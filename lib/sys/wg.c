@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "sys/uapi.h"
 #include "sys/wg.h"
 #include "sys/wg_genl.h"

@@ -10,7 +10,7 @@
 
 #include <sodium.h>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "sys/wg_genl.h"
 
 enum {

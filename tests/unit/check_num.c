@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "core/num.h"
+#include "base/num.h"
 #include "unit.h"
 
 enum { REFUSED = -1 };

@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/addr.h"
-#include "core/arena.h"
-#include "core/buf.h"
+#include "base/addr.h"
+#include "base/arena.h"
+#include "base/buf.h"
 #include "core/config.h"
 #include "core/diag.h"
-#include "core/key.h"
+#include "base/key.h"
 
 #define N_OF(table) (sizeof(table) / sizeof(*(table)))
 

@@ -2,8 +2,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "core/addr.h"
-#include "core/num.h"
+#include "base/addr.h"
+#include "base/num.h"
 
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 

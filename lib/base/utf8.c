@@ -2,7 +2,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/utf8.h"
+#include "base/utf8.h"
 
 static bool is_tail(unsigned char c)
 {

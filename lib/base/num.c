@@ -2,7 +2,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "core/num.h"
+#include "base/num.h"
 
 static bool is_digit(char c)
 {

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/buf.h"
+#include "base/buf.h"
 
 enum { KWGI_KEY_LEN = 32, KWGI_KEY_TEXT = 45, KWGI_KEY_HEX = 65 };
 

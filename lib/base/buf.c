@@ -5,7 +5,7 @@
 
 #include <sodium.h>
 
-#include "core/buf.h"
+#include "base/buf.h"
 
 /*
  * Room for len more bytes and a NUL. Not realloc(): what is outgrown may hold

@@ -5,7 +5,7 @@
 
 #include <sodium.h>
 
-#include "core/arena.h"
+#include "base/arena.h"
 
 enum { CHUNK_SIZE = 64 * 1024 };
 

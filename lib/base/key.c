@@ -3,7 +3,7 @@
 
 #include <sodium.h>
 
-#include "core/key.h"
+#include "base/key.h"
 
 /* libsodium 1.0.18 takes some bytes above 127 for base64 letters. */
 static bool is_ascii(const char *s)

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "core/error.h"
+#include "base/error.h"
 
 int kwgi_fail(struct kwg_error *err, enum kwg_status status, int sys_errno, const char *fmt, ...)
 {

@@ -37,7 +37,7 @@ enum { KWGI_UAPI_REMOVED = 1 };
  * Binds and listens; the socket answers as soon as its name exists. A socket
  * there that refuses connections is replaced; if one answers: KWG_ERR_KERNEL
  * with EADDRINUSE, and nothing is touched. o is not kept but for handle and
- * arg. KWG_ERR_KERNEL, KWG_ERR_ARG, KWG_ERR_NOMEM. An adopted fd belongs to *out on success only.
+ * arg. KWG_ERR_KERNEL, KWG_ERR_USAGE, KWG_ERR_NOMEM. An adopted fd belongs to *out on success only.
  */
 int kwgi_uapi_server_open(struct kwgi_uapi_server **out, const struct kwgi_uapi_server_options *o,
 			  struct kwg_error *err);

@@ -138,7 +138,7 @@ header_prototypes() {
 
 echo 1..18
 
-for page in kilowg.8 kilowg.ini.5 libkilowg.3; do
+for page in kilowg-userspace.8 kilowg.8 kilowg.ini.5 libkilowg.3; do
 	if command -v mandoc >/dev/null; then
 		silent "mandoc finds nothing in $page" mandoc -Tlint -W warning "$man/$page"
 	else

@@ -31,7 +31,6 @@ static inline uint16_t kwgi_csum_fold(uint64_t sum)
 	sum = (sum >> 32) + (sum & 0xffffffff);
 	sum = (sum >> 16) + (sum & 0xffff);
 	sum = (sum >> 16) + (sum & 0xffff);
-	sum = (sum >> 16) + (sum & 0xffff);
 	return (uint16_t)sum;
 }
 

@@ -20,6 +20,7 @@
 #ifndef KWGI_COALESCE_H
 #define KWGI_COALESCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -59,11 +60,11 @@ struct kwgi_coalesce_packet {
 struct kwgi_coalesce_group {
 	uint16_t first, last;	/* packets */
 	uint16_t count;
-	uint16_t bucket;	/* of the flow */
 	uint32_t total;		/* bytes of the merged packet */
 	uint16_t gso;		/* payload of the first packet */
-	uint8_t ip_len, kind;
-	uint8_t push, verified;
+	uint8_t transport;	/* its offset */
+	uint8_t kind;
+	bool push, verified;
 };
 
 /* Private. */

@@ -60,7 +60,7 @@ struct kwgi_split {
 	unsigned plain;		/* reads since then */
 
 	/* What the last kwgi_split_iov() handed out. */
-	uint32_t laid_head, laid_gso, laid_stride;
+	uint32_t laid_head, laid_gso, laid_stride, laid_pieces;
 	struct kwgi_vnet hdr;
 };
 

@@ -4,7 +4,7 @@
 
 #include <sodium.h>
 
-#include "dp/aead.h"
+#include "dp/aead_batch.h"
 
 /* WireGuard paper (NDSS 2017), section 5.4.6: 32 zero bits, then the counter in little-endian order. */
 static void make_nonce(uint8_t nonce[12], uint64_t counter)
@@ -48,12 +48,52 @@ static unsigned sodium_open(const uint8_t key[32], struct kwgi_aead_packet *v, u
 
 static const struct kwgi_aead sodium = { "sodium", sodium_seal, sodium_open };
 
+/* __builtin_cpu_supports() also asks whether the operating system saves the registers. */
+static const struct kwgi_aead *avx2(void)
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2"))
+		return &kwgi_aead_avx2;
+#endif
+	return NULL;
+}
+
+static const struct kwgi_aead *avx512(void)
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+	    __builtin_cpu_supports("avx512ifma"))
+		return &kwgi_aead_avx512;
+#endif
+	return NULL;
+}
+
+static const struct kwgi_aead *openssl(void)
+{
+#ifdef KWG_WITH_OPENSSL
+	return &kwgi_aead_openssl;
+#else
+	return NULL;
+#endif
+}
+
 const struct kwgi_aead *kwgi_aead_best(void)
 {
-	return &sodium;
+	const struct kwgi_aead *a = avx512();
+
+	if (!a)
+		a = avx2();
+	return a ? a : &sodium;
 }
 
 const struct kwgi_aead *kwgi_aead_by_name(const char *name)
 {
-	return strcmp(name, sodium.name) ? NULL : &sodium;
+	if (!strcmp(name, "sodium"))
+		return &sodium;
+	if (!strcmp(name, "avx2"))
+		return avx2();
+	if (!strcmp(name, "avx512"))
+		return avx512();
+	return strcmp(name, "openssl") ? NULL : openssl();
 }

@@ -266,6 +266,7 @@ struct kwg_userspace_options {
 	const char *socket_dir;	/* of the configuration socket; NULL: /var/run/wireguard */
 	int tun_fd, uapi_fd;	/* -1, or made by somebody else */
 	int stop_fd;		/* -1, or: end when it becomes readable, e.g. a signalfd */
+	const char *notify_socket;	/* NULL, or of a service manager: sd_notify(3) */
 	const char *aead;	/* NULL: the fastest; "sodium", "avx2", "avx512" */
 	unsigned without;	/* KWG_WITHOUT_* */
 	bool sandbox;		/* give up what is not needed: for a process of its own */

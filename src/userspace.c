@@ -144,6 +144,7 @@ int main(int argc, char **argv)
 	if (argc - optind != 1)
 		return usage_error("one interface name is wanted", "");
 	p.ifname = argv[optind];
+	o.notify_socket = getenv("NOTIFY_SOCKET");
 	o.aead = nonempty(getenv("KILOWG_AEAD"));
 	if (offloads(getenv("KILOWG_OFFLOAD"), &o.without))
 		return usage_error("KILOWG_OFFLOAD wants none, all or a list of tso,uso,gso,gro, not ",

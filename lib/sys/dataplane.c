@@ -9,11 +9,13 @@
 #include "base/error.h"
 #include "sys/dataplane.h"
 #include "sys/errtext.h"
-#include "sys/userspace.h"
+#include "sys/notify.h"
+#include "sys/path.h"
 #include "sys/sandbox.h"
+#include "sys/userspace.h"
 
 /* What a descriptor in the first worker's loop is. */
-enum { EVENT_TUN, EVENT_UDP4, EVENT_UDP6, EVENT_LINK, EVENT_UAPI, EVENT_STOP };
+enum { EVENT_TUN, EVENT_UDP4, EVENT_UDP6, EVENT_LINK, EVENT_ROUTE, EVENT_UAPI, EVENT_STOP };
 
 /* ---- time and locks ------------------------------------------------------------------ */
 
@@ -241,6 +243,31 @@ static void link_changed(struct kwgi_worker *w)
 	kwgi_worker_unlock_all(w);
 }
 
+/*
+ * Routes have changed: a peer's sticky source is forgotten if the way to the
+ * peer now leaves through another interface.
+ */
+static void check_sources(struct kwgi_worker *w)
+{
+	struct kwgi_dataplane *p = w->plane;
+	struct kwgi_sockaddr to;
+	struct kwgi_source from;
+	struct kwgi_peer *peer;
+	uint32_t oif;
+
+	kwgi_worker_lock_all(w);
+	for (peer = p->device->first; peer; peer = peer->next_peer) {
+		if (!peer->path.has_source)
+			continue;
+		kwgi_path_sockaddr(&to, &peer->path);
+		kwgi_path_source(&from, &peer->path);
+		if (kwgi_route_oif(&p->route, &to, &from, p->device->fwmark, &oif) ||
+		    oif != peer->path.source_ifindex)
+			peer->path.has_source = false;
+	}
+	kwgi_worker_unlock_all(w);
+}
+
 /* ---- configuration ---------------------------------------------------------------------------- */
 
 static int configure(struct kwgi_worker *w, const struct kwgi_uapi_request *r,
@@ -371,6 +398,8 @@ static int watch(struct kwgi_dataplane *p, int stop_fd)
 	int e = kwgi_loop_add(l, kwgi_link_fd(p->link), EPOLLIN, EVENT_LINK);
 
 	if (!e)
+		e = kwgi_loop_add(l, p->route.fd, EPOLLIN, EVENT_ROUTE);
+	if (!e)
 		e = kwgi_loop_add(l, kwgi_uapi_server_fd(p->uapi), EPOLLIN, EVENT_UAPI);
 	if (!e && stop_fd >= 0)
 		e = kwgi_loop_add(l, stop_fd, EPOLLIN, EVENT_STOP);
@@ -392,6 +421,10 @@ static int open_all(struct kwgi_dataplane *p, const struct kwg_userspace_options
 		ret = open_workers(p, err);
 	if (!ret)
 		ret = kwgi_link_open(&p->link, p->tun.fd[0], err);
+	if (!ret) {
+		ret = kwgi_route_open(&p->route, err);
+		p->has_route = !ret;
+	}
 	if (!ret)
 		ret = open_uapi(p, o, err);
 	if (ret)
@@ -415,6 +448,8 @@ static void close_all(struct kwgi_dataplane *p)
 		pthread_mutex_destroy(&p->workers[i].lock);
 	}
 	free(p->workers);
+	if (p->has_route)
+		kwgi_route_close(&p->route);
 	if (p->link)
 		kwgi_link_close(p->link);
 	kwgi_device_free(p->device);
@@ -452,6 +487,10 @@ static void handle_event(struct kwgi_worker *w, uint64_t what)
 	case EVENT_LINK:
 		if (kwgi_link_process(p->link))
 			link_changed(w);
+		break;
+	case EVENT_ROUTE:
+		if (kwgi_route_changed(&p->route))
+			check_sources(w);
 		break;
 	case EVENT_UAPI:
 		if (kwgi_uapi_server_process(p->uapi, kwgi_now()) == KWGI_UAPI_REMOVED)
@@ -519,7 +558,9 @@ int kwgi_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *
 		link_changed(&p.workers[0]);
 		if (o->ready)
 			o->ready(o->arg);
+		(void)kwgi_notify(o->notify_socket, "READY=1");
 		run(&p.workers[0]);
+		(void)kwgi_notify(o->notify_socket, "STOPPING=1");
 		say(&p, false, "%s: ending", p.tun.name);
 	}
 	close_all(&p);

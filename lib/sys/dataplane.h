@@ -24,6 +24,7 @@
 #include "dp/split.h"
 #include "sys/event.h"
 #include "sys/link.h"
+#include "sys/route.h"
 #include "sys/tun.h"
 #include "sys/uapi_server.h"
 #include "sys/udp.h"
@@ -74,6 +75,8 @@ struct kwgi_dataplane {
 	struct kwgi_device *device;
 	struct kwgi_tun tun;
 	struct kwgi_link *link;
+	struct kwgi_route route;
+	bool has_route;
 	struct kwgi_uapi_server *uapi;
 	struct kwgi_worker *workers;
 	unsigned n_workers;

@@ -159,10 +159,9 @@ static enum scan scan(struct client *c)
 /* Hands over what stands before the empty line, and goes behind it. */
 static void handle(struct kwgi_uapi_server *s, struct client *c)
 {
-	size_t len = c->line - c->start;
+	size_t len = c->line + 1 - c->start;
 	int ret;
 
-	c->in.p[c->line] = '\0';
 	ret = s->handle(s->arg, c->in.p + c->start, len, &c->out);
 	sodium_memzero(c->in.p + c->start, len);
 	c->start = ++c->line;

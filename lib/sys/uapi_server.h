@@ -14,8 +14,8 @@
 #include "kilowg.h"
 
 /*
- * One request, all of it up to the empty line: request[len - 1] is the
- * newline of its last line, and a NUL follows. Its first line is "get=1" or "set=1".
+ * One request with the empty line that ends it: what kwgi_uapi_parse() reads. Its
+ * first line is "get=1" or "set=1".
  * Puts the answer with its "errno=N" line and empty line at the end into
  * *answer. Not 0: the connection ends after the answer. Secrets: the server wipes both.
  */

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include "sys/dataplane.h"
+#include "sys/path.h"
 
 int kwgi_worker_in_init(struct kwgi_worker *w)
 {
@@ -36,26 +37,6 @@ void kwgi_worker_in_free(struct kwgi_worker *w)
 	free(w->in->buffers);
 	free(w->in);
 	w->in = NULL;
-}
-
-static void to_path(struct kwgi_path *p, const struct kwgi_udp_in *m)
-{
-	memset(p, 0, sizeof(*p));
-	if (m->from.family == AF_INET) {
-		p->family = 4;
-		p->port = ntohs(m->from.v4.sin_port);
-		memcpy(p->addr, &m->from.v4.sin_addr, 4);
-	} else {
-		p->family = 6;
-		p->port = ntohs(m->from.v6.sin6_port);
-		p->scope = m->from.v6.sin6_scope_id;
-		memcpy(p->addr, &m->from.v6.sin6_addr, 16);
-	}
-	p->has_source = m->to.family == m->from.family;
-	if (!p->has_source)
-		return;
-	p->source_ifindex = m->to.ifindex;
-	memcpy(p->source, &m->to.v6, p->family == 4 ? 4 : 16);
 }
 
 /* ---- to the host ----------------------------------------------------------------- */
@@ -135,7 +116,7 @@ static void add_datagrams(struct kwgi_worker *w, unsigned m, uint64_t now)
 	size_t at, size = u->gso_size ? u->gso_size : u->len;
 	struct kwgi_incoming *v;
 
-	to_path(&in->from[m], u);
+	kwgi_path_from(&in->from[m], &u->from, &u->to);
 	for (at = 0; at < u->len; at += size) {
 		v = &in->batch[in->n++];
 		v->message = u->data + at;

@@ -7,6 +7,7 @@
 
 #include "dp/ippacket.h"
 #include "sys/dataplane.h"
+#include "sys/path.h"
 
 enum { ICMP_INTERVAL = 10 * 1000 * 1000 };	/* ns between two unreachable messages */
 
@@ -34,41 +35,14 @@ void kwgi_worker_out_free(struct kwgi_worker *w)
 	w->out = NULL;
 }
 
-/* ---- addresses ------------------------------------------------------------------- */
-
-static void to_sockaddr(struct kwgi_sockaddr *s, const struct kwgi_path *p)
-{
-	memset(s, 0, sizeof(*s));
-	if (p->family == 4) {
-		s->v4.sin_family = AF_INET;
-		s->v4.sin_port = htons(p->port);
-		memcpy(&s->v4.sin_addr, p->addr, 4);
-	} else if (p->family == 6) {
-		s->v6.sin6_family = AF_INET6;
-		s->v6.sin6_port = htons(p->port);
-		s->v6.sin6_scope_id = p->scope;
-		memcpy(&s->v6.sin6_addr, p->addr, 16);
-	}
-}
-
-static void to_source(struct kwgi_source *s, const struct kwgi_path *p)
-{
-	memset(s, 0, sizeof(*s));
-	if (!p->has_source)
-		return;
-	s->family = p->family == 4 ? AF_INET : AF_INET6;
-	s->ifindex = p->source_ifindex;
-	memcpy(&s->v6, p->source, p->family == 4 ? 4 : 16);
-}
-
 void kwgi_worker_send(struct kwgi_worker *w, struct kwgi_path *to, const uint8_t *msg, size_t len,
 		      uint8_t tos)
 {
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)msg, .iov_len = len };
 	struct kwgi_udp_out o = { .iov = &iov, .n_iov = 1, .tos = tos };
 
-	to_sockaddr(&o.to, to);
-	to_source(&o.from, to);
+	kwgi_path_sockaddr(&o.to, to);
+	kwgi_path_source(&o.from, to);
 	kwgi_udp_send(&w->udp, &o, 1, kwgi_now());
 	if (o.result & KWGI_UDP_SOURCE_GONE)
 		to->has_source = false;
@@ -110,8 +84,8 @@ static void begin_burst(struct kwgi_worker *w, struct bursts *b, const struct kw
 {
 	struct kwgi_udp_out *u = &w->out->bursts[b->n++];
 
-	to_sockaddr(&u->to, &o->peer->path);
-	to_source(&u->from, &o->peer->path);
+	kwgi_path_sockaddr(&u->to, &o->peer->path);
+	kwgi_path_source(&u->from, &o->peer->path);
 	u->tos = o->tos;
 	u->gso_size = (uint16_t)o->message_len;
 	u->iov = &w->out->iov[b->n_iov];

@@ -9,7 +9,7 @@
 . "$(dirname -- "$0")/../lib.sh"
 enter "$@"
 
-need wg wireguard-go iperf3
+need wg wireguard-go python3
 need_tun
 ours=${top_builddir:-${lib_dir%/*}/build}/kilowg-userspace
 [ -x "$ours" ] || cannot "kilowg-userspace is not built"
@@ -57,14 +57,6 @@ ping_ok() {
 	local text="$1" node="$2"
 	shift 2
 	check "$text" wait_for 10 on "$node" ping -c 1 -W 1 -q "$@"
-}
-
-# FROM TO-ADDRESS ARGUMENT...: bytes by TCP, and how many were wrong.
-bulk() {
-	local from="$1" to="$2"
-	shift 2
-	iperf3 -v >/dev/null && on "$([ "$from" = a ] && echo b || echo a)" iperf3 -s -1 -D -I "$T/iperf.pid"
-	wait_for 5 on "$from" iperf3 -c "$to" -n 50M --json "$@"
 }
 
 try() {

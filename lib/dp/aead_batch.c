@@ -35,7 +35,7 @@ __attribute__((always_inline)) static inline void scalar_block(struct scalar *p,
 	p->h2 = (uint64_t)d2 & M42;
 }
 
-static void poly_short(const uint8_t key[32], const struct kwgi_aead_packet *v,
+__attribute__((noinline)) static void poly_short(const uint8_t key[32], const struct kwgi_aead_packet *v,
 		       uint8_t tag[KWGI_AEAD_TAG])
 {
 	uint64_t lo = kwgi_aead_load64(key) & 0x0ffffffc0fffffff;

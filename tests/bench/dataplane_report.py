@@ -154,7 +154,8 @@ def table(data):
     versions = "".join(f"{i['name']}: {i['version']}\n" for i in data["implementations"]
                        if i["version"])
     failures = "".join(f"failed: {f}\n" for f in data["failures"])
-    return "\n".join(part for part in (heading(data) + "\n" + versions, figures_table(data),
+    load = f"load average before the run: {data['machine']['load']:.2f}\n"
+    return "\n".join(part for part in (heading(data) + "\n" + load + versions, figures_table(data),
                                        ratios_table(data), failures) if part)
 
 

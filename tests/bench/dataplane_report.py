@@ -235,8 +235,8 @@ def notes(data, every):
                      "such tunnel.")
     bare = data["summary"].get("none", {})
     if "tcp1.gbps" in bare:
-        lines.append(f"Without a tunnel, TCP with one stream has {figure(bare['tcp1.gbps']['median'])}"
-                     " Gbit/s here.")
+        gbps = figure(bare["tcp1.gbps"]["median"])
+        lines.append(f"Without a tunnel, TCP with one stream has {gbps} Gbit/s here.")
     return lines
 
 

@@ -173,7 +173,7 @@ static void send_segments(struct iovec *iov, size_t n, size_t size, bool several
 		;
 }
 
-/* Packets of equal size that lie side by side in the ring, with head and tag, to be sent at once. */
+/* Packets of equal size, side by side in the ring with head and tag, to be sent at once. */
 struct run {
 	uint8_t *from;
 	size_t len, size;	/* size: of the first; only the last may be shorter */
@@ -189,7 +189,7 @@ static void run_send(struct run *r)
 	r->n = 0;
 }
 
-/* Adds a packet of len bytes, head and tag included, which lies where the run ends, or elsewhere. */
+/* Adds a packet of len bytes, head and tag included; it lies where the run ends, or elsewhere. */
 static void run_add(struct run *r, uint8_t *from, size_t len)
 {
 	bool fits = r->n && r->from + r->len == from && len <= r->size && r->n < MAX_SEGMENTS &&

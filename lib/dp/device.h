@@ -67,9 +67,11 @@ struct kwgi_device_io {
 enum {
 	KWGI_BATCH = 128,		/* packets of one batch, at most */
 	KWGI_HANDSHAKE_QUEUE = 1024,
-	KWGI_UNDER_LOAD_QUEUE = KWGI_HANDSHAKE_QUEUE / 8,
+	KWGI_UNDER_LOAD_QUEUE = KWGI_HANDSHAKE_QUEUE / 8,	/* or so many in KWGI_LOAD_WINDOW */
 	KWGI_TOS_HANDSHAKE = 0x88,	/* AF41, as the kernel's */
 };
+
+#define KWGI_LOAD_WINDOW (100 * KWGI_MS)
 
 struct kwgi_queued_handshake {
 	struct kwgi_path from;
@@ -95,6 +97,8 @@ struct kwgi_device {
 	struct kwgi_cookie_checker checker;
 	struct kwgi_ratelimiter limiter;
 	uint64_t under_load_until;
+	uint64_t load_since;		/* a window of KWGI_LOAD_WINDOW, and the handshakes in it */
+	uint32_t load_count;
 	struct kwgi_queued_handshake *queue;	/* ring, allocated when first needed */
 	unsigned queue_head, queue_len;
 

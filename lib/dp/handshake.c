@@ -46,6 +46,13 @@ static bool create_initiation(struct kwgi_device *d, struct kwgi_peer *p,
 				   &p->handshake.local_index))
 		return false;
 	p->handshake_indexed = true;
+	/*
+	 * The peer takes none that is not greater than all before (section 5.1 of
+	 * the paper), also if our wall clock has been set back.
+	 */
+	if (wall < p->next_initiation_wall)
+		wall = p->next_initiation_wall;
+	p->next_initiation_wall = wall + KWGI_TIMESTAMP_STEP;
 	random_bytes(d, random, sizeof(random));
 	kwgi_tai64n(timestamp, wall);
 	ok = kwgi_noise_create_initiation(msg, &p->handshake, &d->identity, remote_of(d, p), random,
@@ -65,8 +72,12 @@ void kwgi_initiate(struct kwgi_device *d, struct kwgi_peer *p, bool retry,
 		p->attempts = 0;
 	if (!d->up || !p->path.family)
 		return;
-	if (p->last_handshake_sent && t->now - p->last_handshake_sent < REKEY_TIMEOUT)
+	if (p->last_handshake_sent && t->now - p->last_handshake_sent < REKEY_TIMEOUT) {
+		/* A response holds us back, too, but nobody would ask again then. */
+		if (p->staged && !p->timers.retransmit)
+			kwgi_timers_initiation_sent(d, p, p->last_handshake_sent);
 		return;
+	}
 	if (!create_initiation(d, p, &msg, t->wall))
 		return;
 	send_handshake(d, p, &msg, sizeof(msg), t);
@@ -193,10 +204,9 @@ static void consume_response(struct kwgi_device *d, const struct kwgi_queued_han
 	kwgi_send_keepalive(d, p, t);
 }
 
-static void consume_cookie_reply(struct kwgi_device *d, const struct kwgi_queued_handshake *q,
-				 const struct kwgi_time *t)
+static void consume_cookie_reply(struct kwgi_device *d, const struct kwgi_cookie_reply *msg,
+				 uint64_t now)
 {
-	const struct kwgi_cookie_reply *msg = (const void *)q->msg;
 	struct kwgi_peer *p;
 	uint32_t tag;
 	void *value = kwgi_indextable_lookup(&d->indices, kwgi_get32(msg->receiver), &tag);
@@ -204,7 +214,7 @@ static void consume_cookie_reply(struct kwgi_device *d, const struct kwgi_queued
 	if (!value)
 		return;
 	p = tag == KWGI_INDEX_HANDSHAKE ? value : ((struct kwgi_keypair *)value)->peer;
-	if (kwgi_cookie_consume_reply(&p->cookie, msg, t->now))
+	if (kwgi_cookie_consume_reply(&p->cookie, msg, now))
 		kwgi_tell(d, p, KWGI_EVENT_COOKIE_RECEIVED);
 }
 
@@ -275,14 +285,31 @@ static struct kwgi_queued_handshake *queue_slot(struct kwgi_device *d, unsigned 
 	return &d->queue[(d->queue_head + i) % KWGI_HANDSHAKE_QUEUE];
 }
 
+/*
+ * A queue that is worked off after each datagram does not grow, however many
+ * there are: those of the last moment are counted as well.
+ */
+static bool too_many(struct kwgi_device *d, uint64_t now)
+{
+	if (now - d->load_since >= KWGI_LOAD_WINDOW) {
+		d->load_since = now;
+		d->load_count = 0;
+	}
+	return ++d->load_count >= KWGI_UNDER_LOAD_QUEUE;
+}
+
 void kwgi_queue_handshake(struct kwgi_device *d, const struct kwgi_incoming *in, uint64_t now)
 {
 	struct kwgi_queued_handshake *q;
 
 	if (!d->up || !d->identity.set || !is_handshake(in->message, in->message_len))
 		return;
-	if (kwgi_get32(in->message) != KWGI_MSG_COOKIE_REPLY &&
-	    !kwgi_cookie_mac1_ok(&d->checker, in->message, in->message_len))
+	/* It has no mac1 that would keep strangers out of the queue, and costs little. */
+	if (kwgi_get32(in->message) == KWGI_MSG_COOKIE_REPLY) {
+		consume_cookie_reply(d, (const void *)in->message, now);
+		return;
+	}
+	if (!kwgi_cookie_mac1_ok(&d->checker, in->message, in->message_len))
 		return;
 	if (!d->queue)
 		d->queue = malloc(KWGI_HANDSHAKE_QUEUE * sizeof(*d->queue));
@@ -292,19 +319,15 @@ void kwgi_queue_handshake(struct kwgi_device *d, const struct kwgi_incoming *in,
 	q->from = *in->from;
 	q->len = (uint8_t)in->message_len;
 	memcpy(q->msg, in->message, in->message_len);
-	if (d->queue_len >= KWGI_UNDER_LOAD_QUEUE)
+	if (d->queue_len >= KWGI_UNDER_LOAD_QUEUE || too_many(d, now))
 		d->under_load_until = now + KWGI_SECOND;
 }
 
 static void work(struct kwgi_device *d, struct kwgi_queued_handshake *q, const struct kwgi_time *t)
 {
-	uint32_t type = kwgi_get32(q->msg);
-
-	if (type == KWGI_MSG_COOKIE_REPLY)
-		consume_cookie_reply(d, q, t);
-	else if (!may_compute(d, q, t->now))
+	if (!may_compute(d, q, t->now))
 		return;
-	else if (type == KWGI_MSG_INITIATION)
+	if (kwgi_get32(q->msg) == KWGI_MSG_INITIATION)
 		consume_initiation(d, q, t);
 	else
 		consume_response(d, q, t);

@@ -40,6 +40,7 @@ enum {
 #define KEEPALIVE_TIMEOUT (10 * KWGI_SECOND)
 #define COOKIE_SECRET_LIFETIME (120 * KWGI_SECOND)
 #define COOKIE_LATENCY (5 * KWGI_SECOND)
+#define KWGI_TIMESTAMP_STEP (UINT64_C(1) << 24)	/* ns; timestamps are rounded down to it */
 #define INITIATIONS_INTERVAL (20 * KWGI_MS)	/* of one peer that are accepted */
 enum { MAX_HANDSHAKE_RETRIES = 18 };		/* about REKEY_ATTEMPT_TIME */
 

@@ -111,7 +111,7 @@ void kwgi_handshake_wipe(struct kwgi_handshake *h)
 void kwgi_tai64n(uint8_t out[KWGI_TIMESTAMP_LEN], uint64_t wall_ns)
 {
 	uint64_t seconds = (UINT64_C(1) << 62) + 10 + wall_ns / KWGI_SECOND;
-	uint32_t ns = (uint32_t)(wall_ns % KWGI_SECOND) & ~UINT32_C(0xffffff);
+	uint32_t ns = (uint32_t)(wall_ns % KWGI_SECOND / KWGI_TIMESTAMP_STEP * KWGI_TIMESTAMP_STEP);
 
 	for (int i = 0; i < 8; i++)
 		out[i] = (uint8_t)(seconds >> (56 - 8 * i));

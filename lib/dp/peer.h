@@ -77,6 +77,7 @@ struct kwgi_peer {
 	struct kwgi_handshake handshake;
 	bool handshake_indexed;		/* its local_index is in the table */
 	uint8_t greatest_timestamp[KWGI_TIMESTAMP_LEN];
+	uint64_t next_initiation_wall;	/* the least wall clock of our next timestamp */
 	uint64_t last_initiation_received, last_handshake_sent;	/* 0: never */
 	uint64_t last_handshake_wall;	/* ns since 1970; 0: never */
 	unsigned attempts;

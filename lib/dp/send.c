@@ -11,9 +11,13 @@
 static struct kwgi_peer *peer_of(const struct kwgi_device *d, const struct kwgi_outgoing *o,
 				 const struct kwgi_outgoing *before)
 {
-	unsigned at = o->packet[0] >> 4 == 4 ? 16 : 24, n = at == 16 ? 4 : 16;
+	unsigned at, n;
 
-	if (o->len < (at == 16 ? KWGI_IP4_HEADER : KWGI_IP6_HEADER))
+	if (o->len < KWGI_IP4_HEADER)
+		return NULL;
+	at = o->packet[0] >> 4 == 4 ? 16 : 24;
+	n = at == 16 ? 4 : 16;
+	if (o->len < at + n)
 		return NULL;
 	if (before && before->len >= at + n && before->packet[0] >> 4 == o->packet[0] >> 4 &&
 	    !memcmp(before->packet + at, o->packet + at, n))

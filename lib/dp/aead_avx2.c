@@ -420,7 +420,7 @@ TARGET static void poly_four(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const struc
 
 /* ---- */
 
-static const struct kwgi_aead_kernel kernel = { 8, chacha, 4, 20, poly_four };
+static const struct kwgi_aead_kernel kernel = { 8, chacha, 4, 4, 20, poly_four };
 
 static void seal(const uint8_t key[32], struct kwgi_aead_packet *v, unsigned n)
 {

@@ -426,7 +426,7 @@ TARGET static void poly_eight(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const stru
 
 /* ---- */
 
-static const struct kwgi_aead_kernel kernel = { 16, chacha, 8, 20, poly_eight };
+static const struct kwgi_aead_kernel kernel = { 16, chacha, 8, 8, 20, poly_eight };
 
 static void seal(const uint8_t key[32], struct kwgi_aead_packet *v, unsigned n)
 {

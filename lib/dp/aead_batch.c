@@ -70,6 +70,7 @@ struct batch {
 	const struct kwgi_aead_kernel *kernel;
 	const uint8_t *key;
 	struct kwgi_aead_lanes lanes;
+	unsigned rows;			/* of keys that were in use */
 	bool deep;			/* kernel->poly was called */
 	uint8_t keys[KWGI_AEAD_CHUNK][KWGI_AEAD_BLOCK] __attribute__((aligned(64)));
 	uint8_t tags[KWGI_AEAD_CHUNK][KWGI_AEAD_TAG];
@@ -138,11 +139,18 @@ static void make_tags(struct batch *b, const struct kwgi_aead_packet *v, unsigne
 	}
 }
 
+/* Key stream is added to what is there. */
+static void clear_rows(struct batch *b, unsigned n)
+{
+	memset(b->keys, 0, n * sizeof(b->keys[0]));
+	b->rows = b->rows < n ? n : b->rows;
+}
+
 static void seal_chunk(struct batch *b, struct kwgi_aead_packet *v, unsigned n)
 {
 	unsigned i;
 
-	memset(b->keys, 0, n * sizeof(b->keys[0]));
+	clear_rows(b, n);
 	for (i = 0; i < n; i++) {
 		add_stream(b, v[i].counter, 0, b->keys[i], KWGI_AEAD_BLOCK);
 		add_stream(b, v[i].counter, 1, v[i].data, v[i].len);
@@ -153,23 +161,83 @@ static void seal_chunk(struct batch *b, struct kwgi_aead_packet *v, unsigned n)
 		memcpy(v[i].data + v[i].len, b->tags[i], KWGI_AEAD_TAG);
 }
 
-static unsigned open_chunk(struct batch *b, struct kwgi_aead_packet *v, unsigned n)
+static bool authentic(const struct batch *b, struct kwgi_aead_packet *v, unsigned i)
+{
+	v[i].ok = !crypto_verify_16(b->tags[i], v[i].data + v[i].len);
+	return v[i].ok;
+}
+
+static uint32_t stream_blocks(const struct kwgi_aead_packet *p)
+{
+	return (uint32_t)(((uint64_t)p->len + KWGI_AEAD_BLOCK - 1) / KWGI_AEAD_BLOCK);
+}
+
+static void add_bytes(uint8_t *data, const uint8_t *stream, uint32_t len)
+{
+	uint64_t x;
+
+	for (; len >= 8; len -= 8, data += 8, stream += 8) {
+		x = kwgi_aead_load64(data) ^ kwgi_aead_load64(stream);
+		memcpy(data, &x, sizeof(x));
+	}
+	while (len--)
+		*data++ ^= *stream++;
+}
+
+/*
+ * Few blocks are made at once, as a second call of kernel->chacha takes as long as the first:
+ * the key stream waits behind the keys until it is known whether the tag is right.
+ */
+static unsigned open_few(struct batch *b, struct kwgi_aead_packet *v, unsigned n)
+{
+	unsigned i, row = n, good = 0;
+
+	for (i = 0; i < n; i++)
+		add_stream(b, v[i].counter, 0, b->keys[i], KWGI_AEAD_BLOCK);
+	for (i = 0; i < n; row += stream_blocks(&v[i]), i++)
+		add_stream(b, v[i].counter, 1, b->keys[row], stream_blocks(&v[i]) * KWGI_AEAD_BLOCK);
+	flush(b);
+	make_tags(b, v, n);
+	for (i = 0, row = n; i < n; row += stream_blocks(&v[i]), i++) {
+		if (authentic(b, v, i)) {
+			add_bytes(v[i].data, b->keys[row], v[i].len);
+			good++;
+		}
+	}
+	return good;
+}
+
+static unsigned open_many(struct batch *b, struct kwgi_aead_packet *v, unsigned n)
 {
 	unsigned i, good = 0;
 
-	memset(b->keys, 0, n * sizeof(b->keys[0]));
 	for (i = 0; i < n; i++)
 		add_stream(b, v[i].counter, 0, b->keys[i], KWGI_AEAD_BLOCK);
 	flush(b);
 	make_tags(b, v, n);
 	for (i = 0; i < n; i++) {
-		v[i].ok = !crypto_verify_16(b->tags[i], v[i].data + v[i].len);
-		if (v[i].ok)
+		if (authentic(b, v, i)) {
 			add_stream(b, v[i].counter, 1, v[i].data, v[i].len);
-		good += v[i].ok;
+			good++;
+		}
 	}
 	flush(b);
 	return good;
+}
+
+static unsigned open_chunk(struct batch *b, struct kwgi_aead_packet *v, unsigned n)
+{
+	uint64_t rows = n;
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		rows += stream_blocks(&v[i]);
+	if (rows <= b->kernel->few) {
+		clear_rows(b, (unsigned)rows);
+		return open_few(b, v, n);
+	}
+	clear_rows(b, n);
+	return open_many(b, v, n);
 }
 
 /* How many of n packets make the next chunk: one at least. */
@@ -207,17 +275,16 @@ static void batch_begin(struct batch *b, const struct kwgi_aead_kernel *kernel, 
 {
 	b->kernel = kernel;
 	b->key = key;
+	b->rows = 0;
 	b->deep = false;
 	b->lanes.n = 0;
 	b->lanes.full = true;
 }
 
-/* n is the number of packets that had a key in here, CHUNK at most. */
-static void batch_end(struct batch *b, unsigned n)
+static void batch_end(struct batch *b)
 {
-	n = n < KWGI_AEAD_CHUNK ? n : KWGI_AEAD_CHUNK;
-	sodium_memzero(b->keys, n * sizeof(b->keys[0]));
-	sodium_memzero(b->tags, n * sizeof(b->tags[0]));
+	sodium_memzero(b->keys, b->rows * sizeof(b->keys[0]));
+	sodium_memzero(b->tags, b->rows * sizeof(b->tags[0]));
 	if (b->deep)
 		wipe_deep_stack();
 	else
@@ -235,7 +302,7 @@ void kwgi_aead_batch_seal(const struct kwgi_aead_kernel *kernel, const uint8_t k
 		piece = chunk_length(v + i, n - i);
 		seal_chunk(&b, v + i, piece);
 	}
-	batch_end(&b, n);
+	batch_end(&b);
 }
 
 unsigned kwgi_aead_batch_open(const struct kwgi_aead_kernel *kernel, const uint8_t key[32],
@@ -249,7 +316,7 @@ unsigned kwgi_aead_batch_open(const struct kwgi_aead_kernel *kernel, const uint8
 		piece = chunk_length(v + i, n - i);
 		good += open_chunk(&b, v + i, piece);
 	}
-	batch_end(&b, n);
+	batch_end(&b);
 	return good;
 }
 

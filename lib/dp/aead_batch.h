@@ -32,6 +32,7 @@ struct kwgi_aead_lanes {
 struct kwgi_aead_kernel {
 	unsigned lanes;			/* how many of a struct kwgi_aead_lanes it fills */
 	void (*chacha)(const uint8_t key[32], const struct kwgi_aead_lanes *l);
+	unsigned few;			/* lanes for which chacha is much faster than for all */
 	unsigned width;			/* how many packets poly takes at most */
 	unsigned short_blocks;		/* up to that many blocks poly is not worth it (measured) */
 	/*

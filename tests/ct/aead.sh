@@ -11,7 +11,17 @@ command -v valgrind >/dev/null || cannot 'valgrind is missing'
 under_valgrind() { valgrind --quiet --error-exitcode=99 "$program" "$1" 2>&1; }
 
 out=$(under_valgrind control)
-case $? in
+status=$?
+case $out in
+*'debuginfo reader'*)	# clang writes some that valgrind 3.19 cannot read
+	tmp=$(mktemp -d) || exit 99
+	trap 'rm -rf "$tmp"' EXIT
+	strip -g -o "$tmp/aead" "$program" || cannot 'valgrind cannot read the program'
+	program=$tmp/aead
+	out=$(under_valgrind control)
+	status=$? ;;
+esac
+case $status in
 77) cannot "$out" ;;
 99) echo 'ok 1 - a branch on the key is found' ;;
 *) echo "$out" | sed 's/^/# /'; echo 'not ok 1 - a branch on the key is found' ;;

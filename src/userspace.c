@@ -23,7 +23,7 @@ static void help(FILE *f)
 	      "      --version     print the version and exit\n"
 	      "\n"
 	      "Environment: LOG_LEVEL, WG_TUN_FD, WG_UAPI_FD, WG_PROCESS_FOREGROUND,\n"
-	      "NOTIFY_SOCKET, KILOWG_AEAD, KILOWG_OFFLOAD. See kilowg-userspace(8).\n", f);
+	      "NOTIFY_SOCKET, KILOWG_AEAD, KILOWG_OFFLOAD, explained in kilowg-userspace(8).\n", f);
 }
 
 static int usage_error(const char *what, const char *arg)

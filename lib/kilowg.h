@@ -11,7 +11,8 @@
  *
  * The library never prints, exits, changes signal handlers, umask or working
  * directory, and keeps no global state: objects of different threads are
- * independent, one object is for one thread at a time.
+ * independent, one object is for one thread at a time. Only kwg_userspace_run()
+ * starts threads, as many as it is told.
  *
  * Conventions. Functions return 0 or a negative enum kwg_status and then fill
  * *err (which may be NULL). On failure out parameters are untouched. Every
@@ -268,6 +269,7 @@ struct kwg_userspace_options {
 	int stop_fd;		/* -1, or: end when it becomes readable, e.g. a signalfd */
 	const char *notify_socket;	/* NULL, or of a service manager: sd_notify(3) */
 	const char *aead;	/* NULL: the fastest; "sodium", "avx2", "avx512" */
+	unsigned workers;	/* threads that move packets, the caller's included; 0: one */
 	unsigned without;	/* KWG_WITHOUT_* */
 	bool sandbox;		/* give up what is not needed: for a process of its own */
 	bool verbose;		/* also log what is no error */

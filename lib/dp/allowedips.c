@@ -141,7 +141,9 @@ static struct kwgi_allowedips_node *node_add(struct kwgi_allowedips_node **link,
 	struct kwgi_allowedips_node *n = node_new(b, len, family), *below = *link, *fork;
 	unsigned same;
 
-	if (!n || !below) {
+	if (!n)
+		return NULL;
+	if (!below) {
 		*link = n;
 		return n;
 	}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the implementations with vector instructions share: packets are cut into blocks of
+ * ChaCha20 (RFC 8439 section 2.3), and each lane of a vector makes one block of any packet. So
+ * all lanes are busy whatever the lengths are. The Poly1305 key of a packet is a block too.
+ */
+#ifndef KWGI_AEAD_BATCH_H
+#define KWGI_AEAD_BATCH_H
+
+#include <string.h>
+
+#include "dp/aead.h"
+
+enum {
+	KWGI_AEAD_BLOCK = 64,		/* of ChaCha20 */
+	KWGI_AEAD_LANES = 16,		/* at most */
+	KWGI_AEAD_CHUNK = 32,		/* packets worked on at a time */
+};
+
+/* One block per lane. */
+struct kwgi_aead_lanes {
+	/* Words 12, 14 and 15 of the state; word 13 is 0. */
+	uint32_t block[KWGI_AEAD_LANES] __attribute__((aligned(64)));
+	uint32_t lo[KWGI_AEAD_LANES], hi[KWGI_AEAD_LANES];
+	uint8_t *data[KWGI_AEAD_LANES];	/* the key stream is added to these */
+	uint32_t len[KWGI_AEAD_LANES];	/* 1 to 64; 0 in a lane that is not in use */
+	unsigned n;			/* lanes in use, the first ones */
+	bool full;			/* all lanes of the kernel are in use, with 64 bytes each */
+};
+
+/* The two halves of the AEAD in vector instructions. */
+struct kwgi_aead_kernel {
+	unsigned lanes;			/* how many of a struct kwgi_aead_lanes it fills */
+	void (*chacha)(const uint8_t key[32], const struct kwgi_aead_lanes *l);
+	unsigned few;			/* lanes for which chacha is much faster than for all */
+	unsigned width;			/* how many packets poly takes at most */
+	unsigned short_blocks;		/* up to that many blocks poly is not worth it (measured) */
+	/*
+	 * The tags of packets of ciphertext (RFC 8439 section 2.8, without additional data); the
+	 * first 32 bytes of each of keys are its one-time key.
+	 */
+	void (*poly)(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const struct kwgi_aead_packet *v,
+		     unsigned n, uint8_t (*tags)[KWGI_AEAD_TAG]);
+};
+
+/* As the members of struct kwgi_aead. */
+void kwgi_aead_batch_seal(const struct kwgi_aead_kernel *kernel, const uint8_t key[32],
+			  struct kwgi_aead_packet *v, unsigned n);
+unsigned kwgi_aead_batch_open(const struct kwgi_aead_kernel *kernel, const uint8_t key[32],
+			      struct kwgi_aead_packet *v, unsigned n);
+
+/* NULL where they are not built in; the caller checks that the CPU has the instructions. */
+extern const struct kwgi_aead kwgi_aead_avx2, kwgi_aead_avx512, kwgi_aead_openssl;
+
+/* WireGuard paper (NDSS 2017), section 5.4.6: 32 zero bits, then the counter in little-endian order. */
+static inline void kwgi_aead_nonce(uint8_t nonce[12], uint64_t counter)
+{
+	unsigned i;
+
+	memset(nonce, 0, 4);
+	for (i = 0; i < 8; i++)
+		nonce[4 + i] = (uint8_t)(counter >> 8 * i);
+}
+
+static inline uint64_t kwgi_aead_load64(const uint8_t *p)
+{
+	uint64_t x;
+
+	memcpy(&x, p, sizeof(x));	/* the vector code is for little-endian machines only */
+	return x;
+}
+
+/* 16-byte blocks that Poly1305 sees of a packet: the ciphertext, and the two lengths. */
+static inline uint32_t kwgi_aead_poly_blocks(uint32_t len)
+{
+	return (uint32_t)(((uint64_t)len + 15) / 16 + 1);
+}
+
+/*
+ * The end of Poly1305 (RFC 8439 section 2.5.1): h, in limbs of 44, 44 and 42 bits that may be
+ * up to 2^20 times too large, is reduced modulo 2^130 - 5 and added to s.
+ */
+static inline void kwgi_aead_poly_finish(uint64_t h0, uint64_t h1, uint64_t h2, const uint8_t s[16],
+					 uint8_t tag[16])
+{
+	const uint64_t m44 = (UINT64_C(1) << 44) - 1, m42 = (UINT64_C(1) << 42) - 1;
+	uint64_t g0, g1, g2, lo, hi, less;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		h1 += h0 >> 44;
+		h0 &= m44;
+		h2 += h1 >> 44;
+		h1 &= m44;
+		h0 += (h2 >> 42) * 5;
+		h2 &= m42;
+	}
+	/* h is less than 2^130 now; g = h + 5 - 2^130 is taken if that is not negative. */
+	g0 = h0 + 5;
+	g1 = h1 + (g0 >> 44);
+	g2 = h2 + (g1 >> 44);
+	less = (g2 >> 42) - 1;		/* all ones if g is negative */
+	h0 = (h0 & less) | (g0 & m44 & ~less);
+	h1 = (h1 & less) | (g1 & m44 & ~less);
+	h2 = (h2 & less) | (g2 & m42 & ~less);
+	lo = h0 | h1 << 44;
+	hi = h1 >> 20 | h2 << 24;
+	lo += kwgi_aead_load64(s);
+	hi += kwgi_aead_load64(s + 8) + (lo < kwgi_aead_load64(s));
+	memcpy(tag, &lo, sizeof(lo));
+	memcpy(tag + 8, &hi, sizeof(hi));
+}
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "dp/protocol.h"
+
+enum {
+	/* Of all peers together: a host may have many dead peers and much to say to them. */
+	MAX_STAGED_BYTES = 16 * 1024 * 1024,
+};
+
+/* ---- keypairs ----------------------------------------------------------- */
+
+struct kwgi_keypair *kwgi_keypair_new(struct kwgi_peer *p, const struct kwgi_session_keys *keys,
+				      uint32_t remote_index, bool initiator, uint64_t now)
+{
+	struct kwgi_keypair *kp = calloc(1, sizeof(*kp));
+
+	if (!kp)
+		return NULL;
+	kp->peer = p;
+	kp->send_key = keys->send;
+	kp->receive_key = keys->receive;
+	kp->created = now;
+	kp->remote_index = remote_index;
+	kp->initiator = initiator;
+	kp->may_send = true;
+	atomic_flag_clear(&kp->replay_lock);
+	return kp;
+}
+
+void kwgi_keypair_drop(struct kwgi_device *d, struct kwgi_keypair *kp)
+{
+	if (!kp)
+		return;
+	kwgi_indextable_remove(&d->indices, kp->local_index);
+	/* A list for kwgi_attend() may name it by an index that is none any more. */
+	atomic_flag_clear_explicit(&kp->peer->attended, memory_order_relaxed);
+	sodium_memzero(kp, sizeof(*kp));
+	free(kp);
+}
+
+bool kwgi_keypair_receives(const struct kwgi_keypair *kp, uint64_t now)
+{
+	return now - kp->created < REJECT_AFTER_TIME;
+}
+
+bool kwgi_keypair_sends(const struct kwgi_keypair *kp, uint64_t now)
+{
+	return kp && kp->may_send && now - kp->created < REJECT_AFTER_TIME &&
+	       atomic_load_explicit(&kp->next_counter, memory_order_relaxed) <
+		       REJECT_AFTER_MESSAGES;
+}
+
+/*
+ * An initiator may send at once. If a session that the peer began still waits
+ * for its first packet, that one is kept for what is on its way.
+ */
+void kwgi_peer_begin_as_initiator(struct kwgi_device *d, struct kwgi_peer *p,
+				  struct kwgi_keypair *kp)
+{
+	kwgi_keypair_drop(d, p->previous);
+	if (p->next_pair) {
+		p->previous = p->next_pair;
+		p->next_pair = NULL;
+		kwgi_keypair_drop(d, p->current);
+	} else {
+		p->previous = p->current;
+	}
+	p->current = kp;
+}
+
+/* A responder may not send before it has received: the initiator may not have got the response. */
+void kwgi_peer_begin_as_responder(struct kwgi_device *d, struct kwgi_peer *p,
+				  struct kwgi_keypair *kp)
+{
+	kwgi_keypair_drop(d, p->next_pair);
+	kwgi_keypair_drop(d, p->previous);
+	p->previous = NULL;
+	p->next_pair = kp;
+}
+
+void kwgi_peer_confirm_next(struct kwgi_device *d, struct kwgi_peer *p)
+{
+	kwgi_keypair_drop(d, p->previous);
+	p->previous = p->current;
+	p->current = p->next_pair;
+	p->next_pair = NULL;
+}
+
+void kwgi_peer_drop_handshake(struct kwgi_device *d, struct kwgi_peer *p)
+{
+	if (p->handshake_indexed)
+		kwgi_indextable_remove(&d->indices, p->handshake.local_index);
+	p->handshake_indexed = false;
+	kwgi_handshake_wipe(&p->handshake);
+}
+
+void kwgi_peer_erase_keys(struct kwgi_device *d, struct kwgi_peer *p)
+{
+	kwgi_peer_drop_handshake(d, p);
+	kwgi_keypair_drop(d, p->current);
+	kwgi_keypair_drop(d, p->previous);
+	kwgi_keypair_drop(d, p->next_pair);
+	p->current = p->previous = p->next_pair = NULL;
+}
+
+/* ---- waiting packets ---------------------------------------------------- */
+
+static void drop_oldest(struct kwgi_device *d, struct kwgi_peer *p)
+{
+	struct kwgi_staged *s = p->staged;
+
+	p->staged = s->next;
+	if (!p->staged)
+		p->staged_end = &p->staged;
+	p->staged_count--;
+	d->staged_bytes -= s->size;
+	free(s);
+}
+
+void kwgi_peer_drop_staged(struct kwgi_device *d, struct kwgi_peer *p)
+{
+	while (p->staged)
+		drop_oldest(d, p);
+}
+
+void kwgi_peer_stage(struct kwgi_device *d, struct kwgi_peer *p, const uint8_t *packet,
+		     uint32_t len)
+{
+	size_t size = sizeof(struct kwgi_transport) + len + KWGI_PADDING + KWGI_TAG_LEN;
+	struct kwgi_staged *s;
+
+	while (p->staged_count >= KWGI_STAGED_MAX)
+		drop_oldest(d, p);
+	while (p->staged && d->staged_bytes + size > MAX_STAGED_BYTES)
+		drop_oldest(d, p);
+	if (d->staged_bytes + size > MAX_STAGED_BYTES)
+		return;
+	s = malloc(sizeof(*s) + size);
+	if (!s)
+		return;
+	s->next = NULL;
+	s->len = len;
+	s->size = (uint32_t)size;
+	if (len)
+		memcpy(s->data + sizeof(struct kwgi_transport), packet, len);
+	*p->staged_end = s;
+	p->staged_end = &s->next;
+	p->staged_count++;
+	d->staged_bytes += size;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: ISC */
+/* What the parts of the device call of each other; the device is held alone. */
+#ifndef KWGI_PROTOCOL_H
+#define KWGI_PROTOCOL_H
+
+#include "dp/device.h"
+
+/* What an index of the device's table names. */
+enum {
+	KWGI_INDEX_HANDSHAKE,	/* a peer: its handshake */
+	KWGI_INDEX_KEYPAIR,
+};
+
+/* The session of an index, or NULL. */
+static inline struct kwgi_keypair *kwgi_session(const struct kwgi_device *d, uint32_t index)
+{
+	uint32_t tag;
+	void *value = kwgi_indextable_lookup(&d->indices, index, &tag);
+
+	return value && tag == KWGI_INDEX_KEYPAIR ? value : NULL;
+}
+
+/* Notes a session for kwgi_attend(), once. In any thread. */
+static inline void kwgi_call_attention(struct kwgi_attention *todo, struct kwgi_keypair *kp,
+				       enum kwgi_reason reason)
+{
+	if (todo->n == sizeof(todo->v) / sizeof(*todo->v) ||
+	    atomic_flag_test_and_set_explicit(&kp->peer->attended, memory_order_relaxed))
+		return;
+	todo->v[todo->n].index = kp->local_index;
+	todo->v[todo->n++].reason = reason;
+}
+
+/* ---- handshake.c: requests ------------------------------------------------ */
+
+/* Sends an initiation unless one was sent within REKEY_TIMEOUT. retry: by the timer. */
+void kwgi_initiate(struct kwgi_device *d, struct kwgi_peer *p, bool retry,
+		   const struct kwgi_time *t);
+
+/* ---- send.c ------------------------------------------------------------------ */
+
+/* Sends what waits if there is a session, and asks for one if there is none. */
+void kwgi_send_staged(struct kwgi_device *d, struct kwgi_peer *p, const struct kwgi_time *t);
+/* An empty packet; if something waits, that is sent instead. */
+void kwgi_send_keepalive(struct kwgi_device *d, struct kwgi_peer *p, const struct kwgi_time *t);
+
+/* ---- timers.c: each is called after what it says ------------------------------ */
+
+/* These four in any thread. They return true if the peer has to be scheduled anew. */
+bool kwgi_timers_data_sent(struct kwgi_peer *p, uint64_t now);
+bool kwgi_timers_data_received(struct kwgi_peer *p, uint64_t now);
+bool kwgi_timers_any_sent(struct kwgi_peer *p, uint64_t now);
+bool kwgi_timers_any_received(struct kwgi_peer *p, uint64_t now);
+
+void kwgi_timers_initiation_sent(struct kwgi_device *d, struct kwgi_peer *p, uint64_t now);
+void kwgi_timers_handshake_complete(struct kwgi_peer *p, const struct kwgi_time *t);
+void kwgi_timers_session_derived(struct kwgi_device *d, struct kwgi_peer *p, uint64_t now);
+void kwgi_timers_persistent_changed(struct kwgi_device *d, struct kwgi_peer *p, uint64_t now);
+void kwgi_timers_stop(struct kwgi_device *d, struct kwgi_peer *p);
+
+/* Puts the peer where its earliest timer belongs. */
+void kwgi_timers_schedule(struct kwgi_device *d, struct kwgi_peer *p);
+/* Room for one more peer; 0 or -1. */
+int kwgi_timers_reserve(struct kwgi_device *d);
+
+static inline void kwgi_tell(const struct kwgi_device *d, const struct kwgi_peer *p,
+			     enum kwgi_event event)
+{
+	if (d->io.event)
+		d->io.event(d->io.arg, p, event);
+}
+
+#endif

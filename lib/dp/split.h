@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From what was read from a TUN device to packets ready to be sealed in place.
+ *
+ * Packets lie in an arena as messages that follow each other without gaps:
+ *
+ *	16 bytes for the message header | packet | zeros up to the padded
+ *	length | 16 bytes for the tag
+ *
+ * The pieces of one large packet all have the same size, except the last, so
+ * that they may go out with one UDP_SEGMENT. To have them there without
+ * copying, the caller reads with readv() into iovecs that are laid out for a
+ * packet like the last large one; if another comes, its bytes are moved.
+ *
+ *	n = kwgi_split_iov(s, iov, KWGI_SPLIT_IOV);
+ *	if (!n)
+ *		... send what is there, kwgi_split_reset(s), and ask again
+ *	len = readv(tun, iov, n);
+ *	if (len > 0)
+ *		count = kwgi_split_done(s, len, segments, KWGI_SPLIT_SEGMENTS);
+ *
+ * No allocation, no system call. One per TUN queue and thread.
+ */
+#ifndef KWGI_SPLIT_H
+#define KWGI_SPLIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "dp/vnet.h"
+
+enum {
+	KWGI_SPLIT_FRONT = 16,		/* room for the message header */
+	KWGI_SPLIT_BACK = 16,		/* room for the tag */
+	/* What one read may need of the arena: 64 KB in segments of 48 bytes, the least that Linux' TCP sends. */
+	KWGI_SPLIT_ROOM = 256 * 1024,
+	KWGI_SPLIT_IOV = 130,		/* enough to predict an MTU of 576; must be 2 or more */
+	KWGI_SPLIT_SEGMENTS = 1400,	/* of one read with such segments */
+};
+
+/* A packet in the arena; 16 bytes in front of it and 16 behind the padding belong to its message. */
+struct kwgi_segment {
+	uint8_t *data;
+	uint32_t len;		/* without padding */
+	uint32_t padded;	/* with it, kwgi_pad_len(); the padding is zero already */
+};
+
+/* The caller may read used; all else is private. */
+struct kwgi_split {
+	uint8_t *arena;
+	size_t size;
+	size_t used;		/* bytes of messages since kwgi_split_reset() */
+	uint32_t mtu;
+	bool vnet;
+
+	/* Shape of the last large packet: headers and payload per segment, 0 = none lately. */
+	uint32_t head, gso;
+	unsigned plain;		/* reads since then */
+
+	/* What the last kwgi_split_iov() handed out. */
+	uint32_t laid_head, laid_gso, laid_stride, laid_pieces;
+	struct kwgi_vnet hdr;
+};
+
+/*
+ * arena stays the caller's, who keeps it as long as s is in use; it has at
+ * least KWGI_SPLIT_ROOM bytes (else -1), better some times that. vnet: the
+ * device has IFF_VNET_HDR. mtu: of the link, for padding; 0 = unknown.
+ */
+int kwgi_split_init(struct kwgi_split *s, uint8_t *arena, size_t size, bool vnet, uint32_t mtu);
+
+/* From the next read on. */
+void kwgi_split_set_mtu(struct kwgi_split *s, uint32_t mtu);
+
+/* Forgets all packets: the arena is empty. */
+void kwgi_split_reset(struct kwgi_split *s);
+
+/*
+ * Fills at most max (>= 2) iovecs for a readv() of one packet, header included,
+ * behind the messages that are in the arena. Their number, or 0 if there is no
+ * room for any packet: then flush and reset. May be called again without a read.
+ */
+unsigned kwgi_split_iov(struct kwgi_split *s, struct iovec *iov, unsigned max);
+
+/*
+ * n bytes were read into the iovecs of the last kwgi_split_iov(): fills out
+ * with the packets in their order. Their number, or 0 if what was read has to
+ * be dropped: too short or long, a header that makes no sense, more than max
+ * segments. The packets stay valid until kwgi_split_reset(). Checksums of the
+ * packets are complete.
+ */
+unsigned kwgi_split_done(struct kwgi_split *s, size_t n, struct kwgi_segment *out, unsigned max);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: ISC */
+/* Going to the background as wireguard-go does, and the environment that it reads. */
+#ifndef DAEMONISE_H
+#define DAEMONISE_H
+
+#include <stdbool.h>
+
+enum log_level { LOG_SILENT, LOG_ERROR, LOG_DEBUG };
+
+struct daemonise {
+	int pipe;		/* to the waiting parent; -1 in the foreground */
+	bool keep_output;	/* stdout and stderr stay open for the log */
+};
+
+/* WG_PROCESS_FOREGROUND=1 */
+bool environment_foreground(void);
+
+/* LOG_LEVEL: verbose and debug, error, silent; anything else, and nothing: error. */
+enum log_level environment_log_level(void);
+
+/* A descriptor's number in WG_TUN_FD or WG_UAPI_FD; -1: not set; -2: set, but no number. */
+int environment_fd(const char *name);
+
+/*
+ * Forks, unless in the foreground. Returns 0 in the process that goes on, -1
+ * with errno. The parent does not return: it waits for daemonise_ready() (exit
+ * status 0) or daemonise_failed() (prints the line, exit status 1), or for the end of the child
+ * (its exit status, or 1). To be called before threads and sockets exist.
+ */
+int daemonise_begin(struct daemonise *d, bool foreground, bool keep_output);
+
+/* The socket answers: lets the parent go, and leaves terminal and folder behind. */
+void daemonise_ready(struct daemonise *d);
+
+/* Prints the line on stderr, with a newline, through the parent if there is one. */
+void daemonise_failed(struct daemonise *d, const char *line);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: ISC */
+/* Devices configured by the text of the userspace API, and what they tell of themselves. */
+#include <errno.h>
+
+#include "wire.h"
+
+static struct wire w;
+
+static struct kwgi_peer *p01(void)
+{
+	return peer(&w, 0, 1);
+}
+
+static int configure(unsigned host, const char *text)
+{
+	struct kwgi_uapi_request r;
+	struct kwgi_arena a = { 0 };
+	int e = kwgi_uapi_parse(&r, &a, text, strlen(text));
+
+	ck_assert_int_eq(e, 0);
+	e = kwgi_device_configure(w.h[host].d, &r.set, &w.t);
+	kwgi_arena_free(&a);
+	return e;
+}
+
+static char *printed(unsigned host)
+{
+	struct kwgi_buf b = { 0 };
+
+	kwgi_device_print(w.h[host].d, &b);
+	return kwgi_buf_take(&b, NULL);
+}
+
+#define KEY_A "0000000000000000000000000000000000000000000000000000000000000001"
+#define KEY_B "0000000000000000000000000000000000000000000000000000000000000002"
+#define ZERO "0000000000000000000000000000000000000000000000000000000000000000"
+#define PRIVATE "78563412785634127856341278563412785634127856341278563412785634a2"
+#define CLAMPED "78563412785634127856341278563412785634127856341278563412785634" "62"
+
+START_TEST(configured_and_printed)
+{
+	char *text;
+
+	ck_assert_int_eq(configure(2, "set=1\nprivate_key=" PRIVATE "\nlisten_port=51820\nfwmark=7\n"
+		"public_key=" KEY_A "\nendpoint=192.0.2.9:51820\nallowed_ip=10.1.2.3/24\n"
+		"allowed_ip=fd00::/64\npersistent_keepalive_interval=25\n"
+		"public_key=" KEY_B "\npreshared_key=" KEY_A "\nendpoint=[fe80::1%3]:9\n\n"), 0);
+	text = printed(2);
+	ck_assert_str_eq(text, "private_key=" CLAMPED "\nlisten_port=51820\nfwmark=7\n"
+		"public_key=" KEY_A "\npreshared_key=" ZERO "\nprotocol_version=1\n"
+		"endpoint=192.0.2.9:51820\nlast_handshake_time_sec=0\nlast_handshake_time_nsec=0\n"
+		"tx_bytes=0\nrx_bytes=0\npersistent_keepalive_interval=25\nallowed_ip=10.1.2.0/24\n"
+		"allowed_ip=fd00::/64\n"
+		"public_key=" KEY_B "\npreshared_key=" KEY_A "\nprotocol_version=1\n"
+		"endpoint=[fe80::1%3]:9\nlast_handshake_time_sec=0\nlast_handshake_time_nsec=0\n"
+		"tx_bytes=0\nrx_bytes=0\npersistent_keepalive_interval=0\n");
+	free(text);
+}
+END_TEST
+
+START_TEST(configured_again)
+{
+	struct kwgi_device *d = w.h[2].d;
+
+	configure(2, "set=1\npublic_key=" KEY_A "\nallowed_ip=10.1.0.0/16\nallowed_ip=10.2.0.0/16\n\n");
+	/* An allowed IP moves, one is taken away, unknown peers are passed over. */
+	configure(2, "set=1\npublic_key=" KEY_B "\nallowed_ip=10.1.0.0/16\n"
+		"public_key=" KEY_A "\nallowed_ip=-10.2.0.0/16\nallowed_ip=10.3.0.0/16\n\n");
+	ck_assert_uint_eq(d->first->allowed_ips.n, 1);
+	ck_assert_uint_eq(d->last->allowed_ips.n, 1);
+	configure(2, "set=1\npublic_key=" KEY_A "\nreplace_allowed_ips=true\nallowed_ip=10.4.0.0/16\n\n");
+	ck_assert_uint_eq(d->first->allowed_ips.n, 1);
+	ck_assert_uint_eq(d->allowed_ips.n, 2);
+	configure(2, "set=1\npublic_key=" PRIVATE "\nupdate_only=true\nallowed_ip=10.4.0.0/16\n"
+		"public_key=" PRIVATE "\nremove=true\n\n");
+	ck_assert_uint_eq(d->n_peers, 2);
+	configure(2, "set=1\npublic_key=" KEY_A "\nremove=true\n\n");
+	ck_assert_uint_eq(d->n_peers, 1);
+	configure(2, "set=1\nreplace_peers=true\npublic_key=" KEY_A "\n\n");
+	ck_assert_uint_eq(d->n_peers, 1);
+	ck_assert_uint_eq(d->allowed_ips.n, 0);
+	configure(2, "set=1\nprivate_key=" ZERO "\nfwmark=0\n\n");
+	ck_assert(!d->identity.set);
+}
+END_TEST
+
+/* A packet waits for an endpoint; the end of the section sends it. */
+START_TEST(an_endpoint_wakes_what_waits)
+{
+	struct kwgi_path nowhere = { .family = 0 };
+	char hex[KWGI_KEY_HEX], text[256];
+
+	say(&w, 0, 1, 1);
+	lose(&w.h[0]);
+	kwgi_peer_set_path(p01(), &nowhere);
+	p01()->last_handshake_sent = 0;
+	kwgi_key_format_hex(hex, &w.h[1].public_key);
+	snprintf(text, sizeof(text), "set=1\npublic_key=%s\nendpoint=192.0.2.2:1001\n\n", hex);
+	ck_assert_int_eq(configure(0, text), 0);
+	settle(&w);
+	ck_assert_uint_eq(w.h[1].received, 1);
+	/* Persistent keepalives newly on: one at once. */
+	snprintf(text, sizeof(text), "set=1\npublic_key=%s\npersistent_keepalive_interval=5\n\n", hex);
+	ck_assert_int_eq(configure(0, text), 0);
+	ck_assert_uint_eq(take_type(&w.h[0], KWGI_MSG_TRANSPORT)->len, 32);
+	ck_assert_int_eq(configure(0, text), 0);
+	ck_assert_uint_eq(waiting(&w.h[0]), 0);
+}
+END_TEST
+
+static int refuse_port(void *arg, uint16_t port)
+{
+	(void)arg;
+	return port == 99 ? EADDRINUSE : 0;
+}
+
+START_TEST(a_port_in_use)
+{
+	w.h[2].d->io.listen = refuse_port;
+	ck_assert_int_eq(configure(2, "set=1\nlisten_port=98\n\n"), 0);
+	ck_assert_int_eq(configure(2, "set=1\nlisten_port=99\n\n"), EADDRINUSE);
+	ck_assert_uint_eq(w.h[2].d->listen_port, 98);
+}
+END_TEST
+
+/* ---- all ------------------------------------------------------------------------------------------ */
+
+static void begin(void)
+{
+	wire_init(&w, HOSTS, 21);
+	befriend(&w, 0, 1, true);
+	befriend(&w, 1, 0, true);
+	kwgi_device_set_up(w.h[0].d, true, &w.t);
+	kwgi_device_set_up(w.h[1].d, true, &w.t);
+}
+
+static void end(void)
+{
+	wire_free(&w);
+}
+
+static void add(TCase *tc)
+{
+	tcase_add_checked_fixture(tc, begin, end);
+	tcase_add_test(tc, configured_and_printed);
+	tcase_add_test(tc, configured_again);
+	tcase_add_test(tc, an_endpoint_wakes_what_waits);
+	tcase_add_test(tc, a_port_in_use);
+}
+
+int main(void)
+{
+	return unit_run("device_uapi", add);
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The facade over this host: plan and snapshot to steps, steps to the kernel. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "kilowg.h"
 #include "sys/apply.h"
 #include "sys/files.h"
+#include "sys/nft.h"
 #include "sys/resolve.h"
 #include "sys/rtnl.h"
 #include "sys/uapi.h"
@@ -31,6 +33,7 @@ struct kwg_steps {
 	struct kwgi_live live;
 	struct kwgi_host host;
 	struct kwgi_backend_choice backend;
+	struct kwgi_nft_table table;	/* the firewall that is wanted */
 	struct kwgi_wanted wanted;
 	struct kwgi_steps steps;
 	char **texts, **undo_texts;	/* of each step */
@@ -331,11 +334,51 @@ static int take_lock(struct kwg_steps *s, const struct kwg_config *cfg, struct k
 	return kwgi_lock_take(KWG_RUNDIR, cfg->mesh.name, s->opt.wait_lock, &s->lock, err);
 }
 
-static void warn_of_limits(const struct kwg_steps *s)
+/* ---- firewall -------------------------------------------------------- */
+
+static void warn_of_forward(const struct kwg_steps *s)
 {
-	if (s->plan->cfg->local.firewall != KWGI_FIREWALL_NONE && !s->opt.read_only)
+	if (*s->host.forward_drop)
+		say(s, KWG_NOTE,
+		    "nftables chain %s drops what is forwarded and not accepted there; no rule of kilowg can overrule it",
+		    s->host.forward_drop);
+}
+
+/* Does the mesh work without its firewall? The rest of it only helps. */
+static bool needs_firewall(const struct kwg_plan *plan)
+{
+	uint32_t i;
+
+	for (i = 0; i < plan->nat.prepend.n; i++)
+		if (plan->nat.prepend.v[i].kind == KWGI_FW_NAT_JUMP_POD ||
+		    plan->nat.prepend.v[i].kind == KWGI_FW_NAT_JUMP_SRC ||
+		    plan->nat.prepend.v[i].kind == KWGI_FW_NAT_JUMP_DST)
+			return true;
+	return plan->tunl_fw.append.n > 0;
+}
+
+static int build_firewall(struct kwg_steps *s, struct kwg_error *err)
+{
+	uint32_t which = s->plan->cfg->local.firewall;
+
+	if (which == KWGI_FIREWALL_IPTABLES && !s->opt.read_only)
 		say(s, KWG_WARNING,
-		    "the plan's firewall rules are not carried out by this version; firewall = none says that you know");
+		    "firewall = iptables is not carried out by this version; firewall = nftables is");
+	if (which != KWGI_FIREWALL_NFTABLES)
+		return 0;
+	warn_of_forward(s);
+	if (s->host.no_nftables && needs_firewall(s->plan))
+		return kwgi_fail(err, KWG_ERR_KERNEL, EOPNOTSUPP,
+				 "this kernel has no nftables, which masquerading needs here; set firewall = none to do without");
+	if (s->host.no_nftables) {
+		say(s, KWG_WARNING,
+		    "this kernel has no nftables; packets may be too large for the path (firewall = none says that you know)");
+		return 0;
+	}
+	if (kwgi_nft_encode(&s->table, &s->wanted.arena, s->plan))
+		return kwgi_nomem(err);
+	s->wanted.table = &s->table;
+	return 0;
 }
 
 static int prepare(struct kwg_steps *s, struct kwg_error *err)
@@ -366,6 +409,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 		ret = build_wanted(s, &key, err);
 	}
 	if (!ret)
+		ret = build_firewall(s, err);
+	if (!ret)
 		ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
 	if (!ret)
 		ret = format_steps(s, err);
@@ -382,7 +427,6 @@ int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 	if (!s)
 		return kwgi_nomem(err);
 	s->plan = plan;
-	warn_of_limits(s);
 	ret = prepare(s, err);
 	if (ret) {
 		kwg_steps_free(s);

@@ -61,6 +61,29 @@ struct kwgi_host_peer {
 	uint32_t n_allowed_ips, allowed_cap;
 };
 
+/*
+ * A table of nf_tables in the form in which it is sent: messages of nfnetlink
+ * without what the kernel adds. The digest of what was sent stands in the
+ * mark, and the kernel numbers the objects of a table as they come, so that a
+ * change by anyone else shows in the counts.
+ */
+struct kwgi_nft_shape {
+	uint32_t sets, chains, rules, elements;
+	uint64_t last_handle;		/* the highest number given to a set, chain or rule */
+	uint64_t sum;			/* over the elements, whatever their order */
+	bool altered;			/* asleep, or a chain that drops */
+};
+
+enum { KWGI_NFT_NAME_MAX = 256, KWGI_NFT_MARK_MAX = 160 };
+
+struct kwgi_nft_table {
+	char name[KWGI_NFT_NAME_MAX];
+	char mark[KWGI_NFT_MARK_MAX];	/* its comment; "": not ours */
+	struct kwgi_nft_shape shape;
+	const void *messages;
+	size_t size;			/* bytes of messages */
+};
+
 /* A WireGuard device, of the kernel or behind a UAPI socket. */
 struct kwgi_host_wg {
 	bool present;
@@ -84,6 +107,11 @@ struct kwgi_host {
 	uint32_t n_routes, routes_cap;
 	struct kwgi_host_rule *rules;	/* with our protocol number only */
 	uint32_t n_rules, rules_cap;
+	struct kwgi_nft_table *tables;	/* inet tables called kilowg-... */
+	uint32_t n_tables, tables_cap;
+	bool no_nftables;		/* the kernel has none */
+	/* "FAMILY TABLE CHAIN" of others at the forward hook whose policy is drop; "": none. */
+	char forward_drop[KWGI_NFT_NAME_MAX];
 	struct kwgi_host_wg wg;		/* of the interface that was asked for */
 	/* The interface whose daemon an earlier run started but did not get to mark; or "". */
 	char starting[KWGI_IFNAME_MAX + 1];

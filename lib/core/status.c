@@ -207,6 +207,9 @@ void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf 
 	}
 	for (i = 0; i < s->wanted->n_peers; i++)
 		put_peer_row(b, s, &s->wanted->peers[i], colour, width);
+	if (*s->host->forward_drop && s->wanted->table)
+		kwgi_buf_printf(b, "warning: nftables chain %s drops what is forwarded and not accepted there\n",
+				s->host->forward_drop);
 	if (!s->drift)
 		kwgi_buf_puts(b, "drift: none\n");
 	else
@@ -248,6 +251,7 @@ void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 
 	kwgi_json_object(j, NULL);
 	kwgi_json_uint(j, "drift", s->drift);
+	kwgi_json_string(j, "forward_drop", *s->host->forward_drop ? s->host->forward_drop : NULL);
 	kwgi_json_bool(j, "healthy", kwgi_status_is_healthy(s));
 	kwgi_json_object(j, "interface");
 	kwgi_json_string(j, "backend", s->backend ? backend_name(s) : NULL);

@@ -418,6 +418,60 @@ static void diff_rules(struct diff *d)
 							    .u.rule = { *have[i] } });
 }
 
+/* ---- firewall -------------------------------------------------------- */
+
+/*
+ * Two meshes do not share a route protocol (check_rivals), so a table with
+ * ours is left from a mesh that had another name, unless that still has a link.
+ */
+static bool is_left_table(const struct diff *d, const struct kwgi_nft_table *t)
+{
+	uint32_t i;
+
+	if (kwgi_mark_is_ours(t->mark, d->w->mesh))
+		return true;
+	if (!kwgi_mark_is_rival(t->mark, d->w->mesh) ||
+	    kwgi_mark_number(t->mark, " protocol=") != d->w->protocol)
+		return false;
+	for (i = 0; i < d->h->n_links; i++)
+		if (kwgi_mark_is_rival(d->h->links[i].alias, d->w->mesh) &&
+		    kwgi_mark_number(d->h->links[i].alias, " protocol=") == d->w->protocol)
+			return false;
+	return true;
+}
+
+static bool same_shape(const struct kwgi_nft_shape *a, const struct kwgi_nft_shape *b)
+{
+	return a->sets == b->sets && a->chains == b->chains && a->rules == b->rules &&
+	       a->elements == b->elements && a->sum == b->sum && a->altered == b->altered &&
+	       a->last_handle == b->last_handle;
+}
+
+static int diff_firewall(struct diff *d, struct kwg_error *err)
+{
+	const struct kwgi_nft_table *want = d->w->table, *have = NULL;
+	uint32_t i;
+
+	for (i = 0; i < d->h->n_tables; i++) {
+		const struct kwgi_nft_table *t = &d->h->tables[i];
+
+		if (want && !strcmp(t->name, want->name))
+			have = t;
+		else if (is_left_table(d, t))
+			break_later(d, &(struct kwgi_step){ .kind = KWGI_STEP_FIREWALL, .link = "",
+							    .u.firewall = { .old = t } });
+	}
+	if (have && !kwgi_mark_is_ours(have->mark, d->w->mesh))
+		return kwgi_fail(err, KWG_ERR_KERNEL, 0,
+				 "the nftables table inet %.100s was not made by kilowg; remove it, or set firewall = none",
+				 have->name);
+	if (want && (!have || strcmp(have->mark, want->mark) ||
+		     !same_shape(&have->shape, &want->shape)))
+		make(d, &(struct kwgi_step){ .kind = KWGI_STEP_FIREWALL, .link = "",
+					     .u.firewall = { want, have } });
+	return 0;
+}
+
 /* ---- WireGuard ------------------------------------------------------- */
 
 static void diff_device(struct diff *d)
@@ -641,6 +695,9 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_wanted *w, const str
 	}
 	diff_up(&d);
 	diff_addrs(&d);
+	ret = diff_firewall(&d, err);
+	if (ret)
+		return ret;
 	diff_rules(&d);
 	diff_routes(&d);
 	/* Backwards: routes go before rules, addresses, peers and at last links. */

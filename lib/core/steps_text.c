@@ -148,6 +148,24 @@ static void format_route_change(struct kwgi_buf *b, const struct kwgi_step *s,
 		put_route(b, &s->u.route.route, s->link);
 }
 
+static void put_table(struct kwgi_buf *b, const struct kwgi_nft_table *t)
+{
+	kwgi_buf_printf(b, "nftables table inet %s", t->name);
+}
+
+static void format_firewall(struct kwgi_buf *b, const struct kwgi_step *s, bool undo)
+{
+	const struct kwgi_nft_table *to = undo ? s->u.firewall.old : s->u.firewall.table;
+	const struct kwgi_nft_table *from = undo ? s->u.firewall.table : s->u.firewall.old;
+
+	kwgi_buf_puts(b, !to ? "- " : from ? "~ " : "+ ");
+	put_table(b, to ? to : from);
+	if (to)
+		kwgi_buf_printf(b, " with %u chains, %u rules, %u sets of %u elements",
+				to->shape.chains, to->shape.rules, to->shape.sets,
+				to->shape.elements);
+}
+
 void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struct kwgi_host *h,
 		      bool undo)
 {
@@ -205,6 +223,9 @@ void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struc
 		break;
 	case KWGI_STEP_ROUTE_CHANGE:
 		format_route_change(b, s, h, undo);
+		break;
+	case KWGI_STEP_FIREWALL:
+		format_firewall(b, s, undo);
 		break;
 	}
 }

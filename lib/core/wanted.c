@@ -20,6 +20,13 @@ void kwgi_mark_format(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protoc
 		 adopted ? adopted_word : "");
 }
 
+void kwgi_mark_table(char out[KWGI_NFT_MARK_MAX], const char *mesh, uint8_t protocol,
+		     const char *digest)
+{
+	snprintf(out, KWGI_NFT_MARK_MAX, "%s%s protocol=%u digest=%.32s", mark, mesh, protocol,
+		 digest);
+}
+
 bool kwgi_mark_is_ours(const char *alias, const char *mesh)
 {
 	size_t len = strlen(mesh);

@@ -43,6 +43,7 @@ struct kwgi_wanted {
 	uint32_t n_routes;
 	struct kwgi_host_rule *rules;
 	uint32_t n_rules;
+	const struct kwgi_nft_table *table;	/* NULL: no firewall */
 };
 
 /* What only the outside knows: the answers that the plan lacks. */
@@ -73,6 +74,13 @@ void kwgi_mark_unfinished_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname
 uint32_t kwgi_mark_number(const char *alias, const char *word);
 /* Is it the mark of another mesh of kilowg? */
 bool kwgi_mark_is_rival(const char *alias, const char *mesh);
+
+/*
+ * The mark of a table: "kilowg mesh=NAME protocol=N digest=...", digest being
+ * that of its messages.
+ */
+void kwgi_mark_table(char out[KWGI_NFT_MARK_MAX], const char *mesh, uint8_t protocol,
+		     const char *digest);
 
 /* w is empty; facts are copied. 0, KWG_ERR_KERNEL (a device is missing) or KWG_ERR_NOMEM. */
 int kwgi_wanted_build(struct kwgi_wanted *w, const struct kwg_plan *plan,

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "sys/apply.h"
+#include "sys/nft.h"
 #include "sys/rtnl.h"
 #include "sys/uapi.h"
 
@@ -69,6 +70,8 @@ int kwgi_live_observe(struct kwgi_live *live, uint8_t protocol, struct kwgi_host
 {
 	int ret = kwgi_rtnl_observe(&live->nl, protocol, h, err);
 
+	if (!ret)
+		ret = kwgi_nft_observe(h, err);
 	if (!ret && live->launch.dir)
 		kwgi_daemon_noted(&live->launch, h->starting);
 	return ret;
@@ -147,6 +150,8 @@ static int run_step(struct kwgi_live *live, const struct kwgi_host *h, const str
 		return undo ? 0 : kwgi_fail(err, KWG_ERR_KERNEL, 0,
 					    "%s: the interface has gone; create-interface = no says that somebody else makes it",
 					    s->link);
+	if (s->kind == KWGI_STEP_FIREWALL)
+		return kwgi_nft_step(s, undo, err);
 	if (is_daemon_step(s))
 		return run_daemon_step(live, s, undo, err);
 	if (!is_wireguard_step(s))

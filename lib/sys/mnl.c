@@ -238,3 +238,24 @@ int kwgi_nl_dump(struct kwgi_nl *nl, struct nlmsghdr *nlh, mnl_cb_t cb, void *ar
 	ret = send_message(nl, nlh, what, err);
 	return ret ? ret : receive(nl, &a, what, err);
 }
+
+int kwgi_nl_batch(struct kwgi_nl *nl, void *messages, size_t size, const char *what,
+		  struct kwg_error *err)
+{
+	int fd = mnl_socket_get_fd(nl->sock), room = (int)size * 2, left = (int)size;
+	struct nlmsghdr *nlh = messages;
+	struct answer a = { 0 };
+	ssize_t n;
+
+	nl->mutations++;
+	nl->seq++;
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+		nlh->nlmsg_seq = nl->seq;
+	/* The kernel takes it whole or not at all; only root of the machine gets any size. */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)))
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	do
+		n = mnl_socket_sendto(nl->sock, messages, size);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? fail(err, what, errno, NULL) : receive(nl, &a, what, err);
+}

@@ -28,6 +28,12 @@ enum {
 				       (const char *)(attr)));				\
 	     (attr) = mnl_attr_next(attr))
 
+/* Bytes from a message to the next. */
+static inline uint32_t kwgi_nl_aligned(const struct nlmsghdr *nlh)
+{
+	return (nlh->nlmsg_len + NLMSG_ALIGNTO - 1) & ~(NLMSG_ALIGNTO - 1u);
+}
+
 struct kwgi_nl {
 	struct mnl_socket *sock;
 	uint32_t seq, portid;
@@ -62,5 +68,13 @@ int kwgi_nl_ask(struct kwgi_nl *nl, struct nlmsghdr *nlh, mnl_cb_t cb, void *arg
 enum { KWGI_NL_AGAIN = 1 };
 int kwgi_nl_dump(struct kwgi_nl *nl, struct nlmsghdr *nlh, mnl_cb_t cb, void *arg,
 		 const char *what, struct kwg_error *err);
+
+/*
+ * Sends many messages at once and waits for the first error, or for the
+ * acknowledgement that one of them asks for. All get one sequence number.
+ * After an error the socket is of no further use: other answers may follow.
+ */
+int kwgi_nl_batch(struct kwgi_nl *nl, void *messages, size_t size, const char *what,
+		  struct kwg_error *err);
 
 #endif

@@ -1,0 +1,164 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+#
+# firewall = nftables with real packets: who is masqueraded, who is forwarded,
+# who may send protocol 4, which MSS a connection gets; drift; down.
+#
+#   pod 10.2.2.2        pod 10.2.1.2               pod 10.2.3.2
+#        |                   |                          |
+#        b ------- lan ----- a ---------- wan --------- c
+#     .2   10.1.1.0/24   .1    .1  203.0.113.0/24   .3    world .9
+#
+# The location of a has 10.7.0.0/24, too, where the host loc is.
+
+# shellcheck disable=SC2119,SC2317
+# shellcheck source=tests/lib.sh
+. "$(dirname -- "$0")/../lib.sh"
+enter "$@"
+need wg ping nft python3
+nft list ruleset >/dev/null 2>&1 || cannot 'the kernel has no nftables, or does not let us use them'
+choose_backend
+three_nodes
+node_add world loc
+plug world wan0 wan 203.0.113.9/24
+plug loc lan0 lan 10.1.1.7/24
+must on loc ip addr add 10.7.0.7/24 dev lan0
+must on a ip route add 10.7.0.0/24 dev lan0 src 10.1.1.1
+mesh_edit a '' 'allowed-location-ip = 10.7.0.0/24'
+sed '/^firewall/d; $a cni = yes\nforward-rules = yes' "$T/local.ini" >"$T/local.new"
+mv "$T/local.new" "$T/local.ini"
+daemons a b c
+
+ruleset() { on a nft list ruleset; }
+table() { on a nft list table inet kilowg-kilo; }
+
+# What others have, in every shape.
+on a nft -f - <<'END' || bail 'the rules of others cannot be made'
+table inet others {
+	set s { type ipv4_addr; flags interval; elements = { 10.99.0.0/16, 192.0.2.1-192.0.2.9 } }
+	chain c { type filter hook input priority 0; policy accept; ip saddr @s counter drop; };
+}
+table ip kilowg-not-ours { chain x { ip saddr 10.98.0.1 accept; }
+}
+END
+ruleset >"$T/others"
+
+expect 3 'diff shows the table' kwg a diff
+like 'in one line' "$T/out" '^\+ nftables table inet kilowg-kilo with [0-9]+ chains, [0-9]+ rules, '
+is 'diff has changed nothing' "$(cat "$T/others")" "$(ruleset)"
+for node in a b c; do
+	expect 0 "apply on $node" kwg $node apply
+	unlike 'without warnings' "$T/err" 'firewall|nftables'
+done
+table | sed 's/^/# /'
+expect 0 'then there is no difference' kwg a diff
+if can_strace; then
+	traced_kwg "$T/trace" a apply
+	is 'a second apply sends nothing' 0 "$(count_mutations "$T/trace")"
+fi
+
+# ---- which source address arrives ----
+
+cat >"$T/udp.py" <<'END'
+import socket, sys
+# listen ADDRESS FILE: writes the source of the first datagram. send FROM TO: sends one.
+what, a, b = sys.argv[1:]
+s = socket.socket(socket.AF_INET6 if ':' in a else socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((a, 7777 if what == 'listen' else 0))
+if what == 'listen':
+	open(b + '.ready', 'w').close()
+	s.settimeout(10)
+	open(b, 'w').write(s.recvfrom(99)[1][0])
+else:
+	for i in range(3):
+		s.sendto(b'x', (b, 7777))
+END
+
+# TEXT WANTED FROM-NODE FROM-ADDRESS TO-NODE TO-ADDRESS: with which source address does it arrive?
+arrives() {
+	rm -f "$T/source" "$T/source.ready"
+	on "$5" python3 "$T/udp.py" listen "$6" "$T/source" 2>/dev/null &
+	listener=$!
+	wait_for 10 test -e "$T/source.ready"
+	on "$3" python3 "$T/udp.py" send "$4" "$6"
+	wait $listener
+	is "$1" "$2" "$(cat "$T/source" 2>/dev/null)"
+}
+
+check 'the mesh works' reaches a 10.2.3.2 10.2.2.2
+arrives 'a pod to the world: masqueraded' 203.0.113.1 a.pod 10.2.1.2 world 203.0.113.9
+arrives 'a pod to a pod elsewhere: itself' 10.2.1.2 a.pod 10.2.1.2 c.pod 10.2.3.2
+arrives 'a pod to a pod of the location: itself' 10.2.1.2 a.pod 10.2.1.2 b.pod 10.2.2.2
+arrives 'a pod to a private address of the location: itself' 10.2.1.2 a.pod 10.2.1.2 b 10.1.1.2
+must on loc ip route add default via 10.1.1.1
+arrives 'a pod elsewhere to a location IP' "$(
+	kwg a plan | grep -q 'KILO-NAT -d 10.7.0.0/24 .*RETURN' && echo 10.2.3.2 || echo 10.1.1.1)" \
+	c.pod 10.2.3.2 loc 10.7.0.7
+must on world ip route add 10.1.1.0/24 via 203.0.113.1
+must on b ip route add 203.0.113.9 via 10.1.1.1
+arrives 'a host that is no pod to the world: itself' 10.1.1.2 b 10.1.1.2 world 203.0.113.9
+
+# ---- drift ----
+
+# TEXT COMMAND...: breaks the table; does kilowg see and repair it?
+repairs() {
+	table >"$T/before"
+	text=$1
+	shift
+	must on a "$@"
+	expect 3 "$text: diff sees it" kwg a diff
+	like 'as a table to replace' "$T/out" '^[~+] nftables table inet kilowg-kilo '
+	expect 0 'apply repairs it' kwg a apply
+	is 'as it was' "$(cat "$T/before")" "$(table)"
+}
+repairs 'a rule more' nft add rule inet kilowg-kilo mss accept
+repairs 'a rule less' nft flush chain inet kilowg-kilo mss
+repairs 'a network less' nft delete element inet kilowg-kilo masquerade-from-4 '{ 10.2.1.0/24 }'
+repairs 'a flushed set' nft flush set inet kilowg-kilo no-masquerade-4
+repairs 'a flushed table' nft flush table inet kilowg-kilo
+repairs 'another policy' nft chain inet kilowg-kilo forward '{ policy drop ; }'
+repairs 'a deleted table' nft delete table inet kilowg-kilo
+
+# ---- a step that fails: the table that was there comes back ----
+
+table >"$T/before"
+mesh_node d 'location = z' 'endpoint = 203.0.113.4:51820' 'internal-ip = 10.1.4.4/24' 'pod-cidr = 10.2.4.0/24'
+must on a ip route add 10.2.4.0/24 via 203.0.113.250
+expect 2 'apply fails at a route' kwg a apply
+is 'and says so in one line' 1 "$(grep -c . "$T/err")"
+is 'and the table is the one before' "$(cat "$T/before")" "$(table)"
+must on a ip route del 10.2.4.0/24
+mesh_drop d
+expect 0 "kilowg takes it for its own, and unchanged" kwg a diff
+
+# ---- others that drop ----
+
+must on a nft add table ip drops
+must on a nft add chain ip drops fw '{ type filter hook forward priority 10 ; policy drop ; }'
+run kwg a status
+like 'status tells of a chain that drops' "$T/out" 'nftables chain ip drops fw drops'
+expect 0 'apply -v' kwg a -v apply
+like 'tells it, too' "$T/err" 'nftables chain ip drops fw drops'
+must on a nft delete table ip drops
+
+# ---- a table that is not ours; a mesh that is gone ----
+
+is 'the rules of others have not changed' "$(cat "$T/others")" "$(ruleset | sed '/^table inet kilowg-kilo/,/^}/d')"
+expect 0 'down' kwg a down
+is 'leaves the rules of others, byte for byte' "$(cat "$T/others")" "$(ruleset)"
+must on a nft add table inet kilowg-kilo
+expect 2 'a table of this name made by somebody else is refused' kwg a apply
+like 'with its name' "$T/err" 'table inet kilowg-kilo was not made by kilowg'
+must on a nft delete table inet kilowg-kilo
+expect 0 'apply' kwg a apply
+must on a ip link del kilo0
+sed 's/^\[mesh\]/&\nname = other/' "$T/mesh.ini" >"$T/mesh.new" && mv "$T/mesh.new" "$T/mesh.ini"
+[ "$backend" != external ] || daemon_start_only a
+expect 0 'apply under another name of the mesh' kwg a apply
+on a nft list tables >"$T/tables"
+like 'makes its table' "$T/tables" '^table inet kilowg-other$'
+unlike 'and removes the old one' "$T/tables" 'kilowg-kilo$'
+sed 's/^\[local\]/&\nfirewall = none/' "$T/local.ini" >"$T/local.new" && mv "$T/local.new" "$T/local.ini"
+expect 0 'firewall = none' kwg a apply
+is 'removes it' "$(cat "$T/others")" "$(ruleset)"
+finish

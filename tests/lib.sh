@@ -540,7 +540,15 @@ net_state() {
 	! can_ipv6 || on "$1" ip -6 route show table all
 }
 
-state() { net_state "$1"; wg_state "$1"; }
+# Link-local addresses of TUN devices are random, and so is their place in a list.
+state() {
+	net_state "$1" | sed -E 's/fe80::[0-9a-f:]{6,}/fe80::random/' | if [ "$backend" = userspace ]; then
+		sort
+	else
+		cat
+	fi
+	wg_state "$1"
+}
 
 # NODE: the state to which down leads back. A daemon's key and port are apart:
 # the port that it had chosen for itself is nothing to go back to.
@@ -561,11 +569,12 @@ has_handshake() {
 
 # ---- what a program sends --------------------------------------------------
 
-# FILE NODE ARGUMENT...: kilowg under strace; for mutations().
+# FILE NODE ARGUMENT...: kilowg under strace; for mutations(). Not with -f:
+# strace would stay with the daemon that kilowg starts.
 traced_kwg() {
 	local file="$1" node="$2"
 	shift 2
-	on "$node" strace -f -s 4096 -e trace=sendto,sendmsg,sendmmsg,write,writev,connect -o "$file" \
+	on "$node" strace -s 4096 -e trace=sendto,sendmsg,sendmmsg,write,writev,connect -o "$file" \
 		"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node "$node" "$@"
 }
 

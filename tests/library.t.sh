@@ -45,6 +45,9 @@ point 'every name in the archive begins with kwg_ or kwgi_' "$(nm -g --defined-o
 point 'there are such names' "$(nm -g --defined-only "$lib" | grep -q ' T kwg_plan_new$' || echo none)"
 point 'the library never prints, exits, forks or touches the process' "$(undefined any |
 	wants 'printf|puts|putchar|perror|exit|_exit|abort|fork|vfork|system|popen|pthread_create|thrd_create|signal|sigaction|umask|chdir|setenv|setlocale')"
+point 'it starts one process only, where userspace_command is run' "$(undefined any |
+	wants 'posix_spawnp?|execl|execle|execlp|execv|execve|execvp|execvpe|fexecve|clone|waitpid' |
+	grep -vE '^daemon.o wants (posix_spawn|waitpid)(@|$)')"
 # shellcheck disable=SC2086  # a list of objects
 point 'the core makes no system call and asks for no clock, environment or locale' "$(undefined $core |
 	wants 'open|openat|fopen|read|write|close|socket|connect|send|recv|ioctl|stat|fstat|time|clock_gettime|gettimeofday|getenv|getaddrinfo|getrandom|rand|random|localtime|randombytes_buf|errno_location')"

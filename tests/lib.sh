@@ -540,10 +540,11 @@ net_state() {
 	! can_ipv6 || on "$1" ip -6 route show table all
 }
 
-# Link-local addresses of TUN devices are random, and so is their place in a list.
+# A TUN device is made anew with another index and another, random, link-local
+# address, which changes their place in a list.
 state() {
-	net_state "$1" | sed -E 's/fe80::[0-9a-f:]{6,}/fe80::random/' | if [ "$backend" = userspace ]; then
-		sort
+	net_state "$1" | if [ "$backend" = userspace ]; then
+		sed -E 's/fe80::[0-9a-f:]{6,}/fe80::random/; s/^[0-9]+: //' | sort
 	else
 		cat
 	fi

@@ -49,6 +49,7 @@ if has_kernel_wireguard; then
 else
 	backend=auto
 	local_ini
+	backend=userspace
 fi
 expect 3 'diff shows that a daemon would be started' kwg a diff
 like 'by which program' "$T/out" "^\+ link kilo0 type tun by starting $program kilo0\$"
@@ -146,7 +147,8 @@ instead 'echo "no tun, sorry" >&2; exit 7'
 expect 2 'the program fails' kwg a apply
 like 'its words and its exit status are told' "$T/err" 'exit status 7: no tun, sorry'
 nothing_left 'failed program' a
-local_ini 'interface-timeout = 1s'
+cp "$T/local.ini" "$T/local.old"
+echo 'interface-timeout = 1s' >>"$T/local.ini"
 instead 'exec sleep 1000'
 expect 2 'the program stays in the foreground' kwg a apply
 like 'the message says so' "$T/err" 'not gone into the background within interface-timeout \(1 s\)'

@@ -39,7 +39,7 @@ index() { ip -o link show "$1" | cut -d: -f1; }
 # REASON TEXT: it has ended for this reason, and left nothing behind.
 ended() {
 	local status=0
-	wait_for 10 gone kill -0 $pid
+	wait_for 10 gone kill -0 $pid || kill -KILL $pid
 	wait $pid || status=$?
 	is "$2: it ends, exit status 0" 0 "$status"
 	is "$2: for that reason" "end: $1" "$(tail -n 1 "$T/log")"

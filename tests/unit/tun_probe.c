@@ -255,7 +255,7 @@ int main(int argc, char **argv)
 	if (exec)
 		return hand_over(&p, argv[0], argv[optind], &o);
 	kwgi_sandbox_no_dumps();
-	if (daemonise_begin(&p.d, foreground, environment_log_level() == LOG_DEBUG))
+	if (daemonise_begin(&p.d, foreground, environment_log_level() == LEVEL_DEBUG))
 		return EXIT_FAILURE;
 	open_all(&p, argv[optind], &o);
 	loop_all(&p);

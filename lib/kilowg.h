@@ -11,7 +11,10 @@
  *
  * The library never prints, exits, changes signal handlers, umask or working
  * directory, and keeps no global state: objects of different threads are
- * independent, one object is for one thread at a time.
+ * independent, one object is for one thread at a time. It does not fork or
+ * start threads, with two exceptions: kwg_steps_run() starts the program that
+ * kwg_host_options.userspace_command names (posix_spawn), if a step says so,
+ * and kwg_userspace_run() starts as many threads as it is told.
  *
  * Conventions. Functions return 0 or a negative enum kwg_status and then fill
  * *err (which may be NULL). On failure out parameters are untouched. Every
@@ -58,6 +61,7 @@ struct kwg_error {
 enum kwg_severity {
 	KWG_ERROR,
 	KWG_WARNING,
+	KWG_NOTE,		/* of logs only: worth knowing, nothing is wrong */
 };
 
 /* One remark on the configuration. Strings live as long as the configuration. */
@@ -212,6 +216,23 @@ struct kwg_host_options {
 	void *log_arg;
 	bool wait_lock;		/* wait for the lock of the mesh instead of KWG_ERR_LOCKED */
 	bool read_only;		/* change nothing: no lock, no key file, no waiting */
+	/*
+	 * Program of a userspace WireGuard for hosts whose kernel has none, by
+	 * its absolute path, with leading arguments; NULL-terminated. The name
+	 * of the interface is appended. It makes that interface, answers on
+	 * /var/run/wireguard/NAME.sock, returns with its daemon in the
+	 * background, and the daemon ends when the interface is deleted:
+	 * kilowg-userspace, wireguard-go. It gets the caller's environment and
+	 * is the only process that the library starts. Lives as long as the
+	 * steps. NULL: none is started.
+	 */
+	const char *const *userspace_command;
+	/*
+	 * An interface that works but is not of the backend that is wanted, for
+	 * example since the kernel has got WireGuard, is replaced. All its
+	 * sessions end.
+	 */
+	bool switch_backend;
 };
 
 /*
@@ -268,6 +289,7 @@ struct kwg_userspace_options {
 	int stop_fd;		/* -1, or: end when it becomes readable, e.g. a signalfd */
 	const char *notify_socket;	/* NULL, or of a service manager: sd_notify(3) */
 	const char *aead;	/* NULL: the fastest; "sodium", "avx2", "avx512" */
+	unsigned workers;	/* threads that move packets, the caller's included; 0: one */
 	unsigned without;	/* KWG_WITHOUT_* */
 	bool sandbox;		/* give up what is not needed: for a process of its own */
 	bool verbose;		/* also log what is no error */

@@ -23,7 +23,7 @@ static void help(FILE *f)
 	      "      --version     print the version and exit\n"
 	      "\n"
 	      "Environment: LOG_LEVEL, WG_TUN_FD, WG_UAPI_FD, WG_PROCESS_FOREGROUND,\n"
-	      "NOTIFY_SOCKET, KILOWG_AEAD, KILOWG_OFFLOAD. See kilowg-userspace(8).\n", f);
+	      "NOTIFY_SOCKET, KILOWG_AEAD, KILOWG_OFFLOAD, KILOWG_WORKERS, explained in kilowg-userspace(8).\n", f);
 }
 
 static int usage_error(const char *what, const char *arg)
@@ -61,6 +61,21 @@ static int offloads(const char *s, unsigned *without)
 			return -1;
 		*without &= ~known[i].without;
 	}
+	return 0;
+}
+
+/* KILOWG_WORKERS: 1 to 64. */
+static int worker_count(const char *s, unsigned *n)
+{
+	char *end;
+	unsigned long k;
+
+	if (!s || !*s)
+		return 0;
+	k = strtoul(s, &end, 10);
+	if (*end || k < 1 || k > 64)
+		return -1;
+	*n = (unsigned)k;
 	return 0;
 }
 
@@ -149,6 +164,9 @@ int main(int argc, char **argv)
 	if (offloads(getenv("KILOWG_OFFLOAD"), &o.without))
 		return usage_error("KILOWG_OFFLOAD wants none, all or a list of tso,uso,gso,gro, not ",
 				   getenv("KILOWG_OFFLOAD"));
+	if (worker_count(getenv("KILOWG_WORKERS"), &o.workers))
+		return usage_error("KILOWG_WORKERS wants a number from 1 to 64, not ",
+				   getenv("KILOWG_WORKERS"));
 	o.tun_fd = environment_fd("WG_TUN_FD");
 	o.uapi_fd = environment_fd("WG_UAPI_FD");
 	if (o.tun_fd < -1 || o.uapi_fd < -1)

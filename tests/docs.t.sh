@@ -236,7 +236,7 @@ fi
 "${kilowg%/*}/kilowg-userspace" --help | tr ' ,' '\n\n' | grep -E '^(--?[a-z]+|[A-Z]+_[A-Z_]+)$' | sort -u >"$tmp/program"
 {
 	section "$man/kilowg-userspace.8" DESCRIPTION | sed -n 's/^\.It Fl //p' | tr -d ',' |
-		tr ' ' '\n' | grep -v '^Fl$' | sed 's/^/-/'
+		tr ' ' '\n' | grep -vE '^(Fl)?$' | sed 's/^/-/'
 	section "$man/kilowg-userspace.8" ENVIRONMENT | sed -n 's/^\.It Ev //p'
 } >"$tmp/page"
 same "kilowg-userspace(8) has every option and variable, and no other" "$tmp/program" "$tmp/page"

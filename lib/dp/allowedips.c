@@ -43,7 +43,7 @@ static struct bits load6(const void *addr)
 
 static unsigned bit_at(struct bits b, unsigned i)
 {
-	return (i < 64 ? b.hi >> (63 - i) : b.lo >> (127 - i)) & 1;
+	return (unsigned)((i < 64 ? b.hi >> (63 - i) : b.lo >> (127 - i)) & 1);
 }
 
 /* The first n of 64 bits. */
@@ -141,7 +141,9 @@ static struct kwgi_allowedips_node *node_add(struct kwgi_allowedips_node **link,
 	struct kwgi_allowedips_node *n = node_new(b, len, family), *below = *link, *fork;
 	unsigned same;
 
-	if (!n || !below) {
+	if (!n)
+		return NULL;
+	if (!below) {
 		*link = n;
 		return n;
 	}

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
@@ -15,7 +16,8 @@
 #include "sys/userspace.h"
 
 /* What a descriptor in the first worker's loop is. */
-enum { EVENT_TUN, EVENT_UDP4, EVENT_UDP6, EVENT_LINK, EVENT_ROUTE, EVENT_UAPI, EVENT_STOP };
+enum { EVENT_TUN, EVENT_UDP4, EVENT_UDP6, EVENT_LINK, EVENT_ROUTE, EVENT_UAPI, EVENT_STOP,
+       EVENT_WAKE };
 
 /* ---- time and locks ------------------------------------------------------------------ */
 
@@ -53,11 +55,15 @@ void kwgi_worker_lock_all(struct kwgi_worker *w)
 void kwgi_worker_unlock_all(struct kwgi_worker *w)
 {
 	struct kwgi_dataplane *p = w->plane;
+	bool sooner = w != p->workers &&
+		      (p->device->queue_len || kwgi_timers_next(p->device) < p->deadline);
 	unsigned i;
 
 	p->alone = NULL;
 	for (i = p->n_workers; i--; )
 		pthread_mutex_unlock(&p->workers[i].lock);
+	if (sooner)
+		kwgi_wake_set(p->wake);
 }
 
 /* ---- the log -------------------------------------------------------------------------- */
@@ -347,7 +353,7 @@ static int open_tun(struct kwgi_dataplane *p, const struct kwg_userspace_options
 		    struct kwg_error *err)
 {
 	struct kwgi_tun_options t = {
-		.queues = 1,
+		.queues = o->workers ? o->workers : 1,
 		.no_offload = o->without & KWG_WITHOUT_TSO,
 	};
 	int ret = o->tun_fd >= 0 ? kwgi_tun_adopt(&p->tun, o->tun_fd, &t, err) :
@@ -398,6 +404,8 @@ static int watch(struct kwgi_dataplane *p, int stop_fd)
 	int e = kwgi_loop_add(l, kwgi_link_fd(p->link), EPOLLIN, EVENT_LINK);
 
 	if (!e)
+		e = kwgi_loop_add(l, p->wake, EPOLLIN, EVENT_WAKE);
+	if (!e)
 		e = kwgi_loop_add(l, p->route.fd, EPOLLIN, EVENT_ROUTE);
 	if (!e)
 		e = kwgi_loop_add(l, kwgi_uapi_server_fd(p->uapi), EPOLLIN, EVENT_UAPI);
@@ -415,6 +423,10 @@ static int open_all(struct kwgi_dataplane *p, const struct kwg_userspace_options
 {
 	int e, ret = open_device(p, o, err);
 
+	p->wake = kwgi_wake_open();
+	p->end = kwgi_wake_open();
+	if (p->wake < 0 || p->end < 0)
+		return kwgi_fail(err, KWG_ERR_KERNEL, errno, "eventfd: %s", kwgi_errtext(errno));
 	if (!ret)
 		ret = open_tun(p, o, err);
 	if (!ret)
@@ -455,6 +467,10 @@ static void close_all(struct kwgi_dataplane *p)
 	kwgi_device_free(p->device);
 	if (p->tun.queues)
 		kwgi_tun_close(&p->tun);
+	if (p->wake >= 0)
+		close(p->wake);
+	if (p->end >= 0)
+		close(p->end);
 }
 
 /* ---- running it ---------------------------------------------------------------------------- */
@@ -479,7 +495,7 @@ static void handle_event(struct kwgi_worker *w, uint64_t what)
 		break;
 	case EVENT_UDP4:
 	case EVENT_UDP6:
-		kwgi_worker_read_udp(w, what == EVENT_UDP4 ? w->udp.fd4 : w->udp.fd6);
+		kwgi_worker_read_udp(w, what == EVENT_UDP4 ? 4 : 6);
 		/* What was written there may have been answered at once: by ping, with an ACK. */
 		if (!kwgi_worker_read_tun(w))
 			tun_failed(w);
@@ -499,25 +515,95 @@ static void handle_event(struct kwgi_worker *w, uint64_t what)
 	case EVENT_STOP:
 		atomic_store(&p->stop, true);
 		break;
+	case EVENT_WAKE:
+		kwgi_wake_clear(p->wake);
+		break;
 	}
+}
+
+/*
+ * When something is due; 0: now. Told to the other workers under the lock that
+ * they need for changing it, so that none of them misses to wake us.
+ */
+static uint64_t look_at_deadline(struct kwgi_worker *w)
+{
+	struct kwgi_dataplane *p = w->plane;
+	uint64_t deadline;
+
+	kwgi_worker_lock(w);
+	deadline = p->device->queue_len ? 0 : kwgi_timers_next(p->device);
+	p->deadline = deadline;
+	kwgi_worker_unlock(w);
+	return deadline;
 }
 
 /* Timers, and some of the handshakes that wait. Returns when to be called again. */
 static uint64_t do_what_is_due(struct kwgi_worker *w)
 {
 	struct kwgi_dataplane *p = w->plane;
-	uint64_t deadline = kwgi_timers_next(p->device);
+	uint64_t deadline = look_at_deadline(w);
 	struct kwgi_time t;
-	unsigned left;
 
-	if (!p->device->queue_len && (deadline == UINT64_MAX || deadline > kwgi_now()))
+	if (deadline == UINT64_MAX || (deadline && deadline > kwgi_now()))
 		return deadline;
 	t = kwgi_dataplane_time();
 	kwgi_worker_lock_all(w);
-	left = kwgi_work_handshakes(p->device, KWGI_HANDSHAKES_PER_TURN, &t);
-	deadline = kwgi_timers_run(p->device, &t);
+	kwgi_work_handshakes(p->device, KWGI_HANDSHAKES_PER_TURN, &t);
+	kwgi_timers_run(p->device, &t);
 	kwgi_worker_unlock_all(w);
-	return left ? 0 : deadline;
+	return look_at_deadline(w);
+}
+
+/* All workers but the first do nothing else than this. */
+static void *run_packets(void *arg)
+{
+	struct kwgi_worker *w = arg;
+	struct epoll_event v[4];
+	bool stop = false;
+	int i, n;
+
+	while (!stop) {
+		n = kwgi_loop_wait(&w->loop, v, 4, KWGI_NEVER);
+		for (i = 0; i < n; i++) {
+			stop |= v[i].data.u64 == EVENT_STOP;
+			if (v[i].data.u64 == EVENT_UDP4 || v[i].data.u64 == EVENT_UDP6)
+				kwgi_worker_read_udp(w, v[i].data.u64 == EVENT_UDP4 ? 4 : 6);
+			/* A device that has gone is the first worker's to notice. */
+			if (!stop && !kwgi_worker_read_tun(w))
+				kwgi_loop_remove(&w->loop, w->tun);
+		}
+	}
+	return NULL;
+}
+
+static int start_workers(struct kwgi_dataplane *p, struct kwg_error *err)
+{
+	unsigned i;
+	int e;
+
+	for (i = 1; i < p->n_workers; i++) {
+		struct kwgi_worker *w = &p->workers[i];
+
+		e = kwgi_loop_add(&w->loop, p->end, EPOLLIN, EVENT_STOP);
+		if (!e)
+			e = pthread_create(&w->thread, NULL, run_packets, w);
+		if (e)
+			return kwgi_fail(err, KWG_ERR_KERNEL, e, "cannot start a thread: %s",
+					 kwgi_errtext(e));
+		w->started = true;
+	}
+	return 0;
+}
+
+static void end_workers(struct kwgi_dataplane *p)
+{
+	unsigned i;
+
+	if (p->end >= 0)
+		kwgi_wake_set(p->end);
+	for (i = 1; i < p->n_workers; i++)
+		if (p->workers[i].started)
+			pthread_join(p->workers[i].thread, NULL);
 }
 
 static void run(struct kwgi_worker *w)
@@ -540,7 +626,7 @@ static void run(struct kwgi_worker *w)
 
 int kwgi_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *err)
 {
-	struct kwgi_dataplane p = { 0 };
+	struct kwgi_dataplane p = { .wake = -1, .end = -1 };
 	struct kwg_error own = { 0 };
 	int ret;
 
@@ -552,6 +638,8 @@ int kwgi_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *
 	ret = open_all(&p, o, &own);
 	if (!ret && o->sandbox)
 		ret = kwgi_sandbox_enter(0, &own);
+	if (!ret)
+		ret = start_workers(&p, &own);
 	if (!ret) {
 		say(&p, false, "%s: cipher %s, offloads of the TUN device: %s", p.tun.name,
 		    p.device->aead->name, kwgi_tun_offloads(&p.tun));
@@ -563,6 +651,7 @@ int kwgi_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *
 		(void)kwgi_notify(o->notify_socket, "STOPPING=1");
 		say(&p, false, "%s: ending", p.tun.name);
 	}
+	end_workers(&p);
 	close_all(&p);
 	if (ret && err)
 		*err = own;

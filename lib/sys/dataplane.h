@@ -69,6 +69,7 @@ struct kwgi_worker {
 	bool sources_gone;		/* the kernel refused a sticky source */
 	uint64_t icmp_next;		/* no unreachable message before this time */
 	pthread_t thread;		/* not of the first */
+	bool started;
 };
 
 struct kwgi_dataplane {
@@ -84,6 +85,9 @@ struct kwgi_dataplane {
 	bool no_gso, no_gro;
 	unsigned coalesce;		/* KWGI_COALESCE_* */
 	_Atomic bool stop;
+	int wake;			/* eventfd: the first worker has to look at its deadline */
+	_Atomic uint64_t deadline;	/* what it waits for */
+	int end;			/* eventfd: the other workers have to end */
 	void (*log)(void *arg, bool error, const char *line);
 	void *log_arg;
 	bool verbose;
@@ -98,11 +102,11 @@ void kwgi_worker_out_free(struct kwgi_worker *w);
 void kwgi_worker_in_free(struct kwgi_worker *w);
 
 /*
- * Takes in what is there, a bounded amount, and passes it on. False if the
- * descriptor is of no use any more.
+ * Both take in what is there, a bounded amount, and pass it on. False if the
+ * TUN device is of no use any more. family: 4 or 6.
  */
 bool kwgi_worker_read_tun(struct kwgi_worker *w);
-bool kwgi_worker_read_udp(struct kwgi_worker *w, int fd);
+void kwgi_worker_read_udp(struct kwgi_worker *w, int family);
 
 /* Sends one datagram, for struct kwgi_device_io; the worker holds the device alone. */
 void kwgi_worker_send(struct kwgi_worker *w, struct kwgi_path *to, const uint8_t *msg, size_t len,

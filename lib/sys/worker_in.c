@@ -83,6 +83,7 @@ static void receive_rest(struct kwgi_worker *w, struct kwgi_attention *todo)
 	kwgi_worker_unlock_all(w);
 }
 
+/* Opens what has been gathered. The worker's lock is held, but let go in between if need be. */
 static void receive_batch(struct kwgi_worker *w, uint64_t now)
 {
 	struct kwgi_worker_in *in = w->in;
@@ -91,20 +92,20 @@ static void receive_batch(struct kwgi_worker *w, uint64_t now)
 	unsigned i;
 
 	todo.n = 0;
-	kwgi_worker_lock(w);
-	if (w->plane->device->up)
-		kwgi_receive_batch(w->plane->device, in->batch, in->n, now, &todo);
-	else
+	if (!w->plane->device->up)
 		in->n = 0;
-	kwgi_worker_unlock(w);
+	kwgi_receive_batch(w->plane->device, in->batch, in->n, now, &todo);
 	rest = todo.n;
 	for (i = 0; i < in->n; i++) {
 		rest |= in->batch[i].slow || in->batch[i].status == KWGI_RECEIVED_HANDSHAKE;
 		if (in->batch[i].status == KWGI_RECEIVED_PACKET)
 			deliver(w, &in->batch[i]);
 	}
-	if (rest)
+	if (rest) {
+		kwgi_worker_unlock(w);
 		receive_rest(w, &todo);
+		kwgi_worker_lock(w);
+	}
 	in->n = 0;
 }
 
@@ -128,18 +129,22 @@ static void add_datagrams(struct kwgi_worker *w, unsigned m, uint64_t now)
 	}
 }
 
-bool kwgi_worker_read_udp(struct kwgi_worker *w, int fd)
+void kwgi_worker_read_udp(struct kwgi_worker *w, int family)
 {
-	int i, n = kwgi_udp_receive(&w->udp, fd, w->in->messages, KWGI_IN_MESSAGES);
 	uint64_t now;
+	int i, n, fd;
 
-	if (n <= 0)
-		return n == 0;
-	now = kwgi_now();
-	for (i = 0; i < n; i++)
-		add_datagrams(w, (unsigned)i, now);
-	if (w->in->n)
-		receive_batch(w, now);
+	kwgi_worker_lock(w);
+	/* Sockets come and go with the link and the port. */
+	fd = family == 4 ? w->udp.fd4 : w->udp.fd6;
+	n = fd < 0 ? 0 : kwgi_udp_receive(&w->udp, fd, w->in->messages, KWGI_IN_MESSAGES);
+	if (n > 0) {
+		now = kwgi_now();
+		for (i = 0; i < n; i++)
+			add_datagrams(w, (unsigned)i, now);
+		if (w->in->n)
+			receive_batch(w, now);
+	}
+	kwgi_worker_unlock(w);
 	write_tun(w);
-	return true;
 }

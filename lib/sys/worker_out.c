@@ -167,8 +167,7 @@ static void answer_unreachable(struct kwgi_worker *w, const struct kwgi_outgoing
 		return;
 }
 
-static void send_rest(struct kwgi_worker *w, const struct kwgi_outgoing *v, unsigned n,
-		      struct kwgi_attention *todo)
+static void send_rest(struct kwgi_worker *w, unsigned n, struct kwgi_attention *todo)
 {
 	struct kwgi_time t = kwgi_dataplane_time();
 	unsigned i;
@@ -178,34 +177,27 @@ static void send_rest(struct kwgi_worker *w, const struct kwgi_outgoing *v, unsi
 		kwgi_device_clear_sources(w->plane->device);
 	w->sources_gone = false;
 	for (i = 0; i < n; i++)
-		if (v[i].status == KWGI_SEND_SLOW)
-			kwgi_send_slow(w->plane->device, &v[i], &t);
+		if (w->out->packets[i].status == KWGI_SEND_SLOW)
+			kwgi_send_slow(w->plane->device, &w->out->packets[i], &t);
 	kwgi_attend(w->plane->device, todo, &t);
 	kwgi_worker_unlock_all(w);
 }
 
-/* Sealed and sent under the worker's own lock, at most KWGI_BATCH packets at a time. */
-static void send_packets(struct kwgi_worker *w, struct kwgi_outgoing *v, unsigned n, uint64_t now)
+/* Packets that were sealed are gone; some of the others want more. */
+static void finish(struct kwgi_worker *w, unsigned n, uint64_t now, struct kwgi_attention *todo)
 {
-	struct kwgi_attention todo;
+	bool rest = todo->n || w->sources_gone;
 	unsigned i;
-	bool rest;
 
-	todo.n = 0;
-	kwgi_worker_lock(w);
-	if (w->plane->device->up) {
-		kwgi_send_batch(w->plane->device, v, n, now, &todo);
-		send_bursts(w, v, n, now);
-	}
-	kwgi_worker_unlock(w);
-	rest = todo.n || w->sources_gone;
 	for (i = 0; i < n; i++) {
-		rest |= v[i].status == KWGI_SEND_SLOW;
-		if (v[i].status == KWGI_SEND_NO_PEER || v[i].status == KWGI_SEND_NO_PATH)
-			answer_unreachable(w, &v[i], now);
+		const struct kwgi_outgoing *o = &w->out->packets[i];
+
+		rest |= o->status == KWGI_SEND_SLOW;
+		if (o->status == KWGI_SEND_NO_PEER || o->status == KWGI_SEND_NO_PATH)
+			answer_unreachable(w, o, now);
 	}
 	if (rest)
-		send_rest(w, v, n, &todo);
+		send_rest(w, n, todo);
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */
@@ -229,27 +221,53 @@ static bool read_once(struct kwgi_worker *w, unsigned *n, int *error)
 	k = kwgi_split_done(&out->split, (size_t)len, out->segments, KWGI_SPLIT_SEGMENTS);
 	for (i = 0; i < k; i++) {
 		out->packets[*n].packet = out->segments[i].data;
-		out->packets[*n].len = out->segments[i].len;
-		out->packets[(*n)++].status = KWGI_SEND_NO_PATH;
+		out->packets[(*n)++].len = out->segments[i].len;
 	}
 	return true;
 }
 
-bool kwgi_worker_read_tun(struct kwgi_worker *w)
+/* Reads what is there, up to about a batch; returns the number of packets. */
+static unsigned read_packets(struct kwgi_worker *w, int *error)
 {
-	unsigned i, n = 0;
-	uint64_t now;
-	int error = 0;
+	unsigned n = 0;
 
 	kwgi_split_reset(&w->out->split);
 	while (n < KWGI_BATCH && n + KWGI_SPLIT_SEGMENTS <= KWGI_OUT_SEGMENTS &&
-	       read_once(w, &n, &error))
+	       read_once(w, &n, error))
 		;
+	return n;
+}
+
+static void send_packets(struct kwgi_worker *w, unsigned n, uint64_t now,
+			 struct kwgi_attention *todo)
+{
+	struct kwgi_outgoing *v = w->out->packets;
+	unsigned i, k;
+
+	for (i = 0; i < n; i += k) {
+		k = n - i < KWGI_BATCH ? n - i : KWGI_BATCH;
+		kwgi_send_batch(w->plane->device, v + i, k, now, todo);
+		send_bursts(w, v + i, k, now);
+	}
+}
+
+bool kwgi_worker_read_tun(struct kwgi_worker *w)
+{
+	struct kwgi_attention todo;
+	uint64_t now = 0;
+	int error = 0;
+	unsigned n;
+
+	todo.n = 0;
+	kwgi_worker_lock(w);
+	n = read_packets(w, &error);
+	if (!w->plane->device->up)
+		n = 0;
 	if (n) {
 		now = kwgi_now();
-		for (i = 0; i < n; i += KWGI_BATCH)
-			send_packets(w, w->out->packets + i, n - i < KWGI_BATCH ? n - i : KWGI_BATCH,
-				     now);
+		send_packets(w, n, now, &todo);
 	}
+	kwgi_worker_unlock(w);
+	finish(w, n, now, &todo);
 	return !error || error == EAGAIN || error == EINTR || error == EIO;
 }

@@ -9,8 +9,7 @@
 #include <string.h>
 
 #include "dp/uapi_text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static void must(bool ok)
 {

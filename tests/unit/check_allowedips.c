@@ -1,7 +1,21 @@
 /* SPDX-License-Identifier: ISC */
 /* Allowed IPs: known answers, single rules, and random changes against a naive list. */
-#include "dp/allowedips.h"
 #include "vectors.h"
+
+/* Compiled in here so that its allocations can fail. */
+static int allocations_left = -1;	/* -1: no end */
+
+static void *limited_calloc(size_t n, size_t size)
+{
+	if (!allocations_left)
+		return NULL;
+	allocations_left -= allocations_left > 0;
+	return calloc(n, size);
+}
+
+#define calloc limited_calloc
+#include "dp/allowedips.c"
+#undef calloc
 
 enum { PEERS = 8, MAX_MODEL = 128 };
 
@@ -158,6 +172,36 @@ START_TEST(borders)
 	ck_assert(take("0.0.0.0/0", 0) && take("::/0", 1));
 	ck_assert_int_eq(lookup(addr("1.2.3.4")), -1);
 	ck_assert_int_eq(lookup(addr("::1")), -1);
+}
+END_TEST
+
+/* One node, then a fork as well: without them all is as before. */
+START_TEST(no_memory)
+{
+	static const char *const nets[] = {
+		"10.0.0.0/8", "10.128.0.0/10", "10.192.0.0/10", "11.0.0.0/8",
+	};
+	struct kwgi_prefix p;
+	size_t i;
+	int n;
+
+	for (i = 0; i < N_OF(nets); i++) {
+		p = prefix(nets[i]);
+		for (n = 0; n < 3; n++) {
+			allocations_left = n;
+			if (!kwgi_allowedips_insert(&table, &p, &lists[i]))
+				break;
+			ck_assert_uint_eq(table.n, i);
+			ck_assert(!lists[i].n);
+			ck_assert_int_eq(lookup(addr("10.0.0.1")), i > 0 ? 0 : -1);
+			ck_assert_int_eq(lookup(addr("10.130.0.1")), i > 1 ? 1 : i > 0 ? 0 : -1);
+		}
+		ck_assert_int_eq(n, i < 2 ? 1 : 2);
+		allocations_left = 0;	/* a move needs nothing */
+		ck_assert_int_eq(kwgi_allowedips_insert(&table, &p, &lists[7]), 0);
+		ck_assert_int_eq(kwgi_allowedips_insert(&table, &p, &lists[i]), 0);
+	}
+	allocations_left = -1;
 }
 END_TEST
 
@@ -332,6 +376,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, one_owner);
 	tcase_add_test(tc, forks);
 	tcase_add_test(tc, borders);
+	tcase_add_test(tc, no_memory);
 	tcase_add_test(tc, random_changes);
 }
 

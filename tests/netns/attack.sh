@@ -24,7 +24,8 @@ plug a eth0 wan 192.0.2.1/24
 plug b eth0 wan 192.0.2.2/24
 public_key a >/dev/null
 
-WG_PROCESS_FOREGROUND=1 nsenter --net=/run/netns/a -- \
+# With one worker all is worked off in order, so that attack knows when that has happened.
+KILOWG_WORKERS=1 WG_PROCESS_FOREGROUND=1 nsenter --net=/run/netns/a -- \
 	unshare --mount sh "$T/as-node" "$T/nodes/a" "$ours" wg0 >"$T/a.log" 2>&1 &
 daemon=$!
 wait_for 10 daemon_answers a wg0 || { show "$T/a.log"; bail "kilowg-userspace does not start"; }

@@ -146,9 +146,14 @@ void speaker_open(struct speaker *s, unsigned number, const char *key_file)
 {
 	struct kwgi_key key;
 
-	memset(s, 0, sizeof(*s));
 	read_key(&key, key_file);
-	kwgi_identity_set(&s->id, &key);
+	speaker_open_with(s, number, &key);
+}
+
+void speaker_open_with(struct speaker *s, unsigned number, const struct kwgi_key *key)
+{
+	memset(s, 0, sizeof(*s));
+	kwgi_identity_set(&s->id, key);
 	s->target.static_public = target.key;
 	kwgi_remote_precompute(&s->target, &s->id);
 	kwgi_cookie_keys(s->maker.mac1_key, s->maker.cookie_key, &target.key);

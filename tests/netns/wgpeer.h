@@ -62,6 +62,7 @@ void space_initiations(struct speaker *s);
 /* ---- sending and hearing ---- */
 void target_open(char **args);	/* NETNS UAPI-SOCKET PUBLIC-KEY */
 void speaker_open(struct speaker *s, unsigned number, const char *key_file);
+void speaker_open_with(struct speaker *s, unsigned number, const struct kwgi_key *key);
 void say_to(int fd, const void *msg, size_t len);
 /* False if nothing comes within so many ms. */
 bool hear(int fd, struct heard *m, int ms);

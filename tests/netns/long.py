@@ -185,7 +185,8 @@ def persistent(pair, _):
     pair.run(start + 62)
     alive = pair.times(0, TRANSPORT, KEEPALIVE)
     gaps = [b - a for a, b in zip(alive, alive[1:])]
-    check(pair.times(0, INITIATION) and 10 <= len(alive) <= 14, "keepalives without any traffic",
+    # Its session may have begun before the first look at the wire.
+    check(11 <= len(alive) <= 13, "keepalives without any traffic",
           *pair.history(start))
     check(gaps and all(4.9 <= g <= 5 + SLACK for g in gaps), "every 5 s", gaps)
 

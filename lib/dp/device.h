@@ -67,7 +67,8 @@ struct kwgi_device_io {
 enum {
 	KWGI_BATCH = 128,		/* packets of one batch, at most */
 	KWGI_HANDSHAKE_QUEUE = 1024,
-	KWGI_UNDER_LOAD_QUEUE = KWGI_HANDSHAKE_QUEUE / 8,	/* or so many in KWGI_LOAD_WINDOW */
+	/* Waiting, as in the kernel, or in KWGI_LOAD_WINDOW: half of a processor's time. */
+	KWGI_UNDER_LOAD_QUEUE = 512,
 	KWGI_TOS_HANDSHAKE = 0x88,	/* AF41, as the kernel's */
 };
 

@@ -17,11 +17,11 @@ struct device {
 	uint8_t packet[MAX_PACKET];
 };
 
+/* Never freed, see guarded(). */
 static struct device *device(bool vnet, uint32_t mtu)
 {
-	struct device *d = calloc(1, sizeof(*d));
+	struct device *d = (void *)guarded(sizeof(*d));
 
-	ck_assert_ptr_nonnull(d);
 	d->arena = guarded(ARENA);
 	ck_assert_int_eq(kwgi_split_init(&d->s, d->arena, ARENA, vnet, mtu), 0);
 	return d;
@@ -174,7 +174,6 @@ START_TEST(cuts_all_kinds)
 				send_large(d, &f, ACK, gso, gso);
 				send_large(d, &f, ACK, 1, gso);
 				munmap(d->arena, ARENA);
-				free(d);
 			}
 }
 END_TEST

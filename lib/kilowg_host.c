@@ -7,6 +7,7 @@
 #include <sodium.h>
 
 #include "base/error.h"
+#include "core/backend.h"
 #include "core/json.h"
 #include "core/status.h"
 #include "core/wanted.h"
@@ -17,6 +18,7 @@
 #include "sys/resolve.h"
 #include "sys/rtnl.h"
 #include "sys/uapi.h"
+#include "sys/wg_genl.h"
 
 #ifndef KWG_RUNDIR
 #define KWG_RUNDIR "/run/kilowg"
@@ -28,6 +30,7 @@ struct kwg_steps {
 	int lock;			/* file descriptor, -1: none */
 	struct kwgi_live live;
 	struct kwgi_host host;
+	struct kwgi_backend_choice backend;
 	struct kwgi_wanted wanted;
 	struct kwgi_steps steps;
 	char **texts, **undo_texts;	/* of each step */
@@ -73,13 +76,77 @@ static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *
 	return kwgi_uapi_wait(local->interface, deadline, err);
 }
 
-static int check_backend(const struct kwgi_local *local, struct kwg_error *err)
+/* ---- the backend ----------------------------------------------------- */
+
+static void set_launch(struct kwg_steps *s, const struct kwg_config *cfg)
 {
-	if (local->backend == KWGI_BACKEND_USERSPACE && local->create_interface)
-		return kwgi_fail(err, KWG_ERR_CONFIG, 0,
-				 "backend = userspace: this version has no userspace WireGuard of its own; run one on %s and set backend = external",
-				 local->interface);
-	return 0;
+	s->live.launch = (struct kwgi_launch){
+		.command = s->opt.userspace_command, .timeout = cfg->local.interface_timeout,
+		.dir = KWG_RUNDIR, .mesh = cfg->mesh.name,
+	};
+}
+
+/* The program itself: the last word, since something like a launcher may stand before it. */
+static const char *program_of(const char *const *command)
+{
+	while (command && command[0] && command[1])
+		command++;
+	return command ? *command : NULL;
+}
+
+/*
+ * Does the kernel have WireGuard? A question without effect comes first. The
+ * answer that counts is the one to a request for a link, and that is made where
+ * one is to be made anyway; so a second apply changes nothing, and diff never.
+ */
+static int ask_kernel(struct kwg_steps *s, const struct kwgi_local *local, bool *has,
+		      struct kwg_error *err)
+{
+	int ret = kwgi_wg_genl_has(has, err);
+
+	if (ret || *has || s->opt.read_only || local->backend != KWGI_BACKEND_AUTO ||
+	    is_external(local) || kwgi_host_link(&s->host, local->interface))
+		return ret;
+	return kwgi_rtnl_probe_wireguard(&s->live.nl, local->interface, has, err);
+}
+
+static int check_program(const struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwgi_local *local = &s->plan->cfg->local;
+
+	if (!s->backend.userspace || s->backend.external || s->opt.userspace_command ||
+	    kwgi_host_link(&s->host, local->interface))
+		return 0;
+	return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+			 "%s: %s, and no userspace WireGuard to start is known; run one (such as wireguard-go %s) and set backend = external",
+			 local->interface, s->backend.reason, local->interface);
+}
+
+static void tell_backend(const struct kwg_steps *s)
+{
+	say(s, s->backend.could_switch ? KWG_WARNING : KWG_NOTE, "%s: %s WireGuard (%s)",
+	    s->plan->cfg->local.interface, s->backend.userspace ? "userspace" : "kernel",
+	    s->backend.reason);
+}
+
+static int choose_backend(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwg_config *cfg = s->plan->cfg;
+	const char *ifname = cfg->local.interface;
+	bool kernel_has = false;
+	uint32_t i;
+	int ret;
+
+	ret = ask_kernel(s, &cfg->local, &kernel_has, err);
+	if (ret)
+		return ret;
+	kwgi_backend_choose(&s->backend, cfg, &s->host, kernel_has, kwgi_uapi_answers(ifname),
+			    s->opt.switch_backend);
+	for (i = 0; s->backend.replace && i < s->host.n_links; i++)
+		if (!strcmp(s->host.links[i].name, ifname))
+			s->host.links[i].replaced = true;
+	tell_backend(s);
+	return check_program(s, err);
 }
 
 /* Makes the key on first use. */
@@ -184,6 +251,8 @@ static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 	}
 	if (!ret)
 		ret = kwgi_wanted_build(&s->wanted, plan, &s->host, &facts, err);
+	s->wanted.userspace = s->backend.userspace;
+	s->wanted.program = program_of(s->opt.userspace_command);
 	sodium_memzero(&facts, sizeof(facts));
 	if (psks)
 		sodium_memzero(psks, plan->n_peers * sizeof(*psks));
@@ -276,9 +345,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	struct kwgi_key key = { 0 };
 	int ret;
 
-	ret = check_backend(local, err);
-	if (!ret)
-		ret = take_lock(s, cfg, err);
+	set_launch(s, cfg);
+	ret = take_lock(s, cfg, err);
 	if (!ret)
 		ret = load_key(s, &key, err);
 	if (!ret)
@@ -288,8 +356,11 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	if (!ret)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
-		ret = kwgi_live_observe(&s->live, local->interface, (uint8_t)local->route_protocol,
-					&s->host, err);
+		ret = kwgi_live_observe(&s->live, (uint8_t)local->route_protocol, &s->host, err);
+	if (!ret)
+		ret = choose_backend(s, err);
+	if (!ret)
+		ret = kwgi_live_observe_wg(&s->live, local->interface, &s->host, err);
 	if (!ret) {
 		observe_old(s, cfg, local->interface);
 		ret = build_wanted(s, &key, err);
@@ -327,12 +398,12 @@ static int prepare_down(struct kwg_steps *s, const struct kwg_config *cfg, struc
 
 	if (cfg->diags.errors)
 		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has errors");
+	set_launch(s, cfg);
 	ret = take_lock(s, cfg, err);
 	if (!ret)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
-		ret = kwgi_live_observe(&s->live, NULL, (uint8_t)cfg->local.route_protocol,
-					&s->host, err);
+		ret = kwgi_live_observe(&s->live, (uint8_t)cfg->local.route_protocol, &s->host, err);
 	if (ret)
 		return ret;
 	observe_old(s, cfg, NULL);
@@ -419,7 +490,12 @@ int kwg_steps_json(const struct kwg_steps *s, char **out, size_t *len, struct kw
 
 int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 {
-	return kwgi_live_run(&s->live, &s->steps, s->opt.log, s->opt.log_arg, err);
+	int ret = kwgi_live_run(&s->live, &s->steps, s->opt.log, s->opt.log_arg, err);
+
+	/* The interface of an interrupted start has its mark now, or is gone. */
+	if (!ret && *s->host.starting)
+		kwgi_daemon_forget(&s->live.launch);
+	return ret;
 }
 
 /* ---- status ---------------------------------------------------------- */
@@ -440,6 +516,7 @@ int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, 
 		return ret;
 	status.wanted = &s->wanted;
 	status.host = &s->host;
+	status.backend = &s->backend;
 	status.drift = s->steps.n;
 	if (json)
 		kwgi_status_json(&status, &b);

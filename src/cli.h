@@ -24,6 +24,7 @@ struct cli {
 	int n_paths;
 	const char *node, *interface;
 	bool json, quiet, verbose;
+	const char *userspace[8];	/* for kwg_host_options.userspace_command */
 };
 
 /* An option of one command; the value goes where the command looks for it. */
@@ -81,6 +82,12 @@ const char *which_node(const struct cli *cli, const struct kwg_config *cfg, char
 
 /* Configuration and plan of the node that is meant; false after an error, with *status set. */
 bool load_plan(const struct cli *cli, struct kwg_config **cfg, struct kwg_plan **plan, int *status);
+
+/*
+ * The options that all commands about this host share: log to stderr (notes only
+ * with -v), and the program of a userspace WireGuard. cli has to live as long.
+ */
+void host_options(struct kwg_host_options *opt, struct cli *cli);
 
 extern const struct command command_check, command_plan, command_diff, command_apply,
 	command_down, command_status, command_showconf, command_graph, command_genkey,

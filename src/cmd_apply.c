@@ -4,15 +4,7 @@
 
 #include "cli.h"
 
-enum { DRY_RUN, WAIT };
-
-static void log_line(void *arg, enum kwg_severity severity, const char *line)
-{
-	const struct cli *cli = arg;
-
-	if (!cli->quiet)
-		fprintf(stderr, "kilowg: %s%s\n", severity == KWG_WARNING ? "warning: " : "", line);
-}
+enum { DRY_RUN, WAIT, SWITCH_BACKEND };
 
 static int print_steps(const struct cli *cli, const struct kwg_steps *steps)
 {
@@ -42,14 +34,18 @@ static void job_free(struct job *job)
 }
 
 /* Returns an exit status; job_free() is due in any case. */
-static int prepare(struct cli *cli, struct job *job, bool down, bool read_only, bool wait)
+static int prepare(struct cli *cli, struct job *job, bool down, bool read_only,
+		   const struct option_values *given)
 {
-	struct kwg_host_options opt = { .log = log_line, .log_arg = cli, .read_only = read_only,
-					.wait_lock = wait };
+	struct kwg_host_options opt;
 	struct kwg_error err = { 0 };
 	int status, ret;
 
 	*job = (struct job){ 0 };
+	host_options(&opt, cli);
+	opt.read_only = read_only;
+	opt.wait_lock = given && given[WAIT].n;
+	opt.switch_backend = given && given[SWITCH_BACKEND].n;
 	if (down) {
 		job->cfg = load_config(cli, &status);
 		if (!job->cfg)
@@ -69,7 +65,7 @@ static int carry_out(struct cli *cli, bool down, const struct option_values *giv
 	bool dry_run = given[DRY_RUN].n;
 	struct kwg_error err = { 0 };
 	struct job job;
-	int status = prepare(cli, &job, down, dry_run, given[WAIT].n);
+	int status = prepare(cli, &job, down, dry_run, given);
 
 	if (!status && (dry_run || cli->verbose || cli->json))
 		status = print_steps(cli, job.steps);
@@ -100,7 +96,7 @@ static int run_diff(struct cli *cli, int argc, char **argv, const struct option_
 	(void)given;
 	if (argc)
 		return usage_error("diff takes no operand");
-	status = prepare(cli, &job, false, true, false);
+	status = prepare(cli, &job, false, true, NULL);
 	if (!status && !cli->quiet)
 		status = print_steps(cli, job.steps);
 	if (!status && kwg_steps_count(job.steps))
@@ -117,6 +113,7 @@ const struct command command_apply = {
 	.options = {
 		[DRY_RUN] = { "dry-run", NULL, "print the steps, change nothing" },
 		[WAIT] = { "wait", NULL, "wait while another kilowg is at work on this mesh" },
+		[SWITCH_BACKEND] = { "switch-backend", NULL, "replace an interface of another backend than the wanted one" },
 	},
 	.run = run_apply,
 };

@@ -15,7 +15,7 @@ static bool wants_colour(void)
 
 static int run(struct cli *cli, int argc, char **argv, const struct option_values *given)
 {
-	struct kwg_host_options opt = { .read_only = true };
+	struct kwg_host_options opt;
 	struct kwg_error err = { 0 };
 	struct kwg_config *cfg;
 	struct kwg_plan *plan;
@@ -27,6 +27,9 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 	(void)given;
 	if (argc)
 		return usage_error("status takes no operand");
+	host_options(&opt, cli);
+	opt.log = NULL;		/* the answer says it all */
+	opt.read_only = true;
 	if (!load_plan(cli, &cfg, &plan, &status))
 		return status;
 	if (kwg_status(plan, &opt, time(NULL), cli->json, wants_colour(), &healthy, &text, NULL,

@@ -126,6 +126,9 @@ END
 if [ "$backend" = kernel ]; then
 	wireguard="kernel WireGuard (Linux $(uname -r))"
 	printf 'This kernel has WireGuard; kilowg makes the interfaces.\n'
+elif [ "$backend" = userspace ]; then
+	wireguard="userspace WireGuard ($userspace)"
+	printf 'This kernel has no WireGuard: kilowg starts %s on each node.\n' "$userspace"
 else
 	wireguard="userspace WireGuard ($(wireguard-go --version 2>&1 | sed -n '1s/ v/ /p'))"
 	printf 'This kernel has no WireGuard: each node runs wireguard-go, which kilowg configures.\n'
@@ -146,7 +149,7 @@ heading 'One file for all nodes: mesh.ini'
 		firewall = none
 		backend = $backend
 	END
-	[ "$backend" = kernel ] || echo 'create-interface = no'
+	[ "$backend" != external ] || echo 'create-interface = no'
 } >mesh.ini
 
 # NAME LOCATION ENDPOINT INTERNAL-IP POD-CIDR LINE...
@@ -206,6 +209,8 @@ done
 heading 'The laptop does not run kilowg: it takes what "showconf" prints'
 if [ "$backend" = kernel ]; then
 	must on laptop ip link add wg0 type wireguard
+elif [ "$backend" = userspace ]; then
+	shown laptop "$KILOWG_USERSPACE" wg0 || bail "laptop: $userspace does not start"
 else
 	daemon_start laptop wg0
 fi

@@ -136,9 +136,9 @@ header_prototypes() {
 
 # ---- tests -----------------------------------------------------------------
 
-echo 1..18
+echo 1..20
 
-for page in kilowg.8 kilowg.ini.5 libkilowg.3; do
+for page in kilowg-userspace.8 kilowg.8 kilowg.ini.5 libkilowg.3; do
 	if command -v mandoc >/dev/null; then
 		silent "mandoc finds nothing in $page" mandoc -Tlint -W warning "$man/$page"
 	else
@@ -231,3 +231,12 @@ if ${CC:-cc} --version >/dev/null 2>&1; then
 else
 	skip "the example of libkilowg(3) compiles" "there is no compiler"
 fi
+
+# Options of the list, and the environment it names.
+"${kilowg%/*}/kilowg-userspace" --help | tr ' ,' '\n\n' | grep -E '^(--?[a-z]+|[A-Z]+_[A-Z_]+)$' | sort -u >"$tmp/program"
+{
+	section "$man/kilowg-userspace.8" DESCRIPTION | sed -n 's/^\.It Fl //p' | tr -d ',' |
+		tr ' ' '\n' | grep -vE '^(Fl)?$' | sed 's/^/-/'
+	section "$man/kilowg-userspace.8" ENVIRONMENT | sed -n 's/^\.It Ev //p'
+} >"$tmp/page"
+same "kilowg-userspace(8) has every option and variable, and no other" "$tmp/program" "$tmp/page"

@@ -15,7 +15,7 @@
 
 set -u
 lib_dir=$(cd -- "$(dirname -- "$0")" && pwd -P)
-case $lib_dir in */netns) lib_dir=${lib_dir%/netns} ;; esac
+case $lib_dir in */netns | */vm) lib_dir=${lib_dir%/*} ;; esac
 KILOWG=${KILOWG:-${lib_dir%/*}/build/kilowg}
 T=/run/t			# files of this run, gone afterwards
 PATH=$PATH:/usr/sbin:/sbin
@@ -162,15 +162,46 @@ has_kernel_wireguard() {
 	ip link add probe0 type wireguard 2>/dev/null && ip link del probe0
 }
 
-# Sets $backend: kernel where the kernel has WireGuard, else external, that is
-# wireguard-go. KWG_TEST_BACKEND names one, for trying the other.
+# Sets $backend: kernel where the kernel has WireGuard; else userspace, that is
+# kilowg starts the kilowg-userspace of the build folder, if it is there; else
+# external, that is wireguard-go. KWG_TEST_BACKEND names one, for trying another.
 choose_backend() {
 	backend=${KWG_TEST_BACKEND:-}
-	if [ -z "$backend" ]; then
+	if [ -n "$backend" ]; then
+		:
+	elif has_kernel_wireguard; then
+		backend=kernel
+	elif own_userspace >/dev/null; then
+		backend=userspace
+	else
 		backend=external
-		! has_kernel_wireguard || backend=kernel
 	fi
-	[ "$backend" = kernel ] || need_userspace
+	case $backend in
+	userspace) use_userspace ;;
+	external) need_userspace ;;
+	esac
+}
+
+# Prints the kilowg-userspace of the build folder, if there is one.
+own_userspace() {
+	local program="${top_builddir:-${KILOWG%/*}}/kilowg-userspace"
+	[ -x "$program" ] && (cd "${program%/*}" && printf '%s/kilowg-userspace\n' "$PWD")
+}
+
+# Makes kilowg start the kilowg-userspace of the build folder, or wireguard-go
+# if there is none. Sets $userspace to the daemon's name.
+use_userspace() {
+	need_tun
+	userspace=kilowg-userspace
+	if [ -z "${KILOWG_USERSPACE:-}" ] && ! KILOWG_USERSPACE=$(own_userspace); then
+		command -v wireguard-go >/dev/null ||
+			cannot "there is neither kilowg-userspace nor wireguard-go"
+		userspace=wireguard-go
+		KILOWG_USERSPACE=$T/userspace
+		printf '#!/bin/sh\nLOG_LEVEL=error exec wireguard-go "$1"\n' >"$KILOWG_USERSPACE"
+		chmod +x "$KILOWG_USERSPACE"
+	fi
+	export KILOWG_USERSPACE
 }
 
 can_tun() { (: <>/dev/net/tun) 2>/dev/null; }
@@ -402,7 +433,7 @@ mesh_edit() {
 local_ini() {
 	{
 		printf '[local]\nfirewall = none\nprivate-key-file = /run/kilowg/key\nbackend = %s\n' "$backend"
-		[ "$backend" = kernel ] || echo "create-interface = no"
+		[ "$backend" != external ] || echo "create-interface = no"
 		printf '%s\n' "$@"
 	} >"$T/local.ini"
 }

@@ -24,7 +24,7 @@ point() {
 command -v nm >/dev/null || { echo '1..0 # SKIP nm is missing'; exit 0; }
 
 # Objects of the core by name: the archive does not keep folders.
-core=$(for f in "${top_srcdir:-.}"/lib/base/*.c "${top_srcdir:-.}"/lib/core/*.c; do basename "$f" .c; done | sed 's/$/.o/')
+core=$(for f in "${top_srcdir:-.}"/lib/base/*.c "${top_srcdir:-.}"/lib/core/*.c "${top_srcdir:-.}"/lib/dp/*.c; do basename "$f" .c; done | sed 's/$/.o/')
 
 # undefined OBJECT...: the names that objects of the archive want from elsewhere.
 undefined() {
@@ -44,9 +44,11 @@ point 'every name in the archive begins with kwg_ or kwgi_' "$(nm -g --defined-o
 	sed -n 's/^[0-9a-f]* [A-Z] //p' | grep -vE '^kwgi?_|^__(asan|odr|gcov|llvm|ubsan|lsan)|^_GLOBAL_')"
 point 'there are such names' "$(nm -g --defined-only "$lib" | grep -q ' T kwg_plan_new$' || echo none)"
 point 'the library never prints, exits, forks or touches the process' "$(undefined any |
-	wants 'printf|puts|putchar|perror|exit|_exit|abort|fork|vfork|system|popen|pthread_create|thrd_create|signal|sigaction|umask|chdir|setenv|setlocale')"
+	wants 'printf|puts|putchar|perror|exit|_exit|abort|fork|vfork|system|popen|signal|sigaction|umask|chdir|setenv|setlocale')"
+point 'only the data plane starts threads, as many as it is told' "$(undefined any |
+	wants 'pthread_create|thrd_create' | grep -v '^dataplane\.o ')"
 # shellcheck disable=SC2086  # a list of objects
-point 'the core makes no system call and asks for no clock, environment or locale' "$(undefined $core |
+point 'the core and the protocol make no system call and ask for no clock, environment or locale' "$(undefined $core |
 	wants 'open|openat|fopen|read|write|close|socket|connect|send|recv|ioctl|stat|fstat|time|clock_gettime|gettimeofday|getenv|getaddrinfo|getrandom|rand|random|localtime|randombytes_buf|errno_location')"
 # Constant tables of pointers are in .data.rel.ro, which is read-only once loaded.
 point 'the library has no state of its own' "$(objdump -t "$lib" |

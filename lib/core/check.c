@@ -250,20 +250,51 @@ static void check_own_tunnel(struct kwg_config *cfg, const struct kwgi_endpoint 
 
 /* ---- nodes and peers ------------------------------------------------- */
 
+/* ", no KEY" if it is missing, unless that it was refused has been said. */
+static void put_missing(struct kwgi_buf *b, const char *key, bool missing, bool refused)
+{
+	if (missing && !refused)
+		kwgi_buf_printf(b, "%sno %s", b->len ? ", " : "", key);
+}
+
+static void report_left_out(struct kwg_config *cfg, struct kwgi_place at, const char *what,
+			    const char *name, const char *needed, struct kwgi_buf *missing)
+{
+	if (missing->len)
+		kwgi_diags_add(&cfg->diags, KWG_WARNING, at, "",
+			       "%s \"%s\" is left out: %s are needed, and it has %s", what, name, needed,
+			       missing->p);
+	cfg->diags.failed |= missing->failed;
+	kwgi_buf_free(missing);
+}
+
+static void check_name(struct kwg_config *cfg, struct kwgi_place at, const char *what,
+		       const char *name, uint8_t refused)
+{
+	if (!*name && !(refused & KWGI_REFUSED_NAME))
+		kwgi_diags_add(&cfg->diags, KWG_ERROR, at, "name",
+			       "this [%s] has no name; it is required", what);
+}
+
+static void check_node_complete(struct kwg_config *cfg, const struct kwgi_node *n)
+{
+	struct kwgi_buf missing = { 0 };
+
+	check_name(cfg, n->at, "node", n->name, n->refused);
+	if (!*n->name)
+		return;
+	put_missing(&missing, "endpoint", !n->endpoint.port, n->refused & KWGI_REFUSED_ENDPOINT);
+	put_missing(&missing, "public-key", kwgi_key_is_zero(&n->key), n->refused & KWGI_REFUSED_KEY);
+	put_missing(&missing, "pod-cidr", !n->pod_cidrs.n, n->refused & KWGI_REFUSED_NETWORKS);
+	report_left_out(cfg, n->at, "node", n->name, "endpoint, public-key and pod-cidr", &missing);
+}
+
 static void check_node(struct kwg_config *cfg, const struct kwgi_node *n)
 {
 	const char *why;
 	char text[KWGI_ADDR_TEXT];
 
-	if (!*n->name) {
-		kwgi_diags_add(&cfg->diags, KWG_ERROR, n->at, "name", "this [node] has no name; it is required");
-	} else if (!kwgi_node_is_ready(n)) {
-		kwgi_diags_add(&cfg->diags, KWG_WARNING, n->at, "",
-			       "node \"%s\" is left out: endpoint, public-key and pod-cidr are needed, and it has%s%s%s",
-			       n->name, n->endpoint.port ? "" : " no endpoint",
-			       kwgi_key_is_zero(&n->key) ? " no public-key" : "",
-			       n->pod_cidrs.n ? "" : " no pod-cidr");
-	}
+	check_node_complete(cfg, n);
 	check_endpoint(cfg, &n->endpoint, n->endpoint_at);
 	check_own_tunnel(cfg, &n->endpoint, &n->endpoint_address, n->endpoint_at, &n->pod_cidrs,
 			 "pod-cidr", KWG_ERROR);
@@ -281,16 +312,21 @@ static void check_node(struct kwg_config *cfg, const struct kwgi_node *n)
 			       kwgi_addr_format(text, &n->internal_ip.addr), why);
 }
 
+static void check_peer_complete(struct kwg_config *cfg, const struct kwgi_peer *p)
+{
+	struct kwgi_buf missing = { 0 };
+
+	check_name(cfg, p->at, "peer", p->name, p->refused);
+	if (!*p->name)
+		return;
+	put_missing(&missing, "public-key", kwgi_key_is_zero(&p->key), p->refused & KWGI_REFUSED_KEY);
+	put_missing(&missing, "allowed-ip", !p->allowed_ips.n, p->refused & KWGI_REFUSED_NETWORKS);
+	report_left_out(cfg, p->at, "peer", p->name, "public-key and allowed-ip", &missing);
+}
+
 static void check_peer(struct kwg_config *cfg, const struct kwgi_peer *p)
 {
-	if (!*p->name) {
-		kwgi_diags_add(&cfg->diags, KWG_ERROR, p->at, "name", "this [peer] has no name; it is required");
-	} else if (!kwgi_peer_is_ready(p)) {
-		kwgi_diags_add(&cfg->diags, KWG_WARNING, p->at, "",
-			       "peer \"%s\" is left out: public-key and allowed-ip are needed, and it has%s%s",
-			       p->name, kwgi_key_is_zero(&p->key) ? " no public-key" : "",
-			       p->allowed_ips.n ? "" : " no allowed-ip");
-	}
+	check_peer_complete(cfg, p);
 	if (p->psk_file && !kwgi_key_is_zero(&p->psk))
 		kwgi_diags_add(&cfg->diags, KWG_ERROR, p->at, "preshared-key-file",
 			       "there is a preshared-key, too; one of them is accepted");

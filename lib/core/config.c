@@ -678,6 +678,25 @@ static bool looks_like_key(const char *v)
 				      "0123456789+/=") >= 40;
 }
 
+static void note_refused(struct parse *p, const struct key *k)
+{
+	static const struct { const char *key; uint8_t bit; } bits[] = {
+		{ "name", KWGI_REFUSED_NAME }, { "public-key", KWGI_REFUSED_KEY },
+		{ "endpoint", KWGI_REFUSED_ENDPOINT }, { "pod-cidr", KWGI_REFUSED_NETWORKS },
+		{ "allowed-ip", KWGI_REFUSED_NETWORKS },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(bits) / sizeof(*bits); i++) {
+		if (strcmp(k->name, bits[i].key))
+			continue;
+		if (!strcmp(p->section->name, "node"))
+			((struct kwgi_node *)p->object)->refused |= bits[i].bit;
+		else if (!strcmp(p->section->name, "peer"))
+			((struct kwgi_peer *)p->object)->refused |= bits[i].bit;
+	}
+}
+
 static void set_value(struct parse *p, const struct key *k, const char *v)
 {
 	struct kwgi_diags *d = &p->cfg->diags;
@@ -685,6 +704,7 @@ static void set_value(struct parse *p, const struct key *k, const char *v)
 	p->accepts = NULL;
 	if (!k->set(p, (char *)p->object + k->offset, v))
 		return;
+	note_refused(p, k);
 	if (!*v)
 		kwgi_diags_add(d, KWG_ERROR, p->at, k->name, "the value is empty; accepted: %s",
 			       k->type);

@@ -62,6 +62,14 @@ struct kwgi_mesh {
 	struct kwgi_cidrs service_cidrs;
 };
 
+/* Keys whose value was refused: that they are missing then is no second mistake. */
+enum {
+	KWGI_REFUSED_NAME = 1 << 0,
+	KWGI_REFUSED_KEY = 1 << 1,
+	KWGI_REFUSED_ENDPOINT = 1 << 2,
+	KWGI_REFUSED_NETWORKS = 1 << 3,		/* pod-cidr, allowed-ip */
+};
+
 struct kwgi_node {
 	struct kwgi_place at, key_at, endpoint_at, internal_ip_at;
 	const char *name, *location;
@@ -71,6 +79,7 @@ struct kwgi_node {
 	struct kwgi_prefix internal_ip;		/* host bits kept; family NONE: none */
 	bool internal_ip_off;			/* "-": switched off by the administrator */
 	bool leader;
+	uint8_t refused;			/* KWGI_REFUSED_*: there, but not accepted */
 	uint32_t keepalive;			/* seconds, 0: none */
 	struct kwgi_cidrs pod_cidrs, allowed_location_ips;
 	struct kwgi_discovereds discovered;
@@ -82,6 +91,7 @@ struct kwgi_peer {
 	const char *name;
 	struct kwgi_key key, psk;		/* psk all zero: none */
 	const char *psk_file;
+	uint8_t refused;			/* KWGI_REFUSED_* */
 	struct kwgi_cidrs allowed_ips;
 	struct kwgi_endpoint endpoint;
 	struct kwgi_addr endpoint_address;

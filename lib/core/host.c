@@ -5,12 +5,18 @@
 
 #include "core/host.h"
 
+bool kwgi_host_is_starting(const struct kwgi_host *h, const struct kwgi_link *l)
+{
+	return *h->starting && !*l->alias && !strcmp(l->kind, "tun") &&
+	       !strcmp(l->name, h->starting);
+}
+
 const struct kwgi_link *kwgi_host_link(const struct kwgi_host *h, const char *name)
 {
 	uint32_t i;
 
 	for (i = 0; i < h->n_links; i++)
-		if (!strcmp(h->links[i].name, name))
+		if (!h->links[i].replaced && !strcmp(h->links[i].name, name))
 			return &h->links[i];
 	return NULL;
 }

@@ -21,6 +21,11 @@ struct kwgi_link {
 	char alias[KWGI_ALIAS_MAX];	/* our mark, or what others put there */
 	uint32_t mtu;
 	bool up;			/* IFF_UP */
+	/*
+	 * Has to go before one of its name is made: its daemon has died, or
+	 * another backend takes its place. kwgi_host_link() does not find it.
+	 */
+	bool replaced;
 };
 
 struct kwgi_host_addr {
@@ -80,11 +85,15 @@ struct kwgi_host {
 	struct kwgi_host_rule *rules;	/* with our protocol number only */
 	uint32_t n_rules, rules_cap;
 	struct kwgi_host_wg wg;		/* of the interface that was asked for */
+	/* The interface whose daemon an earlier run started but did not get to mark; or "". */
+	char starting[KWGI_IFNAME_MAX + 1];
 	/* Of another interface with our mark that stays: one that is given back. */
 	char old_ifname[KWGI_IFNAME_MAX + 1];
 	struct kwgi_host_wg old_wg;
 };
 
+/* Is it the interface of h->starting, which is ours without a mark? */
+bool kwgi_host_is_starting(const struct kwgi_host *h, const struct kwgi_link *l);
 const struct kwgi_link *kwgi_host_link(const struct kwgi_host *h, const char *name);
 const struct kwgi_link *kwgi_host_link_by_index(const struct kwgi_host *h, uint32_t index);
 /* The link that holds this address, or NULL. */

@@ -168,6 +168,17 @@ static void put_head(struct kwgi_buf *b, const struct kwgi_status *s, bool colou
 	kwgi_buf_putc(b, '\n');
 }
 
+static const char *backend_name(const struct kwgi_status *s)
+{
+	return s->backend->userspace ? "userspace" : "kernel";
+}
+
+static void put_backend(struct kwgi_buf *b, const struct kwgi_status *s)
+{
+	if (s->backend && (our_link(s) || !s->backend->external))
+		kwgi_buf_printf(b, "backend %s (%s)\n", backend_name(s), s->backend->reason);
+}
+
 static size_t widest_name(const struct kwgi_wanted *w)
 {
 	size_t len, widest = 4;
@@ -187,6 +198,7 @@ void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf 
 	uint32_t i;
 
 	put_head(b, s, colour);
+	put_backend(b, s);
 	if (s->wanted->n_peers) {
 		start = b->len;
 		kwgi_buf_puts(b, "PEER");
@@ -238,6 +250,8 @@ void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 	kwgi_json_uint(j, "drift", s->drift);
 	kwgi_json_bool(j, "healthy", kwgi_status_is_healthy(s));
 	kwgi_json_object(j, "interface");
+	kwgi_json_string(j, "backend", s->backend ? backend_name(s) : NULL);
+	kwgi_json_string(j, "backend_reason", s->backend ? s->backend->reason : NULL);
 	kwgi_json_string(j, "implementation", s->host->wg.present ? s->host->wg.implementation : NULL);
 	kwgi_json_uint(j, "mtu", l ? l->mtu : 0);
 	kwgi_json_string(j, "name", s->wanted->ifname);

@@ -3,12 +3,14 @@
 #ifndef KWGI_STATUS_H
 #define KWGI_STATUS_H
 
+#include "core/backend.h"
 #include "core/wanted.h"
 
 struct kwgi_status {
 	const struct kwg_plan *plan;
 	const struct kwgi_wanted *wanted;
 	const struct kwgi_host *host;
+	const struct kwgi_backend_choice *backend;	/* NULL: not known */
 	uint32_t drift;		/* steps that apply would take */
 	int64_t now;		/* seconds since 1970 */
 };

@@ -53,6 +53,8 @@ static bool is_unfinished(const struct diff *d, const struct kwgi_link *l)
 	const char *ifname = d->w->ifname ? d->w->ifname : d->w->old_ifname;
 	char name[KWGI_IFNAME_MAX + 1];
 
+	if (kwgi_host_is_starting(d->h, l))
+		return true;
 	if (!ifname || *l->alias)
 		return false;
 	kwgi_mark_unfinished_name(name, ifname);
@@ -130,7 +132,7 @@ static void diff_leftover(struct diff *d, const struct kwgi_link *l)
 				 .u.link_alias = { .old_alias = l->alias, .kind = l->kind } };
 
 	/* Its name is needed for the next link that is made. */
-	if (is_unfinished(d, l)) {
+	if (is_unfinished(d, l) || l->replaced) {
 		make(d, &del);
 		return;
 	}
@@ -151,7 +153,7 @@ static int check_foreign(struct diff *d, struct kwg_error *err)
 {
 	const struct kwgi_wanted *w = d->w;
 
-	if (!d->link || is_ours(d, d->link))
+	if (!d->link || is_ours(d, d->link) || kwgi_host_is_starting(d->h, d->link))
 		return 0;
 	if (w->create)
 		return kwgi_fail(err, KWG_ERR_KERNEL, 0,
@@ -183,6 +185,22 @@ static void diff_mark(struct diff *d)
 			.u.link_alias = { .alias = alias, .old_alias = d->link->alias } });
 }
 
+static void make_link(struct diff *d)
+{
+	const struct kwgi_wanted *w = d->w;
+	struct kwgi_step step = { .kind = KWGI_STEP_LINK_ADD, .link = w->ifname,
+				  .u.link_alias = { .alias = w->alias, .kind = "wireguard" } };
+
+	if (!w->create) {
+		step.kind = KWGI_STEP_LINK_WAIT;
+	} else if (w->userspace) {
+		step.kind = KWGI_STEP_LINK_DAEMON;
+		step.label = w->program;
+		step.u.link_alias.kind = "tun";
+	}
+	make(d, &step);
+}
+
 static void diff_links(struct diff *d)
 {
 	const struct kwgi_wanted *w = d->w;
@@ -197,9 +215,7 @@ static void diff_links(struct diff *d)
 	if (!w->ifname)
 		return;
 	if (!d->link)
-		make(d, &(struct kwgi_step){
-			.kind = w->create ? KWGI_STEP_LINK_ADD : KWGI_STEP_LINK_WAIT, .link = w->ifname,
-			.u.link_alias = { .alias = w->alias, .kind = "wireguard" } });
+		make_link(d);
 	else
 		diff_mark(d);
 	if (w->mtu && (!d->link || d->link->mtu != w->mtu))

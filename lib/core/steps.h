@@ -16,6 +16,7 @@
 enum kwgi_step_kind {
 	KWGI_STEP_LINK_WAIT,	/* somebody else has to make the link */
 	KWGI_STEP_LINK_ADD,	/* make a WireGuard link with our mark */
+	KWGI_STEP_LINK_DAEMON,	/* start a userspace WireGuard that makes it; label: the program */
 	KWGI_STEP_LINK_DEL,
 	KWGI_STEP_LINK_ALIAS,	/* set our mark, or take it away */
 	KWGI_STEP_LINK_MTU,

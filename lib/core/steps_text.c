@@ -119,6 +119,16 @@ static void format_link(struct kwgi_buf *b, const struct kwgi_step *s, bool undo
 		kwgi_buf_printf(b, " type %s", s->u.link_alias.kind);
 }
 
+/* A userspace WireGuard makes its interface, and ends when that is deleted. */
+static void format_daemon(struct kwgi_buf *b, const struct kwgi_step *s, bool undo)
+{
+	if (undo)
+		kwgi_buf_printf(b, "- link %s", s->link);
+	else
+		kwgi_buf_printf(b, "+ link %s type %s by starting %s %s", s->link,
+				s->u.link_alias.kind, s->label ? s->label : "?", s->link);
+}
+
 static void format_alias(struct kwgi_buf *b, const struct kwgi_step *s, bool undo)
 {
 	const char *alias = undo ? s->u.link_alias.old_alias : s->u.link_alias.alias;
@@ -144,6 +154,9 @@ void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struc
 	switch ((enum kwgi_step_kind)s->kind) {
 	case KWGI_STEP_LINK_WAIT:
 		kwgi_buf_printf(b, "? link %s, which somebody else makes", s->link);
+		break;
+	case KWGI_STEP_LINK_DAEMON:
+		format_daemon(b, s, undo);
 		break;
 	case KWGI_STEP_LINK_ADD:
 	case KWGI_STEP_LINK_DEL:

@@ -28,6 +28,8 @@ struct kwgi_wanted {
 	const char *old_ifname;		/* down: the one whose device was observed */
 	char alias[KWGI_ALIAS_MAX];	/* our mark on it */
 	bool create;			/* make the interface if it is not there */
+	bool userspace;			/* by starting program, else in the kernel */
+	const char *program;
 	bool keep_link;			/* down: leave the interface that we made */
 	bool up;
 	uint32_t mtu;			/* 0: leave what it has */

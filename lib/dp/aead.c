@@ -6,23 +6,13 @@
 
 #include "dp/aead_batch.h"
 
-/* WireGuard paper (NDSS 2017), section 5.4.6: 32 zero bits, then the counter in little-endian order. */
-static void make_nonce(uint8_t nonce[12], uint64_t counter)
-{
-	unsigned i;
-
-	memset(nonce, 0, 4);
-	for (i = 0; i < 8; i++)
-		nonce[4 + i] = (uint8_t)(counter >> 8 * i);
-}
-
 static void sodium_seal(const uint8_t key[32], struct kwgi_aead_packet *v, unsigned n)
 {
 	uint8_t nonce[12];
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
-		make_nonce(nonce, v[i].counter);
+		kwgi_aead_nonce(nonce, v[i].counter);
 		crypto_aead_chacha20poly1305_ietf_encrypt_detached(v[i].data, v[i].data + v[i].len, NULL,
 								   v[i].data, v[i].len, NULL, 0, NULL,
 								   nonce, key);
@@ -36,7 +26,7 @@ static unsigned sodium_open(const uint8_t key[32], struct kwgi_aead_packet *v, u
 	unsigned i, good = 0;
 
 	for (i = 0; i < n; i++) {
-		make_nonce(nonce, v[i].counter);
+		kwgi_aead_nonce(nonce, v[i].counter);
 		v[i].ok = !crypto_aead_chacha20poly1305_ietf_decrypt_detached(v[i].data, NULL, v[i].data,
 									      v[i].len,
 									      v[i].data + v[i].len,

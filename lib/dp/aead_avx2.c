@@ -139,7 +139,7 @@ INLINE void add_piece(uint8_t *data, uint32_t len, __m256i first, __m256i second
 #define FULL(i) add_full(l->data[i], x[i], x[8 + (i)])
 #define PIECE(i) add_piece(l->data[i], l->len[i], x[i], x[8 + (i)])
 
-TARGET static void chacha(const uint8_t key[32], const struct kwgi_aead_lanes *l)
+TARGET static void chacha8(const uint8_t key[32], const struct kwgi_aead_lanes *l)
 {
 	uint32_t k[8];
 	__m256i x[16];
@@ -157,6 +157,66 @@ TARGET static void chacha(const uint8_t key[32], const struct kwgi_aead_lanes *l
 	} else {
 		EACH_LANE(PIECE);
 	}
+}
+
+/*
+ * For few blocks: the rows of the state of block 2g + i (RFC 8439 section 2.3) in the halves i of
+ * a[g] to d[g]. The second half of a double round works on the rows turned, as diagonals.
+ */
+INLINE void double_round_rows(__m256i *a, __m256i *b, __m256i *c, __m256i *d)
+{
+	quarter(a, b, c, d);
+	*b = _mm256_shuffle_epi32(*b, 0x39);
+	*c = _mm256_shuffle_epi32(*c, 0x4e);
+	*d = _mm256_shuffle_epi32(*d, 0x93);
+	quarter(a, b, c, d);
+	*b = _mm256_shuffle_epi32(*b, 0x93);
+	*c = _mm256_shuffle_epi32(*c, 0x4e);
+	*d = _mm256_shuffle_epi32(*d, 0x39);
+}
+
+INLINE __m256i same_row(const void *row)
+{
+	return _mm256_broadcastsi128_si256(_mm_loadu_si128(row));
+}
+
+/* The last rows of the lanes i and i + 1. */
+INLINE __m256i last_rows(const struct kwgi_aead_lanes *l, int i)
+{
+	return _mm256_setr_epi32((int)l->block[i], 0, (int)l->lo[i], (int)l->hi[i],
+				 (int)l->block[i + 1], 0, (int)l->lo[i + 1], (int)l->hi[i + 1]);
+}
+
+TARGET static void chacha4(const uint8_t key[32], const struct kwgi_aead_lanes *l)
+{
+	static const uint32_t constants[4] = { 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574 };
+	const __m256i a0 = same_row(constants), b0 = same_row(key), c0 = same_row(key + 16);
+	const __m256i d0[2] = { last_rows(l, 0), last_rows(l, 2) };
+	__m256i a[2] = { a0, a0 }, b[2] = { b0, b0 }, c[2] = { c0, c0 }, d[2] = { d0[0], d0[1] };
+	int i, g;
+
+	for (i = 0; i < 10; i++) {
+		double_round_rows(&a[0], &b[0], &c[0], &d[0]);
+		double_round_rows(&a[1], &b[1], &c[1], &d[1]);
+	}
+	for (g = 0; g < 2; g++) {
+		a[g] = _mm256_add_epi32(a[g], a0);
+		b[g] = _mm256_add_epi32(b[g], b0);
+		c[g] = _mm256_add_epi32(c[g], c0);
+		d[g] = _mm256_add_epi32(d[g], d0[g]);
+		swap_halves(&a[g], &b[g]);
+		swap_halves(&c[g], &d[g]);
+		add_piece(l->data[2 * g], l->len[2 * g], a[g], c[g]);
+		add_piece(l->data[2 * g + 1], l->len[2 * g + 1], b[g], d[g]);
+	}
+}
+
+static void chacha(const uint8_t key[32], const struct kwgi_aead_lanes *l)
+{
+	if (l->n <= 4)
+		chacha4(key, l);
+	else
+		chacha8(key, l);
 }
 
 /* ---- Poly1305 (RFC 8439 section 2.5) ---- */
@@ -358,18 +418,9 @@ TARGET static void poly_four(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const struc
 	}
 }
 
-static void poly(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const struct kwgi_aead_packet *v, unsigned n,
-		 uint8_t (*tags)[KWGI_AEAD_TAG])
-{
-	unsigned i;
-
-	for (i = 0; i < n; i += 4)
-		poly_four(keys + i, v + i, n - i < 4 ? n - i : 4, tags + i);
-}
-
 /* ---- */
 
-static const struct kwgi_aead_kernel kernel = { 8, chacha, poly };
+static const struct kwgi_aead_kernel kernel = { 8, chacha, 4, 4, 20, poly_four };
 
 static void seal(const uint8_t key[32], struct kwgi_aead_packet *v, unsigned n)
 {

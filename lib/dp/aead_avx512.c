@@ -42,7 +42,7 @@ INLINE void double_round(__m512i x[16])
 	quarter(&x[3], &x[4], &x[9], &x[14]);
 }
 
-/* x[0] to x[3] hold four words each of block 4q + j in ... */
+/* Four words each of the blocks j, 4 + j, 8 + j and 12 + j come to stand in x[j]. */
 INLINE void transpose_words(__m512i *x)
 {
 	__m512i a = _mm512_unpacklo_epi32(x[0], x[1]), b = _mm512_unpackhi_epi32(x[0], x[1]);
@@ -84,12 +84,11 @@ INLINE void add_piece(uint8_t *data, uint32_t len, __m512i stream)
 	}
 }
 
-/* Block 4q + j came to stand in x[j + 4 * q]. */
 #define EACH_LANE(do) \
 	do(0); do(1); do(2); do(3); do(4); do(5); do(6); do(7); \
 	do(8); do(9); do(10); do(11); do(12); do(13); do(14); do(15)
 
-TARGET static void chacha(const uint8_t key[32], const struct kwgi_aead_lanes *l)
+TARGET static void chacha16(const uint8_t key[32], const struct kwgi_aead_lanes *l)
 {
 	uint32_t k[8];
 	__m512i x[16], block, lo, hi;
@@ -128,6 +127,93 @@ TARGET static void chacha(const uint8_t key[32], const struct kwgi_aead_lanes *l
 	} else {
 		EACH_LANE(PIECE);
 	}
+}
+
+/*
+ * For few blocks: the rows of the state of block 4g + i (RFC 8439 section 2.3) in the quarters i of
+ * a[g] to d[g]. The second half of a double round works on the rows turned, as diagonals.
+ */
+INLINE void double_round_rows(__m512i *a, __m512i *b, __m512i *c, __m512i *d)
+{
+	quarter(a, b, c, d);
+	*b = _mm512_shuffle_epi32(*b, 0x39);
+	*c = _mm512_shuffle_epi32(*c, 0x4e);
+	*d = _mm512_shuffle_epi32(*d, 0x93);
+	quarter(a, b, c, d);
+	*b = _mm512_shuffle_epi32(*b, 0x93);
+	*c = _mm512_shuffle_epi32(*c, 0x4e);
+	*d = _mm512_shuffle_epi32(*d, 0x39);
+}
+
+INLINE __m512i same_row(const void *row)
+{
+	return _mm512_broadcast_i32x4(_mm_loadu_si128(row));
+}
+
+/* The last rows of the lanes first to first + 3. */
+INLINE __m512i last_rows(const struct kwgi_aead_lanes *l, int first)
+{
+	__m128i block = _mm_load_si128((const void *)(l->block + first)), zero = _mm_setzero_si128();
+	__m128i lo = _mm_load_si128((const void *)(l->lo + first));
+	__m128i hi = _mm_load_si128((const void *)(l->hi + first));
+	__m128i block01 = _mm_unpacklo_epi32(block, zero), block23 = _mm_unpackhi_epi32(block, zero);
+	__m128i nonce01 = _mm_unpacklo_epi32(lo, hi), nonce23 = _mm_unpackhi_epi32(lo, hi);
+	__m512i x = _mm512_castsi128_si512(_mm_unpacklo_epi64(block01, nonce01));
+
+	x = _mm512_inserti32x4(x, _mm_unpackhi_epi64(block01, nonce01), 1);
+	x = _mm512_inserti32x4(x, _mm_unpacklo_epi64(block23, nonce23), 2);
+	return _mm512_inserti32x4(x, _mm_unpackhi_epi64(block23, nonce23), 3);
+}
+
+INLINE void chacha_rows(const uint8_t key[32], const struct kwgi_aead_lanes *l, int groups)
+{
+	static const uint32_t constants[4] = { 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574 };
+	const __m512i a0 = same_row(constants), b0 = same_row(key), c0 = same_row(key + 16);
+	__m512i a[2], b[2], c[2], d[2], d0[2];
+	int i, g;
+
+	for (g = 0; g < groups; g++) {
+		a[g] = a0;
+		b[g] = b0;
+		c[g] = c0;
+		d[g] = d0[g] = last_rows(l, 4 * g);
+	}
+	for (i = 0; i < 10; i++) {
+		double_round_rows(&a[0], &b[0], &c[0], &d[0]);
+		if (groups > 1)
+			double_round_rows(&a[1], &b[1], &c[1], &d[1]);
+	}
+	for (g = 0; g < groups; g++) {
+		a[g] = _mm512_add_epi32(a[g], a0);
+		b[g] = _mm512_add_epi32(b[g], b0);
+		c[g] = _mm512_add_epi32(c[g], c0);
+		d[g] = _mm512_add_epi32(d[g], d0[g]);
+		transpose_quarters(&a[g], &b[g], &c[g], &d[g]);
+		add_piece(l->data[4 * g], l->len[4 * g], a[g]);
+		add_piece(l->data[4 * g + 1], l->len[4 * g + 1], b[g]);
+		add_piece(l->data[4 * g + 2], l->len[4 * g + 2], c[g]);
+		add_piece(l->data[4 * g + 3], l->len[4 * g + 3], d[g]);
+	}
+}
+
+TARGET static void chacha4(const uint8_t key[32], const struct kwgi_aead_lanes *l)
+{
+	chacha_rows(key, l, 1);
+}
+
+TARGET static void chacha8(const uint8_t key[32], const struct kwgi_aead_lanes *l)
+{
+	chacha_rows(key, l, 2);
+}
+
+static void chacha(const uint8_t key[32], const struct kwgi_aead_lanes *l)
+{
+	if (l->n <= 4)
+		chacha4(key, l);
+	else if (l->n <= 8)
+		chacha8(key, l);
+	else
+		chacha16(key, l);
 }
 
 /* ---- Poly1305 (RFC 8439 section 2.5) ---- */
@@ -338,18 +424,9 @@ TARGET static void poly_eight(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const stru
 	}
 }
 
-static void poly(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const struct kwgi_aead_packet *v, unsigned n,
-		 uint8_t (*tags)[KWGI_AEAD_TAG])
-{
-	unsigned i;
-
-	for (i = 0; i < n; i += 8)
-		poly_eight(keys + i, v + i, n - i < 8 ? n - i : 8, tags + i);
-}
-
 /* ---- */
 
-static const struct kwgi_aead_kernel kernel = { 16, chacha, poly };
+static const struct kwgi_aead_kernel kernel = { 16, chacha, 8, 8, 20, poly_eight };
 
 static void seal(const uint8_t key[32], struct kwgi_aead_packet *v, unsigned n)
 {

@@ -23,17 +23,21 @@ struct kwgi_aead_lanes {
 	uint32_t block[KWGI_AEAD_LANES] __attribute__((aligned(64)));
 	uint32_t lo[KWGI_AEAD_LANES], hi[KWGI_AEAD_LANES];
 	uint8_t *data[KWGI_AEAD_LANES];	/* the key stream is added to these */
-	uint32_t len[KWGI_AEAD_LANES];	/* 0 (unused lane) to 64 */
-	bool full;			/* all lanes have 64 bytes */
+	uint32_t len[KWGI_AEAD_LANES];	/* 1 to 64; 0 in a lane that is not in use */
+	unsigned n;			/* lanes in use, the first ones */
+	bool full;			/* all lanes of the kernel are in use, with 64 bytes each */
 };
 
 /* The two halves of the AEAD in vector instructions. */
 struct kwgi_aead_kernel {
 	unsigned lanes;			/* how many of a struct kwgi_aead_lanes it fills */
 	void (*chacha)(const uint8_t key[32], const struct kwgi_aead_lanes *l);
+	unsigned few;			/* lanes for which chacha is much faster than for all */
+	unsigned width;			/* how many packets poly takes at most */
+	unsigned short_blocks;		/* up to that many blocks poly is not worth it (measured) */
 	/*
-	 * The tags of up to KWGI_AEAD_CHUNK packets of ciphertext (RFC 8439 section 2.8, without
-	 * additional data); the first 32 bytes of each of keys are its one-time key.
+	 * The tags of packets of ciphertext (RFC 8439 section 2.8, without additional data); the
+	 * first 32 bytes of each of keys are its one-time key.
 	 */
 	void (*poly)(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const struct kwgi_aead_packet *v,
 		     unsigned n, uint8_t (*tags)[KWGI_AEAD_TAG]);
@@ -47,6 +51,16 @@ unsigned kwgi_aead_batch_open(const struct kwgi_aead_kernel *kernel, const uint8
 
 /* NULL where they are not built in; the caller checks that the CPU has the instructions. */
 extern const struct kwgi_aead kwgi_aead_avx2, kwgi_aead_avx512, kwgi_aead_openssl;
+
+/* WireGuard paper (NDSS 2017), section 5.4.6: 32 zero bits, then the counter in little-endian order. */
+static inline void kwgi_aead_nonce(uint8_t nonce[12], uint64_t counter)
+{
+	unsigned i;
+
+	memset(nonce, 0, 4);
+	for (i = 0; i < 8; i++)
+		nonce[4 + i] = (uint8_t)(counter >> 8 * i);
+}
 
 static inline uint64_t kwgi_aead_load64(const uint8_t *p)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,37 +16,34 @@ struct bits {
  */
 struct kwgi_allowedips_node {
 	struct bits bits;			/* zero from len on */
+	uint8_t len, family;
 	struct kwgi_allowedips_node *child[2];	/* by the bit after the first len */
 	struct kwgi_allowedips_list *list;	/* whose prefix this is, or NULL */
+	/* A lookup reads what stands above. */
 	struct kwgi_allowedips_node *prev, *next;	/* in list */
-	uint8_t len, family;
 };
 
 /* ---- bits ------------------------------------------------------------- */
 
-static uint64_t load(const uint8_t *b, unsigned n)
+static struct bits load4(const void *addr)
 {
-	uint64_t v = 0;
-	unsigned i;
+	uint32_t v;
 
-	for (i = 0; i < n; i++)
-		v = v << 8 | b[i];
-	return v << (64 - 8 * n);
+	memcpy(&v, addr, sizeof(v));
+	return (struct bits){ .hi = (uint64_t)be32toh(v) << 32 };
 }
 
-static struct bits load4(const uint8_t *b)
+static struct bits load6(const void *addr)
 {
-	return (struct bits){ .hi = load(b, 4) };
-}
+	uint64_t v[2];
 
-static struct bits load6(const uint8_t *b)
-{
-	return (struct bits){ .hi = load(b, 8), .lo = load(b + 8, 8) };
+	memcpy(v, addr, sizeof(v));
+	return (struct bits){ be64toh(v[0]), be64toh(v[1]) };
 }
 
 static unsigned bit_at(struct bits b, unsigned i)
 {
-	return (i < 64 ? b.hi >> (63 - i) : b.lo >> (127 - i)) & 1;
+	return (unsigned)((i < 64 ? b.hi >> (63 - i) : b.lo >> (127 - i)) & 1);
 }
 
 /* The first n of 64 bits. */
@@ -73,9 +71,7 @@ static unsigned common(struct bits a, struct bits b)
 
 static bool covers(const struct kwgi_allowedips_node *n, struct bits b)
 {
-	if (n->len <= 64)
-		return !upper(n->bits.hi ^ b.hi, n->len);
-	return n->bits.hi == b.hi && !upper(n->bits.lo ^ b.lo, n->len - 64u);
+	return common(n->bits, b) >= n->len;
 }
 
 /* ---- lists of peers --------------------------------------------------- */
@@ -145,7 +141,9 @@ static struct kwgi_allowedips_node *node_add(struct kwgi_allowedips_node **link,
 	struct kwgi_allowedips_node *n = node_new(b, len, family), *below = *link, *fork;
 	unsigned same;
 
-	if (!n || !below) {
+	if (!n)
+		return NULL;
+	if (!below) {
 		*link = n;
 		return n;
 	}
@@ -254,14 +252,18 @@ void kwgi_allowedips_free(struct kwgi_allowedips *t)
 
 /* ---- lookup ----------------------------------------------------------- */
 
-/* Below a /32 there is nothing: bit 32 is zero and both children are NULL. */
+/*
+ * Whether a node covers the address is the one thing to branch on: the bit
+ * that is set below all of an address keeps clz defined, and costs no len 0.
+ * Below a /32 there is nothing: bit 32 is zero and both children are NULL.
+ */
 void *kwgi_allowedips_lookup4(const struct kwgi_allowedips *t, const void *addr)
 {
 	const struct kwgi_allowedips_node *n = t->root4;
 	const struct kwgi_allowedips_list *best = NULL;
 	struct bits b = load4(addr);
 
-	while (n && !upper(n->bits.hi ^ b.hi, n->len)) {
+	while (n && __builtin_clzll((n->bits.hi ^ b.hi) | 1) >= n->len) {
 		if (n->list)
 			best = n->list;
 		n = n->child[b.hi >> (63 - n->len) & 1];

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "sys/apply.h"
 #include "sys/rtnl.h"
+#include "sys/uapi.h"
 
 int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err)
 {
@@ -14,13 +15,19 @@ int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err)
 	return ret;
 }
 
-void kwgi_live_close(struct kwgi_live *live)
+static void close_wg(struct kwgi_live *live)
 {
 	if (live->wg_open)
 		kwgi_wg_close(&live->wg);
+	live->wg_open = false;
+}
+
+void kwgi_live_close(struct kwgi_live *live)
+{
+	close_wg(live);
 	if (live->nl_open)
 		kwgi_nl_close(&live->nl);
-	live->wg_open = live->nl_open = false;
+	live->nl_open = false;
 }
 
 static int open_wg(struct kwgi_live *live, const char *ifname, const struct kwgi_host *h,
@@ -31,11 +38,10 @@ static int open_wg(struct kwgi_live *live, const char *ifname, const struct kwgi
 
 	if (live->wg_open && !strcmp(live->wg.ifname, ifname))
 		return 0;
-	if (live->wg_open)
-		kwgi_wg_close(&live->wg);
-	live->wg_open = false;
+	close_wg(live);
 	/* A link that is not in the snapshot is one that a step has made. */
-	ret = kwgi_wg_open(&live->wg, ifname, !l || !strcmp(l->kind, "wireguard"), err);
+	ret = kwgi_wg_open(&live->wg, ifname,
+			   l ? !strcmp(l->kind, "wireguard") : !live->made_userspace, err);
 	live->wg_open = !ret;
 	return ret;
 }
@@ -58,20 +64,78 @@ int kwgi_live_observe_old(struct kwgi_live *live, const char *ifname, struct kwg
 	return ret;
 }
 
-int kwgi_live_observe(struct kwgi_live *live, const char *ifname, uint8_t protocol,
-		      struct kwgi_host *h, struct kwg_error *err)
+int kwgi_live_observe(struct kwgi_live *live, uint8_t protocol, struct kwgi_host *h,
+		      struct kwg_error *err)
 {
 	int ret = kwgi_rtnl_observe(&live->nl, protocol, h, err);
 
-	if (ret || !ifname || !kwgi_host_link(h, ifname))
-		return ret;
-	return get_wg(live, ifname, h, &h->wg, err);
+	if (!ret && live->launch.dir)
+		kwgi_daemon_noted(&live->launch, h->starting);
+	return ret;
+}
+
+int kwgi_live_observe_wg(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
+			 struct kwg_error *err)
+{
+	return kwgi_host_link(h, ifname) ? get_wg(live, ifname, h, &h->wg, err) : 0;
 }
 
 static bool is_wireguard_step(const struct kwgi_step *s)
 {
 	return s->kind == KWGI_STEP_WG_DEVICE || s->kind == KWGI_STEP_PEER_SET ||
 	       s->kind == KWGI_STEP_PEER_DEL;
+}
+
+/* ---- links with a daemon ---------------------------------------------- */
+
+static int delete_link(struct kwgi_live *live, const char *name, struct kwg_error *err)
+{
+	const struct kwgi_step del = { .kind = KWGI_STEP_LINK_DEL, .link = name };
+	int ret = kwgi_rtnl_step(&live->nl, &del, false, err);
+
+	/* Its daemon ends now; until then it holds its port, and the name of its socket. */
+	if (!ret)
+		kwgi_daemon_wait_end(name);
+	return ret;
+}
+
+static int start_daemon(struct kwgi_live *live, const char *name, const char *alias,
+			struct kwg_error *err)
+{
+	const struct kwgi_step mark = { .kind = KWGI_STEP_LINK_ALIAS, .link = name,
+					.u.link_alias = { .alias = alias } };
+	int ret = kwgi_daemon_note(&live->launch, name, err);
+
+	if (ret)
+		return ret;
+	ret = kwgi_daemon_start(&live->launch, name, err);
+	if (!ret)
+		ret = kwgi_rtnl_step(&live->nl, &mark, false, err);
+	/* What it has made goes; a link that somebody else made meanwhile has no daemon of ours. */
+	if (ret && kwgi_uapi_answers(name))
+		(void)delete_link(live, name, NULL);
+	kwgi_daemon_forget(&live->launch);
+	live->made_userspace = !ret;
+	return ret;
+}
+
+/* Steps that make or delete a link behind which there is, or will be, a daemon. */
+static bool is_daemon_step(const struct kwgi_step *s)
+{
+	return s->kind == KWGI_STEP_LINK_DAEMON ||
+	       (s->kind == KWGI_STEP_LINK_DEL && s->u.link_alias.kind &&
+		!strcmp(s->u.link_alias.kind, "tun"));
+}
+
+static int run_daemon_step(struct kwgi_live *live, const struct kwgi_step *s, bool undo,
+			   struct kwg_error *err)
+{
+	bool start = (s->kind == KWGI_STEP_LINK_DAEMON) != undo;
+	const char *alias = s->kind == KWGI_STEP_LINK_DAEMON ? s->u.link_alias.alias
+							     : s->u.link_alias.old_alias;
+
+	close_wg(live);
+	return start ? start_daemon(live, s->link, alias, err) : delete_link(live, s->link, err);
 }
 
 static int run_step(struct kwgi_live *live, const struct kwgi_host *h, const struct kwgi_step *s,
@@ -83,6 +147,8 @@ static int run_step(struct kwgi_live *live, const struct kwgi_host *h, const str
 		return undo ? 0 : kwgi_fail(err, KWG_ERR_KERNEL, 0,
 					    "%s: the interface has gone; create-interface = no says that somebody else makes it",
 					    s->link);
+	if (is_daemon_step(s))
+		return run_daemon_step(live, s, undo, err);
 	if (!is_wireguard_step(s))
 		return kwgi_rtnl_step(&live->nl, s, undo, err);
 	ret = open_wg(live, s->link, h, err);

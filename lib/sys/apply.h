@@ -4,6 +4,7 @@
 #define KWGI_APPLY_H
 
 #include "core/wanted.h"
+#include "sys/daemon.h"
 #include "sys/mnl.h"
 #include "sys/wg.h"
 
@@ -12,17 +13,19 @@ struct kwgi_live {
 	struct kwgi_nl nl;
 	struct kwgi_wg wg;
 	bool nl_open, wg_open;
+	struct kwgi_launch launch;	/* how a userspace WireGuard is started */
+	bool made_userspace;		/* the link that a step has made is one */
 };
 
 int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err);
 void kwgi_live_close(struct kwgi_live *live);
 
-/*
- * Takes a snapshot: links, addresses, routes and rules of this protocol
- * number, and the WireGuard device called ifname if there is one (NULL: none).
- */
-int kwgi_live_observe(struct kwgi_live *live, const char *ifname, uint8_t protocol,
-		      struct kwgi_host *h, struct kwg_error *err);
+/* Takes a snapshot: links, addresses, routes and rules of this protocol number. */
+int kwgi_live_observe(struct kwgi_live *live, uint8_t protocol, struct kwgi_host *h,
+		      struct kwg_error *err);
+/* The WireGuard device called ifname, if there is one, into h->wg. */
+int kwgi_live_observe_wg(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
+			 struct kwg_error *err);
 
 /* The WireGuard device behind a link that is to be given back or emptied, into h->old_wg. */
 int kwgi_live_observe_old(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,

@@ -25,7 +25,10 @@ struct kwgi_loop {
 int kwgi_loop_open(struct kwgi_loop *l, struct kwg_error *err);
 void kwgi_loop_close(struct kwgi_loop *l);
 
-/* events: EPOLLIN and so on, level-triggered unless EPOLLET; data comes back. 0 or an errno. */
+/*
+ * events: EPOLLIN and so on, level-triggered unless EPOLLET. data comes back in
+ * the event's data.u64; not UINT64_MAX, which is the timer's. 0 or an errno.
+ */
 int kwgi_loop_add(struct kwgi_loop *l, int fd, uint32_t events, uint64_t data);
 int kwgi_loop_modify(struct kwgi_loop *l, int fd, uint32_t events, uint64_t data);
 int kwgi_loop_remove(struct kwgi_loop *l, int fd);

@@ -19,6 +19,14 @@ int kwgi_rtnl_step(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,
 		   struct kwg_error *err);
 
 /*
+ * Asks the kernel to make a WireGuard link, under the name of one that is not
+ * finished, and removes it at once. KWG_ERR_KERNEL if the kernel refuses for
+ * another reason than that it has no WireGuard, such as no privilege.
+ */
+int kwgi_rtnl_probe_wireguard(struct kwgi_nl *nl, const char *ifname, bool *has,
+			      struct kwg_error *err);
+
+/*
  * Waits until the link exists; deadline in ms of the monotonic clock. *is_tun:
  * there may be a userspace WireGuard behind it. KWG_ERR_TIMEOUT, KWG_ERR_KERNEL.
  */

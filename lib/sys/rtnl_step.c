@@ -111,6 +111,13 @@ static int mark_and_rename(struct kwgi_nl *nl, const char *from, const char *to,
 	return kwgi_nl_request(nl, nlh, what, err);
 }
 
+/* What kernels answer that know no such link, or cannot load its module. */
+static bool has_no_such_kind(int sys_errno)
+{
+	return sys_errno == EOPNOTSUPP || sys_errno == EAFNOSUPPORT || sys_errno == ENOSYS ||
+	       sys_errno == EPROTONOSUPPORT;
+}
+
 static int add_link(struct kwgi_nl *nl, const char *name, const char *kind, const char *alias,
 		    struct kwg_error *err)
 {
@@ -120,15 +127,34 @@ static int add_link(struct kwgi_nl *nl, const char *name, const char *kind, cons
 	kwgi_mark_unfinished_name(unfinished, name);
 	snprintf(what, sizeof(what), "%s: making a link of type %s", name, kind);
 	ret = make_unfinished(nl, unfinished, kind, what, err);
-	if (ret && err->sys_errno == EOPNOTSUPP)
+	if (ret && has_no_such_kind(err->sys_errno))
 		return kwgi_fail(err, KWG_ERR_KERNEL, EOPNOTSUPP,
-				 "%s: this kernel has no WireGuard; run a userspace implementation (such as wireguard-go %s) and set backend = external",
-				 name, name);
+				 "%s: this kernel has no WireGuard; backend = auto or userspace starts one outside of it, and with backend = external you run one yourself",
+				 name);
 	if (ret)
 		return ret;
 	ret = mark_and_rename(nl, unfinished, name, alias, what, err);
 	if (ret)
 		(void)del_link(nl, unfinished, NULL);
+	return ret;
+}
+
+int kwgi_rtnl_probe_wireguard(struct kwgi_nl *nl, const char *ifname, bool *has,
+			      struct kwg_error *err)
+{
+	char name[KWGI_IFNAME_MAX + 1];
+	struct kwg_error own = { 0 };
+	int ret;
+
+	kwgi_mark_unfinished_name(name, ifname);
+	ret = make_unfinished(nl, name, "wireguard", "asking the kernel for a WireGuard link", &own);
+	*has = !ret || own.sys_errno == EEXIST;
+	if (!ret)
+		return del_link(nl, name, err);
+	if (*has || has_no_such_kind(own.sys_errno))
+		return 0;
+	if (err)
+		*err = own;
 	return ret;
 }
 
@@ -353,6 +379,7 @@ static int run(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo, struct 
 	case KWGI_STEP_ROUTE_DEL:
 		return step_route(nl, s, undo, err);
 	case KWGI_STEP_LINK_WAIT:
+	case KWGI_STEP_LINK_DAEMON:
 	case KWGI_STEP_WG_DEVICE:
 	case KWGI_STEP_PEER_SET:
 	case KWGI_STEP_PEER_DEL:

@@ -25,8 +25,10 @@ enum {
  * For the calling thread and those it starts, so before any other is started: no new
  * privileges, all capabilities gone but CAP_NET_ADMIN (fwmark, buffers, rtnetlink) and
  * CAP_NET_BIND_SERVICE (ports below 1024), then a filter for system calls
- * where built in. After all is open that needs more: the TUN device, kwgi_link_open(),
- * kwgi_uapi_server_open(). KWG_ERR_KERNEL.
+ * where built in. After all is open that needs more: the TUN device with its queues,
+ * kwgi_link_open(), kwgi_route_open(), kwgi_uapi_server_open(); files, netlink sockets and
+ * programs cannot be opened afterwards, while UDP sockets, epoll and timer descriptors and
+ * threads can. KWG_ERR_KERNEL.
  */
 int kwgi_sandbox_enter(unsigned flags, struct kwg_error *err);
 

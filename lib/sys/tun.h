@@ -39,13 +39,13 @@ struct kwgi_tun {
 /*
  * 1 to 15 bytes, no '/', no white space or control character, no ':' (the
  * kernel refuses it), no '%' (it would be a pattern to it), not "." or "..".
- * KWG_ERR_ARG with a text that names the reason.
+ * KWG_ERR_USAGE with a text that names the reason.
  */
 int kwgi_tun_check_name(const char *name, struct kwg_error *err);
 
 /*
  * Makes the device, exclusively: it is down, has the MTU of KWGI_TUN_MTU, and
- * goes with its last descriptor. KWG_ERR_ARG (name), KWG_ERR_KERNEL with
+ * goes with its last descriptor. KWG_ERR_USAGE (name), KWG_ERR_KERNEL with
  * EBUSY (the name is taken), ENOENT (no /dev/net/tun), EPERM and others.
  */
 int kwgi_tun_open(struct kwgi_tun *t, const char *name, const struct kwgi_tun_options *o,
@@ -54,7 +54,7 @@ int kwgi_tun_open(struct kwgi_tun *t, const char *name, const struct kwgi_tun_op
 /*
  * Takes a descriptor that somebody else attached to a device (WG_TUN_FD). It
  * belongs to *t on success only. Whether there are headers is as it is;
- * o->queues is not looked at. KWG_ERR_KERNEL, KWG_ERR_ARG if it is no TUN device
+ * o->queues is not looked at. KWG_ERR_KERNEL, KWG_ERR_USAGE if it is no TUN device
  * or packets have another prefix.
  */
 int kwgi_tun_adopt(struct kwgi_tun *t, int fd, const struct kwgi_tun_options *o,

@@ -45,7 +45,7 @@ enum {
 
 /* ---- the connection -------------------------------------------------- */
 
-static int connect_socket(const char *ifname)
+int kwgi_uapi_connect(const char *ifname)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct timeval t = { .tv_sec = TIMEOUT };
@@ -69,7 +69,7 @@ static int connect_socket(const char *ifname)
 
 bool kwgi_uapi_answers(const char *ifname)
 {
-	int fd = connect_socket(ifname);
+	int fd = kwgi_uapi_connect(ifname);
 
 	if (fd < 0)
 		return false;
@@ -139,7 +139,7 @@ static int transact(const struct kwgi_wg *w, const struct kwgi_buf *request,
 
 	if (request->failed)
 		return kwgi_nomem(err);
-	fd = connect_socket(w->ifname);
+	fd = kwgi_uapi_connect(w->ifname);
 	if (fd < 0)
 		return fail(w, errno, what, err);
 	if (send_all(fd, request->p, request->len) || receive_all(fd, answer))

@@ -11,6 +11,9 @@
 
 #include "kilowg.h"
 
+/* A connection to the daemon of this interface, closed by the caller; -1 with errno. */
+int kwgi_uapi_connect(const char *ifname);
+
 /* Does a daemon accept connections for this interface? */
 bool kwgi_uapi_answers(const char *ifname);
 

@@ -14,8 +14,8 @@
 #include "kilowg.h"
 
 /*
- * One request, all of it up to the empty line: request[len - 1] is the
- * newline of its last line, and a NUL follows. Its first line is "get=1" or "set=1".
+ * One request with the empty line that ends it: what kwgi_uapi_parse() reads. Its
+ * first line is "get=1" or "set=1".
  * Puts the answer with its "errno=N" line and empty line at the end into
  * *answer. Not 0: the connection ends after the answer. Secrets: the server wipes both.
  */
@@ -37,7 +37,7 @@ enum { KWGI_UAPI_REMOVED = 1 };
  * Binds and listens; the socket answers as soon as its name exists. A socket
  * there that refuses connections is replaced; if one answers: KWG_ERR_KERNEL
  * with EADDRINUSE, and nothing is touched. o is not kept but for handle and
- * arg. KWG_ERR_KERNEL, KWG_ERR_ARG, KWG_ERR_NOMEM. An adopted fd belongs to *out on success only.
+ * arg. KWG_ERR_KERNEL, KWG_ERR_USAGE, KWG_ERR_NOMEM. An adopted fd belongs to *out on success only.
  */
 int kwgi_uapi_server_open(struct kwgi_uapi_server **out, const struct kwgi_uapi_server_options *o,
 			  struct kwg_error *err);

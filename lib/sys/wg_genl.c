@@ -86,6 +86,18 @@ int kwgi_wg_genl_open(struct kwgi_wg *w, struct kwg_error *err)
 			 w->ifname);
 }
 
+int kwgi_wg_genl_has(bool *has, struct kwg_error *err)
+{
+	struct kwgi_wg w = { 0 };
+	int ret = kwgi_nl_open(&w.nl, NETLINK_GENERIC, err);
+
+	if (ret)
+		return ret;
+	*has = !find_family(&w, NULL) && w.genl_family;
+	kwgi_nl_close(&w.nl);
+	return 0;
+}
+
 static void genl_close(struct kwgi_wg *w)
 {
 	kwgi_nl_close(&w->nl);

@@ -2,6 +2,7 @@
 """Addresses and networks as text. An IPv4-mapped one is the IPv4 one."""
 
 import ipaddress
+import re
 
 MAPPED = ipaddress.ip_network("::ffff:0:0/96")
 
@@ -12,7 +13,8 @@ def _interface(text):
         interface = ipaddress.ip_interface(text)
     except ValueError:
         return None
-    if "/" not in text:
+    # Python also takes zones and netmasks.
+    if not re.fullmatch(r"[0-9a-fA-F:.]+/[0-9]{1,3}", text):
         return None
     if interface.version == 6 and interface.network.subnet_of(MAPPED):
         length = interface.network.prefixlen - MAPPED.prefixlen

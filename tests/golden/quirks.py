@@ -229,6 +229,28 @@ def undo(expected, host):
     return fields
 
 
+def cannot_undo(expected, host):
+    """The digests of HOST to which no way leads back: what was left out cannot be known."""
+    lost, kinds = set(), set(expected["quirks"])
+    if CONFLICTING_ROUTES in kinds:
+        lost.add("routes")
+    if MIXED_FAMILY not in kinds:
+        return lost
+    members = [s for s in expected["segments"] if s["location"] == host["location"]]
+    families = {nets.family(address) for s in members for address in s["private_ips"]}
+    # Routes of a follower are made like the one to the first segment's WireGuard address.
+    address = expected["segments"][0]["allowed_ips"][-1]
+    if not host["leader"] and all(nets.family(address) != f for f in families):
+        lost.add("routes")
+    # Routes and rules for members of the own segment are gone without a trace.
+    if families - {nets.family(host["pod_subnet"])} and len(members[0]["hostnames"]) > 1:
+        lost.add("rules")
+    pods = {nets.family(network) for s in members for network in s["cidrs"]}
+    if host["private_ip"] and len(pods | families) > 1 and len(members[0]["hostnames"]) > 1:
+        lost.add("routes")
+    return lost
+
+
 def _with_all_allowed_ips(expected, conf):
     by_key = {peer["public_key"]: peer["allowed_ips"] for peer in expected["peers"]}
     for segment in expected["segments"]:

@@ -47,9 +47,11 @@ boringtun() {
 
 # REQUEST: prints the answer; fails if there is none.
 request() {
-	timeout 1 python3 -c '
+	# The time-out is for the answer: where the kernel is user-mode Linux, Python starts in seconds.
+	timeout 30 python3 -S -c '
 import socket, sys
 s = socket.socket(socket.AF_UNIX)
+s.settimeout(1)
 s.connect(sys.argv[1])
 s.sendall((sys.argv[2] + "\n\n").encode())
 print(s.makefile().read())' "$socket" "$1"

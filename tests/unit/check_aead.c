@@ -349,6 +349,72 @@ START_TEST(extreme_ciphertexts)
 }
 END_TEST
 
+/* ---- what is left behind --------------------------------------------- */
+
+enum { SCANNED = 12000 };
+
+/* Room on the stack for what the call after this leaves there. */
+__attribute__((noinline)) static void paint_stack(void)
+{
+	uint8_t room[SCANNED];
+
+	memset(room, 0xa5, sizeof(room));
+	__asm__ volatile("" : : "m"(room));
+}
+
+/* How often one of n numbers of 8 bytes stands where paint_stack() painted. */
+__attribute__((noinline)) static unsigned scan_stack(const uint64_t *secrets, size_t n)
+{
+	uint8_t room[SCANNED];
+	unsigned found = 0;
+	uint64_t x = 0;
+	size_t i, j;
+
+	__asm__ volatile("" : "=m"(room));	/* as it is: not initialised */
+	for (i = 0; i < sizeof(room); i++) {
+		x = x >> 8 | (uint64_t)room[i] << 56;
+		for (j = 0; j < n; j++)
+			found += i >= 7 && x == secrets[j];
+	}
+	return found;
+}
+
+/* Of the key, of r (also as a limb of 44 bits) and s, and of the key stream, nothing stays on the stack. */
+START_TEST(stack_is_wiped)
+{
+	const struct kwgi_aead *a = present[_i];
+	static const uint32_t some[] = { 64, 128, 300, 1420, 1421 };
+	static uint8_t data[20][1500 + TAG];
+	struct kwgi_aead_packet v[20];
+	uint8_t key[32], nonce[12] = { 0 };
+	uint64_t secrets[13], seed = 6;
+	unsigned n, i;
+	size_t k;
+
+	if (!strcmp(a->name, "sodium") || !strcmp(a->name, "openssl"))
+		return;		/* not ours */
+	fill(key, sizeof(key), &seed);
+	memcpy(secrets, key, 32);
+	memset(secrets + 4, 0, 64);
+	crypto_stream_chacha20_ietf((uint8_t *)(secrets + 4), 64, nonce, key);
+	secrets[12] = secrets[4] & 0xffc0fffffff;
+	for (k = 0; k < N_OF(some); k++) {
+		for (n = 1; n <= 20; n += 19) {
+			for (i = 0; i < n; i++)
+				v[i] = (struct kwgi_aead_packet){ .data = data[i], .len = some[k],
+								  .counter = i };
+			paint_stack();
+			a->seal(key, v, n);
+			ck_assert_uint_eq(scan_stack(secrets, N_OF(secrets)), 0);
+			paint_stack();
+			a->open(key, v, n);
+			ck_assert_uint_eq(scan_stack(secrets, N_OF(secrets)), 0);
+			ck_assert(v[n - 1].ok);
+		}
+	}
+}
+END_TEST
+
 START_TEST(names)
 {
 	unsigned i;
@@ -376,6 +442,7 @@ static void add(TCase *tc)
 	tcase_add_loop_test(tc, every_bit, 0, n_present);
 	tcase_add_loop_test(tc, no_packets, 0, n_present);
 	tcase_add_loop_test(tc, extreme_ciphertexts, 0, n_present);
+	tcase_add_loop_test(tc, stack_is_wiped, 0, n_present);
 }
 
 int main(void)

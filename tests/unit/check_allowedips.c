@@ -1,7 +1,21 @@
 /* SPDX-License-Identifier: ISC */
 /* Allowed IPs: known answers, single rules, and random changes against a naive list. */
-#include "dp/allowedips.h"
 #include "vectors.h"
+
+/* Compiled in here so that its allocations can fail. */
+static int allocations_left = -1;	/* -1: no end */
+
+static void *limited_calloc(size_t n, size_t size)
+{
+	if (!allocations_left)
+		return NULL;
+	allocations_left -= allocations_left > 0;
+	return calloc(n, size);
+}
+
+#define calloc limited_calloc
+#include "dp/allowedips.c"
+#undef calloc
 
 enum { PEERS = 8, MAX_MODEL = 128 };
 
@@ -161,6 +175,36 @@ START_TEST(borders)
 }
 END_TEST
 
+/* One node, then a fork as well: without them all is as before. */
+START_TEST(no_memory)
+{
+	static const char *const nets[] = {
+		"10.0.0.0/8", "10.128.0.0/10", "10.192.0.0/10", "11.0.0.0/8",
+	};
+	struct kwgi_prefix p;
+	size_t i;
+	int n;
+
+	for (i = 0; i < N_OF(nets); i++) {
+		p = prefix(nets[i]);
+		for (n = 0; n < 3; n++) {
+			allocations_left = n;
+			if (!kwgi_allowedips_insert(&table, &p, &lists[i]))
+				break;
+			ck_assert_uint_eq(table.n, i);
+			ck_assert(!lists[i].n);
+			ck_assert_int_eq(lookup(addr("10.0.0.1")), i > 0 ? 0 : -1);
+			ck_assert_int_eq(lookup(addr("10.130.0.1")), i > 1 ? 1 : i > 0 ? 0 : -1);
+		}
+		ck_assert_int_eq(n, i < 2 ? 1 : 2);
+		allocations_left = 0;	/* a move needs nothing */
+		ck_assert_int_eq(kwgi_allowedips_insert(&table, &p, &lists[7]), 0);
+		ck_assert_int_eq(kwgi_allowedips_insert(&table, &p, &lists[i]), 0);
+	}
+	allocations_left = -1;
+}
+END_TEST
+
 /* ---- the model -------------------------------------------------------- */
 
 /* In the order in which the peers got them. */
@@ -248,7 +292,7 @@ static void random_insert(uint64_t *seed)
 
 	if (i < 0 && n_model == MAX_MODEL)
 		return;
-	ck_assert_int_eq(kwgi_allowedips_insert(&table, &p, &lists[peer]), 0);
+	must(!kwgi_allowedips_insert(&table, &p, &lists[peer]));
 	if (i >= 0 && model[i].peer == peer)
 		return;
 	if (i >= 0)
@@ -265,7 +309,7 @@ static void random_remove(uint64_t *seed)
 	if (i >= 0 && random_below(seed, 4))
 		peer = model[i].peer;
 	held = i >= 0 && model[i].peer == peer;
-	ck_assert(kwgi_allowedips_remove(&table, &p, &lists[peer]) == held);
+	must(kwgi_allowedips_remove(&table, &p, &lists[peer]) == held);
 	if (held)
 		model_drop(i);
 }
@@ -286,7 +330,7 @@ static void compare_lists(void)
 	struct kwgi_prefix p;
 	int i;
 
-	ck_assert_int_eq((int)table.n, n_model);
+	must((int)table.n == n_model);
 	for (i = 0; i < PEERS; i++)
 		at[i] = lists[i].first;
 	for (i = 0; i < n_model && at[model[i].peer]; i++) {
@@ -294,9 +338,9 @@ static void compare_lists(void)
 		if (!kwgi_prefix_equal(&p, &model[i].p))
 			break;
 	}
-	ck_assert_int_eq(i, n_model);
+	must(i == n_model);
 	for (i = 0; i < PEERS; i++)
-		ck_assert(!at[i]);
+		must(!at[i]);
 }
 
 START_TEST(random_changes)
@@ -332,6 +376,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, one_owner);
 	tcase_add_test(tc, forks);
 	tcase_add_test(tc, borders);
+	tcase_add_test(tc, no_memory);
 	tcase_add_test(tc, random_changes);
 }
 

@@ -14,7 +14,7 @@ static void draw_narrow(void *ctx, void *out, size_t len)
 	uint32_t n = random_u32(ctx);
 
 	n = (n & 0x3ff) | (n & 0x400 ? 0xfffff000 : 0);
-	ck_assert_uint_eq(len, sizeof(n));
+	must(len == sizeof(n));
 	memcpy(out, &n, len);
 }
 
@@ -38,11 +38,11 @@ static void index_insert(struct kwgi_indextable *t, uint64_t *seed)
 		return;
 	model[n_model].tag = random_u32(seed);
 	model[n_model].value = &model[random_below(seed, MAX_MODEL)];
-	ck_assert_int_eq(kwgi_indextable_insert(t, model[n_model].tag, model[n_model].value,
-						draw_narrow, seed, &model[n_model].index), 0);
+	must(!kwgi_indextable_insert(t, model[n_model].tag, model[n_model].value, draw_narrow, seed,
+				     &model[n_model].index));
 	for (i = 0; i < n_model; i++)
 		twice += model[i].index == model[n_model].index;
-	ck_assert_uint_eq(twice, 0);
+	must(!twice);
 	n_model++;
 }
 
@@ -55,7 +55,7 @@ static void index_replace(struct kwgi_indextable *t, uint64_t *seed)
 	i = random_below(seed, n_model);
 	model[i].tag++;
 	model[i].value = &model[random_below(seed, MAX_MODEL)];
-	ck_assert(kwgi_indextable_replace(t, model[i].index, model[i].tag, model[i].value));
+	must(kwgi_indextable_replace(t, model[i].index, model[i].tag, model[i].value));
 }
 
 static void index_remove(struct kwgi_indextable *t, uint64_t *seed)
@@ -65,9 +65,9 @@ static void index_remove(struct kwgi_indextable *t, uint64_t *seed)
 	if (!n_model)
 		return;
 	i = random_below(seed, n_model);
-	ck_assert(kwgi_indextable_remove(t, model[i].index));
-	ck_assert(!kwgi_indextable_remove(t, model[i].index));
-	ck_assert(!kwgi_indextable_replace(t, model[i].index, 0, model));
+	must(kwgi_indextable_remove(t, model[i].index));
+	must(!kwgi_indextable_remove(t, model[i].index));
+	must(!kwgi_indextable_replace(t, model[i].index, 0, model));
 	model[i] = model[--n_model];
 }
 
@@ -78,8 +78,8 @@ static void index_compare(const struct kwgi_indextable *t)
 	for (i = 0; i < n_model; i++)
 		wrong += kwgi_indextable_lookup(t, model[i].index, &tag) != model[i].value ||
 			 tag != model[i].tag;
-	ck_assert_uint_eq(wrong, 0);
-	ck_assert_uint_eq(t->n, n_model);
+	must(!wrong);
+	must(t->n == n_model);
 }
 
 START_TEST(indices)
@@ -144,19 +144,18 @@ START_TEST(keys)
 	for (i = 0; i < 100000; i++) {
 		k = random_below(&seed, N_OF(peers));
 		copy = peers[k].key;
-		ck_assert_ptr_eq(kwgi_keymap_lookup(&m, &copy), peers[k].in ? &peers[k] : NULL);
+		must(kwgi_keymap_lookup(&m, &copy) == (peers[k].in ? &peers[k] : NULL));
 		if (random_below(&seed, 10) < (i / 10000 % 2 ? 8u : 2u)) {
 			if (!peers[k].in)
-				ck_assert_int_eq(kwgi_keymap_insert(&m, &peers[k].key, &peers[k]), 0);
+				must(!kwgi_keymap_insert(&m, &peers[k].key, &peers[k]));
 			n += !peers[k].in;
 			peers[k].in = true;
 		} else {
-			ck_assert_ptr_eq(kwgi_keymap_remove(&m, &copy),
-					 peers[k].in ? &peers[k] : NULL);
+			must(kwgi_keymap_remove(&m, &copy) == (peers[k].in ? &peers[k] : NULL));
 			n -= peers[k].in;
 			peers[k].in = false;
 		}
-		ck_assert_uint_eq(m.n, n);
+		must(m.n == n);
 	}
 	kwgi_keymap_free(&m);
 	ck_assert(!kwgi_keymap_lookup(&m, &copy));

@@ -72,8 +72,26 @@ START_TEST(sources)
 	ck_assert_int_eq(pass("2001:db8:0:1::1", 3, t), 3);
 	ck_assert_int_eq(pass("2001:db8:0:1:ffff::2", 9, t), 2);
 	ck_assert_int_eq(pass("2001:db8:0:2::1", 9, t), 5);
-	/* The same first bytes in the other family are another source. */
-	ck_assert_int_eq(pass("c000:201::", 9, t), 5);
+}
+END_TEST
+
+/* The same first bytes in the other family are another source: in the smallest table they meet. */
+START_TEST(families)
+{
+	struct kwgi_addr a = { .b = { 192, 0, 2 } };
+	uint64_t t = 0;
+	int n, i, passed;
+
+	kwgi_ratelimiter_free(&r);
+	ck_assert_int_eq(kwgi_ratelimiter_init(&r, 1, secret), 0);
+	for (n = 0; n < 100; n++, t += 1000 * MS) {
+		a.b[3] = (uint8_t)n;
+		for (i = passed = 0; i < 18; i++) {
+			a.family = i < 9 ? KWGI_AF_V4 : KWGI_AF_V6;
+			passed += kwgi_ratelimiter_allow(&r, &a, t);
+		}
+		ck_assert_int_eq(passed, 10);
+	}
 }
 END_TEST
 
@@ -120,6 +138,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, sustained);
 	tcase_add_test(tc, from_time_zero);
 	tcase_add_test(tc, sources);
+	tcase_add_test(tc, families);
 	tcase_add_test(tc, bounded);
 	tcase_add_test(tc, half_full);
 }

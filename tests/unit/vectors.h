@@ -10,6 +10,9 @@
 
 #include "unit.h"
 
+/* ck_assert() tells the runner of every success as well: too dear for a million of them. */
+#define must(x) do { if (!(x)) ck_abort_msg("not so: %s", #x); } while (0)
+
 static inline FILE *vectors_open(const char *name)
 {
 	const char *top = getenv("top_srcdir");

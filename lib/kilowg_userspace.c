@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: ISC */
+/* The facade's part for kilowg-userspace. */
+#include <sodium.h>
+
+#include "base/error.h"
+#include "kilowg.h"
+#include "sys/sandbox.h"
+#include "sys/tun.h"
+#include "sys/userspace.h"
+
+int kwg_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *err)
+{
+	int ret = kwgi_tun_check_name(o->ifname, err);
+
+	if (ret)
+		return ret;
+	if (sodium_init() < 0)
+		return kwgi_fail(err, KWG_ERR_IO, 0, "libsodium finds no source of randomness");
+	if (o->sandbox)
+		kwgi_sandbox_no_dumps();
+	return kwgi_userspace_run(o, err);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/* The name of the server's socket in the file system: made, watched, removed. */
+#ifndef KWGI_UAPI_PATH_H
+#define KWGI_UAPI_PATH_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "kilowg.h"
+
+struct kwgi_uapi_path {
+	char name[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	dev_t dev;		/* the inode that is ours; ino 0: none is */
+	ino_t ino;
+};
+
+/* dir NULL: /var/run/wireguard; makes it. KWG_ERR_USAGE (too long), KWG_ERR_KERNEL. */
+int kwgi_uapi_path_init(struct kwgi_uapi_path *p, const char *dir, const char *ifname,
+			struct kwg_error *err);
+
+/*
+ * A listening socket (non-blocking) at that name, mode 0600. A socket there
+ * that refuses connections gives way; anything else is EADDRINUSE.
+ */
+int kwgi_uapi_path_listen(struct kwgi_uapi_path *p, int *fd, struct kwg_error *err);
+
+/* Takes fd, a listening socket, as that of the name, if it is bound to it. KWG_ERR_USAGE if it does not listen. */
+int kwgi_uapi_path_adopt(struct kwgi_uapi_path *p, int fd, struct kwg_error *err);
+
+/* Is our socket still there? True also if none was ever. */
+bool kwgi_uapi_path_is_there(const struct kwgi_uapi_path *p);
+
+/* Removes our socket and nobody else's. */
+void kwgi_uapi_path_remove(struct kwgi_uapi_path *p);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/num.h"
+#include "daemonise.h"
+
+/* ---- environment ----------------------------------------------------- */
+
+bool environment_foreground(void)
+{
+	const char *s = getenv("WG_PROCESS_FOREGROUND");
+
+	return s && !strcmp(s, "1");
+}
+
+enum log_level environment_log_level(void)
+{
+	const char *s = getenv("LOG_LEVEL");
+
+	if (s && (!strcmp(s, "verbose") || !strcmp(s, "debug")))
+		return LOG_DEBUG;
+	return s && !strcmp(s, "silent") ? LOG_SILENT : LOG_ERROR;
+}
+
+int environment_fd(const char *name)
+{
+	const char *s = getenv(name);
+	uint64_t n;
+
+	if (!s || !*s)
+		return -1;
+	return kwgi_num_parse(&n, s, INT32_MAX) ? -2 : (int)n;
+}
+
+/* ---- the parent ------------------------------------------------------ */
+
+static ssize_t read_again(int fd, char *p, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = read(fd, p, len);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+static int status_of(pid_t child)
+{
+	int status;
+
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return EXIT_FAILURE;
+	if (WIFEXITED(status) && WEXITSTATUS(status))
+		return WEXITSTATUS(status);
+	return EXIT_FAILURE;
+}
+
+/* The child writes a NUL when it is ready, else its last words. */
+_Noreturn static void wait_for_child(int fd, pid_t child)
+{
+	char text[1024];
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < sizeof(text) && (n = read_again(fd, text + len, sizeof(text) - len)) > 0) {
+		if (!text[len])
+			_exit(EXIT_SUCCESS);
+		len += (size_t)n;
+	}
+	if (len) {
+		(void)!write(STDERR_FILENO, text, len);
+		_exit(EXIT_FAILURE);
+	}
+	_exit(status_of(child));
+}
+
+/* ---- the child ------------------------------------------------------- */
+
+int daemonise_begin(struct daemonise *d, bool foreground, bool keep_output)
+{
+	int fd[2], e;
+	pid_t child;
+
+	*d = (struct daemonise){ .pipe = -1, .keep_output = keep_output };
+	if (foreground)
+		return 0;
+	if (pipe2(fd, O_CLOEXEC))
+		return -1;
+	(void)fflush(NULL);
+	child = fork();
+	if (child < 0) {
+		e = errno;
+		close(fd[0]);
+		close(fd[1]);
+		errno = e;
+		return -1;
+	}
+	if (child) {
+		close(fd[1]);
+		wait_for_child(fd[0], child);
+	}
+	close(fd[0]);
+	d->pipe = fd[1];
+	/* A session of its own: what the terminal sends is not for us. */
+	(void)setsid();
+	return 0;
+}
+
+static void leave_terminal(bool keep_output)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)!chdir("/");
+	if (fd < 0)
+		return;
+	(void)dup2(fd, STDIN_FILENO);
+	if (!keep_output) {
+		(void)fflush(NULL);
+		(void)dup2(fd, STDOUT_FILENO);
+		(void)dup2(fd, STDERR_FILENO);
+	}
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+static void tell(struct daemonise *d, const char *p, size_t len)
+{
+	ssize_t n;
+
+	while (len) {
+		n = write(d->pipe, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		p += n;
+		len -= (size_t)n;
+	}
+	close(d->pipe);
+	d->pipe = -1;
+}
+
+void daemonise_ready(struct daemonise *d)
+{
+	if (d->pipe < 0)
+		return;
+	leave_terminal(d->keep_output);
+	tell(d, "", 1);
+}
+
+void daemonise_failed(struct daemonise *d, const char *line)
+{
+	char text[1024];
+	int n = snprintf(text, sizeof(text), "%s\n", line);
+
+	if (d->pipe < 0) {
+		fprintf(stderr, "%s\n", line);
+		return;
+	}
+	if (n >= (int)sizeof(text)) {
+		n = sizeof(text) - 1;
+		text[n - 1] = '\n';
+	}
+	if (n > 0)
+		tell(d, text, (size_t)n);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: ISC */
+/* kilowg-userspace: WireGuard as a process, a drop-in for wireguard-go and boringtun-cli. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#include "daemonise.h"
+#include "kilowg.h"
+
+static void help(FILE *f)
+{
+	fputs("usage: kilowg-userspace [-f] INTERFACE\n"
+	      "\n"
+	      "Makes the interface and runs WireGuard on it. Goes to the background once its\n"
+	      "socket /var/run/wireguard/INTERFACE.sock answers; wg(8) and kilowg(8) configure it.\n"
+	      "\n"
+	      "  -f, --foreground  stay in the foreground\n"
+	      "      --help        print this and exit\n"
+	      "      --version     print the version and exit\n"
+	      "\n"
+	      "Environment: LOG_LEVEL, WG_TUN_FD, WG_UAPI_FD, WG_PROCESS_FOREGROUND,\n"
+	      "NOTIFY_SOCKET, KILOWG_AEAD, KILOWG_OFFLOAD, KILOWG_WORKERS, explained in kilowg-userspace(8).\n", f);
+}
+
+static int usage_error(const char *what, const char *arg)
+{
+	fprintf(stderr, "kilowg-userspace: %s%s; see kilowg-userspace --help\n", what, arg);
+	return 1;
+}
+
+/* ---- the environment ------------------------------------------------------------- */
+
+/* KILOWG_OFFLOAD: what may be used, of tso,uso,gso,gro; "none"; unset is all. */
+static int offloads(const char *s, unsigned *without)
+{
+	static const struct {
+		const char *name;
+		unsigned without;
+	} known[] = {
+		{ "tso", KWG_WITHOUT_TSO }, { "uso", KWG_WITHOUT_USO },
+		{ "gso", KWG_WITHOUT_GSO }, { "gro", KWG_WITHOUT_GRO },
+	};
+	size_t i, len;
+
+	*without = 0;
+	if (!s || !*s || !strcmp(s, "all"))
+		return 0;
+	*without = KWG_WITHOUT_TSO | KWG_WITHOUT_USO | KWG_WITHOUT_GSO | KWG_WITHOUT_GRO;
+	if (!strcmp(s, "none"))
+		return 0;
+	for (; *s; s += len + (s[len] == ',')) {
+		len = strcspn(s, ",");
+		for (i = 0; i < sizeof(known) / sizeof(*known); i++)
+			if (len == 3 && !strncmp(s, known[i].name, 3))
+				break;
+		if (i == sizeof(known) / sizeof(*known))
+			return -1;
+		*without &= ~known[i].without;
+	}
+	return 0;
+}
+
+/* KILOWG_WORKERS: 1 to 64. */
+static int worker_count(const char *s, unsigned *n)
+{
+	char *end;
+	unsigned long k;
+
+	if (!s || !*s)
+		return 0;
+	k = strtoul(s, &end, 10);
+	if (*end || k < 1 || k > 64)
+		return -1;
+	*n = (unsigned)k;
+	return 0;
+}
+
+static const char *nonempty(const char *s)
+{
+	return s && *s ? s : NULL;
+}
+
+/* ---- running -------------------------------------------------------------------- */
+
+struct program {
+	struct daemonise daemon;
+	enum log_level level;
+	const char *ifname;
+};
+
+static void log_line(void *arg, bool error, const char *line)
+{
+	struct program *p = arg;
+
+	fprintf(stderr, "%s: (%s) %s\n", error ? "ERROR" : "DEBUG", p->ifname, line);
+}
+
+static void ready(void *arg)
+{
+	struct program *p = arg;
+
+	daemonise_ready(&p->daemon);
+}
+
+static int stop_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int run(struct program *p, struct kwg_userspace_options *o)
+{
+	struct kwg_error err = { 0 };
+
+	o->ifname = p->ifname;
+	o->stop_fd = stop_signals();
+	o->sandbox = true;
+	o->verbose = p->level == LOG_DEBUG;
+	o->log = p->level == LOG_SILENT ? NULL : log_line;
+	o->ready = ready;
+	o->arg = p;
+	if (!kwg_userspace_run(o, &err))
+		return 0;
+	daemonise_failed(&p->daemon, err.text);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 },
+	};
+	struct kwg_userspace_options o = { 0 };
+	struct program p = { .level = environment_log_level() };
+	bool foreground = environment_foreground();
+	int c;
+
+	while ((c = getopt_long(argc, argv, "f", long_options, NULL)) != -1) {
+		switch (c) {
+		case 'f': foreground = true; break;
+		case 'h': help(stdout); return 0;
+		case 'V': printf("kilowg-userspace %s\n", kwg_version()); return 0;
+		default: return usage_error("wrong option", "");
+		}
+	}
+	if (argc - optind != 1)
+		return usage_error("one interface name is wanted", "");
+	p.ifname = argv[optind];
+	o.notify_socket = getenv("NOTIFY_SOCKET");
+	o.aead = nonempty(getenv("KILOWG_AEAD"));
+	if (offloads(getenv("KILOWG_OFFLOAD"), &o.without))
+		return usage_error("KILOWG_OFFLOAD wants none, all or a list of tso,uso,gso,gro, not ",
+				   getenv("KILOWG_OFFLOAD"));
+	if (worker_count(getenv("KILOWG_WORKERS"), &o.workers))
+		return usage_error("KILOWG_WORKERS wants a number from 1 to 64, not ",
+				   getenv("KILOWG_WORKERS"));
+	o.tun_fd = environment_fd("WG_TUN_FD");
+	o.uapi_fd = environment_fd("WG_UAPI_FD");
+	if (o.tun_fd < -1 || o.uapi_fd < -1)
+		return usage_error("WG_TUN_FD and WG_UAPI_FD want the number of a descriptor", "");
+	umask(077);
+	if (daemonise_begin(&p.daemon, foreground, p.level != LOG_ERROR)) {
+		perror("kilowg-userspace: fork");
+		return 1;
+	}
+	return run(&p, &o);
+}

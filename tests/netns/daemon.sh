@@ -1,0 +1,215 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+# kilowg-userspace as a program: start and end, the socket, wg(8) and
+# wg-quick(8), the link's state, port, mark and MTU while running, privileges.
+#
+#	a -- wg0 10.9.0.1 == 192.0.2.1 -- wan -- 192.0.2.2 == wg0 10.9.0.2 -- b
+#
+# shellcheck disable=SC2154  # status is set by run
+. "$(dirname -- "$0")/../lib.sh"
+enter "$@"
+
+need wg wg-quick python3
+need_tun
+ours=${top_builddir:-${lib_dir%/*}/build}/kilowg-userspace
+[ -x "$ours" ] || cannot "kilowg-userspace is not built"
+
+bridge_add wan
+node_add a b
+plug a eth0 wan 192.0.2.1/24
+plug b eth0 wan 192.0.2.2/24
+for node in a b; do public_key $node >/dev/null; done
+socket=/var/run/wireguard/wg0.sock
+
+# ---- names and instances
+
+for name in '' . .. a/b 'a b' a234567890123456; do
+	expect 1 "the name \"$name\" is refused" on a "$ours" -f "$name"
+	is "with one line" 1 "$(grep -c . "$T/err")"
+done
+expect 1 "no name is refused" on a "$ours"
+expect 1 "a wrong option is refused" on a "$ours" --no-such wg0
+expect 0 "--version" on a "$ours" --version
+expect 0 "--help" on a "$ours" --help
+
+expect 0 "the parent ends when the socket answers" on a "$ours" wg0
+expect 0 "and it does" on a wg show wg0
+is "the socket is its owner's" 'srw-------' "$(stat -c %A "$T/nodes/a/wireguard/wg0.sock")"
+is "the link is down" '' "$(on a ip link show up dev wg0)"
+like "and has its MTU" <(on a ip link show wg0) 'mtu 1420'
+expect 1 "a second instance is refused" on a "$ours" wg0
+like "and says why" "$T/err" 'wg0'
+expect 0 "the first is untouched" on a wg show wg0
+
+# PID of the daemon in a node, found by its socket.
+daemon_pid() {
+	local pid
+	for pid in /proc/[0-9]*; do
+		[ "$(readlink "$pid/exe" 2>/dev/null)" = "$(readlink -f "$ours")" ] || continue
+		[ "$(stat -Lc %i "$pid/ns/net")" = "$(on "$1" stat -Lc %i /proc/self/ns/net)" ] || continue
+		tr '\0' ' ' <"$pid/cmdline" | grep -q " $2 \$" || continue
+		echo "${pid#/proc/}"
+	done
+}
+is_gone() { [ -z "$(daemon_pid "$1" "$2")" ]; }
+socket_gone() { [ ! -e "$T/nodes/$1/wireguard/$2.sock" ]; }
+
+# ---- privileges
+
+pid=$(daemon_pid a wg0)
+must test -n "$pid"
+like "capabilities: NET_ADMIN and NET_BIND_SERVICE are left" "/proc/$pid/status" '^CapEff:	0000000000001400$' '^CapPrm:	0000000000001400$'
+like "no new ones can be gained" "/proc/$pid/status" '^NoNewPrivs:	1$'
+like "no core dumps" "/proc/$pid/limits" '^Max core file size +0 +0'
+if grep -q libseccomp "${top_builddir:-${lib_dir%/*}/build}/kilowg.pc"; then
+	like "system calls are filtered" "/proc/$pid/status" '^Seccomp:	2$'
+else
+	skip "system calls are filtered" "built without libseccomp"
+fi
+
+# ---- ends
+
+must kill -TERM "$pid"
+check "SIGTERM ends it" wait_for 2 is_gone a wg0
+check "the socket is gone" socket_gone a wg0
+check "the link is gone" gone on a ip link show wg0
+
+must on a "$ours" wg0
+must on a ip link del wg0
+check "deleting the link ends it" wait_for 2 is_gone a wg0
+check "the socket is gone" socket_gone a wg0
+
+must on a "$ours" wg0
+must rm "$T/nodes/a/wireguard/wg0.sock"
+check "removing the socket ends it" wait_for 2 is_gone a wg0
+check "the link is gone" gone on a ip link show wg0
+
+must on a "$ours" wg0
+must kill -KILL "$(daemon_pid a wg0)"
+check "kill -9 leaves no link" wait_for 2 gone on a ip link show wg0
+expect 0 "and a new instance starts in spite of the old socket" on a "$ours" wg0
+expect 0 "and answers" on a wg show wg0
+
+# ---- wg(8)
+
+must on b "$ours" wg0
+conf() {	# NODE PEER ADDRESS NUMBER
+	printf '[Interface]\nPrivateKey = %s\nListenPort = 51820\n[Peer]\nPublicKey = %s\nEndpoint = %s:51820\nAllowedIPs = 10.9.0.%s/32, fd09::%s/128\n' \
+		"$(cat "$T/keys/$1")" "$(public_key "$2")" "$3" "$4" "$4"
+}
+conf a b 192.0.2.2 2 >"$T/a.conf"
+conf b a 192.0.2.1 1 >"$T/b.conf"
+expect 0 "wg setconf" on a wg setconf wg0 "$T/a.conf"
+must on b wg setconf wg0 "$T/b.conf"
+must on a ip addr add 10.9.0.1/24 dev wg0
+must on b ip addr add 10.9.0.2/24 dev wg0
+must on a ip link set wg0 up
+must on b ip link set wg0 up
+check "packets pass" wait_for 10 on a ping -c 1 -W 1 -q 10.9.0.2
+on a wg showconf wg0 >"$T/shown"
+like "wg showconf has it all" "$T/shown" '^ListenPort = 51820' '^PrivateKey = ' '^Endpoint = 192.0.2.2:51820' 'AllowedIPs = 10.9.0.2/32, fd09::2/128'
+handshakes() { on "$1" wg show wg0 latest-handshakes; }
+before=$(handshakes a)
+expect 0 "wg syncconf with the same" on a wg syncconf wg0 "$T/a.conf"
+is "disturbs no session" "$before" "$(handshakes a)"
+
+# ---- while running
+
+must on a wg set wg0 listen-port 51999
+check "another port: packets pass at once" on a ping -c 1 -W 2 -q 10.9.0.2
+like "the other side has learnt it" <(on b wg show wg0 endpoints) '192.0.2.1:51999'
+on a python3 -c 'import signal, socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("0.0.0.0", 52000)); print("here", flush=True); signal.pause()' >"$T/busy" &
+holder=$!
+wait_for 5 grep -q here "$T/busy"
+expect 1 "a port that is taken is refused" on a wg set wg0 listen-port 52000
+check "and the old one goes on" on a ping -c 1 -W 2 -q 10.9.0.2
+kill $holder
+
+must on a wg set wg0 fwmark 0x1234
+like "fwmark is set" <(on a wg show wg0 fwmark) '^0x1234$'
+must on a ip rule add fwmark 0x1234 unreachable
+check "and is on what leaves: a rule stops it" unreachable a 10.9.0.2
+must on a ip rule del fwmark 0x1234
+must on a wg set wg0 fwmark off
+check "without it packets pass" wait_for 5 on a ping -c 1 -W 1 -q 10.9.0.2
+
+must on a ip link set wg0 mtu 1280
+must on b ip link set wg0 mtu 1280
+check "another MTU: as large as it" on a ping -c 1 -W 2 -q -M do -s 1252 10.9.0.2
+check "not larger" gone on a ping -c 1 -W 1 -q -M do -s 1253 10.9.0.2
+
+must on a ip link set wg0 down
+check "link down: nothing is answered" unreachable b 10.9.0.1
+is "and nobody listens" '' "$(on a ss -Hlun sport = 51999)"
+must on a ip link set wg0 up
+check "link up: packets pass again" wait_for 10 on a ping -c 1 -W 1 -q 10.9.0.2
+like "on the same port" <(on a wg show wg0 listen-port) '^51999$'
+
+check "an address of nobody is answered at once" gone on a ping -c 1 -W 5 -q -I 10.9.0.1 10.9.0.77
+like "by an ICMP message" <(on a ping -c 1 -W 5 -I 10.9.0.1 10.9.0.78 2>&1) 'Unreachable|unreachable|Required key not available'
+
+# ---- the socket's grammar
+
+cat >"$T/uapi.py" <<'END'
+import socket, sys
+path, key, own = sys.argv[1], sys.argv[2], sys.argv[3]
+def ask(text, half=False):
+    s = socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect(path)
+    s.sendall(text.encode())
+    if half: return s
+    b = b""
+    while not b.endswith(b"\n\n"):
+        d = s.recv(65536)
+        if not d: break
+        b += d
+    return b.decode()
+def errno(text): return ask(text).strip().split("errno=")[-1]
+peer = "public_key=" + key + "\n"
+good = [("", 0), ("fwmark=0\n", 0), (peer + "update_only=true\n", 0), (peer + "persistent_keepalive_interval=0\n", 0),
+        ("public_key=" + own + "\nallowed_ip=10.99.0.0/16\n", 0)]
+bad = [("nonsense\n", 71), ("nonsense=1\n", 22), ("listen_port=65536\n", 22), ("listen_port=-1\n", 22), ("listen_port= 1\n", 22),
+       ("fwmark=4294967296\n", 22), ("private_key=00\n", 22), ("private_key=" + "g" * 64 + "\n", 22), ("replace_peers=false\n", 22),
+       ("remove=true\n", 22), (peer + "listen_port=1\n", 22), (peer + "remove=false\n", 22), (peer + "allowed_ip=10.0.0.0/33\n", 22),
+       (peer + "allowed_ip=10.0.0.0\n", 22), (peer + "endpoint=1.2.3.4\n", 22), (peer + "endpoint=host:1\n", 22),
+       (peer + "persistent_keepalive_interval=65536\n", 22), (peer + "protocol_version=2\n", 22), (peer + "preshared_key=1\n", 22)]
+half = ask("set=1\nfwmark=", half=True)
+quiet = ask("get=1\n\n" * 100, half=True)
+for text, want in good + bad:
+    got = errno("set=1\n" + text + "\n")
+    if got != str(-want if want else 0): sys.exit("%r: wanted %d, got %s" % (text, want, got))
+if not ask("get=1\n\n").endswith("errno=0\n\n"): sys.exit("get")
+if "own" in ask("get=1\n\n"): sys.exit("own")
+n = 10000
+many = "set=1\n" + "".join("public_key=%064x\nallowed_ip=10.%d.%d.%d/32\n" % (i + 1, 100 + (i >> 16), i >> 8 & 255, i & 255) for i in range(n)) + "\n"
+if errno(many) != "0": sys.exit("many")
+if ask("get=1\n\n").count("public_key=") != n + 1: sys.exit("count")
+if errno("set=1\n" + "".join("public_key=%064x\nremove=true\n" % (i + 1) for i in range(n)) + "\n") != "0": sys.exit("remove")
+if ask("get=1\n\n").count("public_key=") != 1: sys.exit("count after")
+END
+hex() { base64 -d <"$1" | od -An -tx1 | tr -d ' \n'; }
+check "requests: the right errno for each, half-sent ones hold up nobody, 10,000 peers" \
+	on b python3 "$T/uapi.py" $socket "$(hex "$T/keys/a.pub")" "$(hex "$T/keys/b.pub")"
+check "and packets still pass" wait_for 5 on b ping -c 1 -W 1 -q 10.9.0.1
+
+# ---- wg-quick
+
+must kill -TERM "$(daemon_pid a wg0)"
+check "SIGTERM amid a session" wait_for 2 is_gone a wg0
+mkdir -p "$T/quick"
+{ conf a b 192.0.2.2 2 | sed 's/^ListenPort.*/&\nAddress = 10.9.0.1\/24/'; } >"$T/quick/wg0.conf"
+chmod 600 "$T/quick/wg0.conf"
+mkdir -p "$T/bin"
+ln -sf "$ours" "$T/bin/kilowg-userspace"
+# Where the kernel has WireGuard, wg-quick does not ask for another.
+if has_kernel_wireguard; then
+	skip "wg-quick up" "the kernel has WireGuard"
+else
+	expect 0 "wg-quick up" on a env PATH="$T/bin:$PATH" WG_QUICK_USERSPACE_IMPLEMENTATION=kilowg-userspace \
+		wg-quick up "$T/quick/wg0.conf"
+	check "packets pass" wait_for 10 on a ping -c 1 -W 1 -q 10.9.0.2
+	expect 0 "wg-quick down" on a wg-quick down "$T/quick/wg0.conf"
+	check "nothing is left" wait_for 2 is_gone a wg0
+fi
+finish

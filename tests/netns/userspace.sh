@@ -1,0 +1,193 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+#
+# backend = auto and userspace: kilowg starts a userspace WireGuard itself, the
+# kilowg-userspace of the build folder or else wireguard-go.
+#
+#   pod 10.2.2.2        pod 10.2.1.2               pod 10.2.3.2
+#        |                   |                          |
+#        b ------- lan ----- a ---------- wan --------- c
+#     .2   10.1.1.0/24   .1    .1  203.0.113.0/24   .3
+
+# shellcheck disable=SC2119,SC2317,SC3043
+# shellcheck source=tests/lib.sh
+. "$(dirname -- "$0")/../lib.sh"
+enter "$@"
+need wg ping
+use_userspace
+backend=userspace
+three_nodes
+program=$KILOWG_USERSPACE
+
+# How many daemons are there, in all nodes?
+daemons_running() { cat /proc/[0-9]*/comm 2>/dev/null | grep -cx "$userspace"; }
+no_daemon() { [ "$(daemons_running)" = 0 ]; }
+daemon_ids() {
+	local p
+	for p in /proc/[0-9]*; do
+		[ "$(cat "$p/comm" 2>/dev/null)" != "$userspace" ] || echo "${p#/proc/}"
+	done
+}
+alias_of() { on "$1" ip link show kilo0 | sed -n 's/^ *alias //p'; }
+
+for node in a b c; do
+	state "$node" >"$T/$node.before"
+done
+
+# TEXT NODE: is the node as it was, and is there no daemon left?
+nothing_left() {
+	check "$1: no daemon is left" wait_for 10 no_daemon
+	state "$2" >"$T/now"
+	same "$1: the host is as before" "$T/$2.before" "$T/now"
+	check "$1: no note of a start is left" [ ! -e "$T/nodes/$2/kilowg/kilo.starting" ]
+}
+
+# ---- what is chosen, and why ----
+
+if has_kernel_wireguard; then
+	skip 'auto on a kernel without WireGuard' 'this kernel has it'
+else
+	backend=auto
+	local_ini
+fi
+expect 3 'diff shows that a daemon would be started' kwg a diff
+like 'by which program' "$T/out" "^\+ link kilo0 type tun by starting $program kilo0\$"
+nothing_left 'diff' a
+expect 0 'the steps as JSON' kwg a apply --dry-run --json
+like 'with the undo' "$T/out" '"undo": "- link kilo0"'
+nothing_left 'dry run' a
+
+for node in a b c; do
+	expect 0 "$node: apply" kwg "$node" -v apply
+done
+like 'apply -v says which backend is used, and why' "$T/err" \
+	'kilo0: userspace WireGuard \((auto: the kernel has no WireGuard|backend = userspace)\)'
+is 'the interface has our mark' 'kilowg mesh=kilo protocol=107 port=51820' "$(alias_of a)"
+check 'pods reach each other' reaches a 10.2.2.2 10.2.3.2
+check 'through the leader, too' reaches b 10.2.3.2
+expect 0 'status: healthy' kwg a status
+like 'it says which backend is used, and why' "$T/out" \
+	'^backend userspace \((auto: the kernel has no WireGuard|backend = userspace)\)$'
+kwg a --json status >"$T/out"
+like 'so does its JSON' "$T/out" '"backend": "userspace"' '"backend_reason": "'
+
+# ---- twice ----
+
+expect 0 'no difference' kwg a diff
+if can_strace; then
+	traced_kwg "$T/trace" a apply
+	is 'a second apply sends no change' 0 "$(count_mutations "$T/trace")"
+else
+	skip 'a second apply sends no change' 'no strace here'
+fi
+
+# ---- the daemon dies ----
+
+kill -KILL $(daemon_ids)
+check 'a killed daemon takes its interface along' wait_for 5 gone on a ip link show kilo0
+expect 3 'status: unhealthy' kwg a status
+like 'the interface is missing' "$T/out" 'interface kilo0: missing'
+for node in a c; do
+	expect 0 "$node: apply starts it again" kwg "$node" apply
+done
+check 'and packets flow again' reaches a 10.2.3.2
+
+# ---- what stays until told ----
+
+sed 's/^backend = .*/backend = kernel/' "$T/local.ini" >"$T/local.kernel"
+cp "$T/local.ini" "$T/local.old"
+cp "$T/local.kernel" "$T/local.ini"
+expect 0 'backend = kernel does not tear down what works' kwg a apply
+like 'but says how' "$T/err" 'warning: kilo0: userspace WireGuard .*--switch-backend'
+if has_kernel_wireguard; then
+	expect 0 'apply --switch-backend moves to the kernel' kwg a apply --switch-backend
+	check 'the interface is of the kernel' sh -c "ip -n a -d link show kilo0 | grep -q wireguard"
+	cp "$T/local.old" "$T/local.ini"
+	expect 0 'and back' kwg a apply --switch-backend
+else
+	expect 2 'apply --switch-backend to what the kernel has not: refused' kwg a apply --switch-backend
+	like 'with the reason' "$T/err" 'kilo0: this kernel has no WireGuard'
+	cp "$T/local.old" "$T/local.ini"
+	check 'and the daemon is there again' wait_for 5 daemon_answers a
+	is 'with our mark' 'kilowg mesh=kilo protocol=107 port=51820' "$(alias_of a)"
+fi
+expect 0 'apply makes it whole' kwg a apply
+check 'and packets flow again' reaches a 10.2.3.2
+
+# ---- down ----
+
+for node in a b c; do
+	expect 0 "$node: down" kwg "$node" down
+done
+nothing_left 'down' a
+
+# ---- failures ----
+
+must on a ip route add 10.2.3.0/24 via 203.0.113.250
+state a >"$T/a.before"
+expect 2 'a later step fails' kwg a apply
+nothing_left 'undone' a
+must on a ip route del 10.2.3.0/24
+state a >"$T/a.before"
+
+# BODY: a program instead of the daemon.
+instead() {
+	printf '#!/bin/sh\n%s\n' "$1" >"$T/other"
+	chmod +x "$T/other"
+	KILOWG_USERSPACE=$T/other
+}
+
+KILOWG_USERSPACE=$T/nowhere
+expect 2 'there is no such program' kwg a apply
+like 'the message names it, and says why it is needed' "$T/err" \
+	"step .*$T/nowhere: No such file or directory; .*whose kernel has none"
+nothing_left 'no program' a
+instead 'echo "no tun, sorry" >&2; exit 7'
+expect 2 'the program fails' kwg a apply
+like 'its words and its exit status are told' "$T/err" 'exit status 7: no tun, sorry'
+nothing_left 'failed program' a
+local_ini 'interface-timeout = 1s'
+instead 'exec sleep 1000'
+expect 2 'the program stays in the foreground' kwg a apply
+like 'the message says so' "$T/err" 'not gone into the background within interface-timeout \(1 s\)'
+nothing_left 'program in the foreground' a
+instead ':'
+expect 2 'the program starts nothing' kwg a apply
+like 'the message says what was waited for' "$T/err" 'kilo0.sock'
+nothing_left 'program without effect' a
+KILOWG_USERSPACE=$program
+cp "$T/local.old" "$T/local.ini"
+
+# ---- killed at any point ----
+
+# N: kills kilowg as it is about to send for the Nth time; fails once it gets through.
+killed() {
+	! on a strace -o "$T/trace" -e trace=sendto,sendmsg,sendmmsg \
+		-e inject=sendto,sendmsg:signal=KILL:when="$1" \
+		"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node a apply >/dev/null 2>&1
+}
+
+if can_strace; then
+	k=0 bad=
+	while k=$((k + 1)) && killed $k && [ $k -lt 200 ]; do
+		kwg a apply >"$T/out" 2>&1 && on a ping -c 1 -W 1 -q 10.1.1.2 >/dev/null && kwg a diff >/dev/null ||
+			bad="$bad $k"
+		kwg a down >"$T/out" 2>&1 && wait_for 10 no_daemon || bad="$bad $k"
+	done
+	is 'killed at any point, the next apply and down succeed' '' "$bad"
+	check 'there were many such points' [ $k -ge 10 ]
+	expect 0 'down' kwg a down
+	nothing_left 'killed' a
+	k=0 bad=
+	while k=$((k + 1)) && killed $k && [ $k -lt 200 ]; do
+		kwg a down >"$T/out" 2>&1 && wait_for 10 no_daemon && ! on a ip link show kilo0 >/dev/null 2>&1 ||
+			bad="$bad $k"
+	done
+	is 'killed at any point, down alone cleans up, too' '' "$bad"
+	expect 0 'down' kwg a down
+	nothing_left 'killed, and down' a
+else
+	skip 'killed at any point' 'no strace here'
+fi
+
+finish

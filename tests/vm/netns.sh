@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+#
+# Every test in tests/netns once more, with the kernel's WireGuard, each in a
+# guest of its own, as many at a time as there are processors.
+
+# shellcheck source=tests/lib.sh
+. "$(dirname -- "$0")/../lib.sh"
+# shellcheck source=tests/vm/vm.sh
+. "$(dirname -- "$0")/vm.sh"
+
+accel=${KWG_VM_ACCEL:-uml}
+case ${1:-} in
+--inside)
+	run_marked "$2"
+	exit ;;
+--one)	# by xargs, below
+	KWG_TEST_BACKEND=kernel
+	export KWG_TEST_BACKEND
+	run_in_vm --accel "$accel" --timeout 1200 -- "$vm_dir/netns.sh" --inside "$3" >"$2/$3" 2>"$2/$3.err"
+	exit 0 ;;
+esac
+
+need_vm --accel "$accel"
+# Those first that take longest.
+tests='ownership rollback'
+for f in "$lib_dir"/netns/*.sh; do
+	name=$(basename "$f" .sh)
+	case " $tests " in *" $name "*) ;; *) tests="$tests $name" ;; esac
+done
+dir=$(mktemp -d) || bail 'mktemp fails'
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 143' INT TERM HUP
+# shellcheck disable=SC2086  # words on purpose
+printf '%s\n' $tests |
+	xargs -P "$(getconf _NPROCESSORS_ONLN)" -I '{}' "$vm_dir/netns.sh" --one "$dir" '{}'
+# shellcheck disable=SC2086
+for t in $tests; do
+	cat "$dir/$t"
+	sed 's/^/# /' "$dir/$t.err"
+done | merge_tap $tests

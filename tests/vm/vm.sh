@@ -1,0 +1,73 @@
+# shellcheck shell=sh disable=SC2154,SC3043
+# SPDX-License-Identifier: ISC
+#
+# For tests/vm/*.sh, after tests/lib.sh: tests inside a virtual machine.
+
+vm_dir=$lib_dir/vm
+
+# OPTION...: of run-in-vm. Ends the script where such a guest cannot be had.
+need_vm() {
+	local reason
+	reason=$("$vm_dir/run-in-vm" --probe "$@" 2>&1) || cannot "${reason#run-in-vm: }"
+	[ -x "$KILOWG" ] || cannot "there is no program $KILOWG"
+}
+
+# ARGUMENT...: run-in-vm, with the environment of tests passed on.
+run_in_vm() {
+	"$vm_dir/run-in-vm" -e KILOWG -e CC -e top_srcdir -e top_builddir -e KWG_TEST_BACKEND \
+		-e KWG_TEST_IN_VM "$@"
+}
+
+# OPTION...: runs the script once more in a guest, where this returns.
+enter_vm() {
+	local status=0
+	[ "${KWG_TEST_IN_VM:-}" != yes ] || return 0
+	need_vm "$@"
+	KWG_TEST_IN_VM=yes run_in_vm "$@" -- "$lib_dir/vm/$(basename "$0")" || status=$?
+	exit $status
+}
+
+# SCRIPT...: runs tests one after the other, in the guest, with marks for merge_tap().
+run_marked() {
+	local t
+	for t; do
+		echo "#: begin $t"
+		"$lib_dir/netns/$t.sh"
+		echo "#: end $t $?"
+	done
+}
+
+# SCRIPT...: copies the TAP of run_marked() with numbers that go on, and each
+# script's name before its points. What a script planned and did not do, or did
+# not say, is one failure more.
+merge_tap() {
+	awk -v expected="$*" '
+	function point(word, text) { printf "%s %d - %s%s\n", word, ++n, name, text; if (word != "ok") bad++ }
+	/^#: begin / { name = $3; planned = -1; points = failures = 0; next }
+	/^#: end / {
+		if (planned < 0) point("not ok", ": has not ended, exit status " $4)
+		else if (planned != points) point("not ok", ": planned " planned " points, passed " points)
+		else if ($4 && !failures) point("not ok", ": exit status " $4)
+		done[$3] = 1
+		next
+	}
+	/^(not )?ok / {
+		word = /^not / ? "not ok" : "ok"
+		if (word != "ok") failures++
+		points++
+		sub(/^(not )?ok *[0-9]* *-? */, "")
+		point(word, ": " $0)
+		next
+	}
+	/^1\.\.0 / { planned = 0; sub(/.*# *SKIP */, ""); point("ok", " # SKIP " $0); next }
+	/^1\.\./ { planned = substr($0, 4) + 0; next }
+	/^Bail out!/ { failures++; points++; point("not ok", ": " $0); next }
+	{ print (/^#/ ? "" : "# ") $0 }
+	END {
+		k = split(expected, e, " ")
+		for (i = 1; i <= k; i++)
+			if (!(e[i] in done)) { name = e[i]; point("not ok", ": has not ended in the guest") }
+		printf "1..%d\n", n
+		exit bad > 0
+	}'
+}

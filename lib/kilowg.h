@@ -276,43 +276,6 @@ int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, 
 	       bool json, bool colour, bool *healthy, char **out, size_t *len,
 	       struct kwg_error *err);
 
-/* ---- a userspace WireGuard --------------------------------------------- */
-
-enum {
-	/* Offloads to do without, for kernels and drivers whose are broken. */
-	KWG_WITHOUT_TSO = 1 << 0,	/* large packets from and to the TUN device */
-	KWG_WITHOUT_USO = 1 << 1,	/* the same for UDP only */
-	KWG_WITHOUT_GSO = 1 << 2,	/* bursts of datagrams, when sending */
-	KWG_WITHOUT_GRO = 1 << 3,	/* and when receiving */
-};
-
-struct kwg_userspace_options {
-	const char *ifname;	/* 1 to 15 bytes */
-	const char *socket_dir;	/* of the configuration socket; NULL: /var/run/wireguard */
-	int tun_fd, uapi_fd;	/* -1, or made by somebody else */
-	int stop_fd;		/* -1, or: end when it becomes readable, e.g. a signalfd */
-	const char *notify_socket;	/* NULL, or of a service manager: sd_notify(3) */
-	const char *aead;	/* NULL: the fastest; "sodium", "avx2", "avx512" */
-	unsigned workers;	/* threads that move packets, the caller's included; 0: one */
-	unsigned without;	/* KWG_WITHOUT_* */
-	bool sandbox;		/* give up what is not needed: for a process of its own */
-	bool verbose;		/* also log what is no error */
-	/* Called with one line, without a newline; NULL: silent. */
-	void (*log)(void *arg, bool error, const char *line);
-	/* Called once when the socket answers; may be NULL. */
-	void (*ready)(void *arg);
-	void *arg;		/* of both */
-};
-
-/*
- * Makes the TUN device and its configuration socket, and runs WireGuard on
- * them until stop_fd is readable, the link is deleted, or the socket is
- * removed: then 0. Device, socket and all keys are gone on return. Ignore
- * SIGPIPE before. KWG_ERR_USAGE (a name or cipher that cannot be),
- * KWG_ERR_KERNEL, KWG_ERR_NOMEM.
- */
-int kwg_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *err);
-
 /* ---- a WireGuard device without sockets -------------------------------- */
 
 /*
@@ -507,6 +470,43 @@ enum kwg_tunnel_op kwg_tunnel_read_in_place(struct kwg_tunnel *t, void *datagram
 /* When kwg_tunnel_tick() is due; UINT64_MAX: never. Any other function may change it. */
 uint64_t kwg_tunnel_deadline(const struct kwg_tunnel *t);
 void kwg_tunnel_stats(const struct kwg_tunnel *t, uint64_t now, struct kwg_tunnel_stats *out);
+
+/* ---- a userspace WireGuard --------------------------------------------- */
+
+enum {
+	/* Offloads to do without, for kernels and drivers whose are broken. */
+	KWG_WITHOUT_TSO = 1 << 0,	/* large packets from and to the TUN device */
+	KWG_WITHOUT_USO = 1 << 1,	/* the same for UDP only */
+	KWG_WITHOUT_GSO = 1 << 2,	/* bursts of datagrams, when sending */
+	KWG_WITHOUT_GRO = 1 << 3,	/* and when receiving */
+};
+
+struct kwg_userspace_options {
+	const char *ifname;	/* 1 to 15 bytes */
+	const char *socket_dir;	/* of the configuration socket; NULL: /var/run/wireguard */
+	int tun_fd, uapi_fd;	/* -1, or made by somebody else */
+	int stop_fd;		/* -1, or: end when it becomes readable, e.g. a signalfd */
+	const char *notify_socket;	/* NULL, or of a service manager: sd_notify(3) */
+	const char *aead;	/* NULL: the fastest; "sodium", "avx2", "avx512" */
+	unsigned workers;	/* threads that move packets, the caller's included; 0: one */
+	unsigned without;	/* KWG_WITHOUT_* */
+	bool sandbox;		/* give up what is not needed: for a process of its own */
+	bool verbose;		/* also log what is no error */
+	/* Called with one line, without a newline; NULL: silent. */
+	void (*log)(void *arg, bool error, const char *line);
+	/* Called once when the socket answers; may be NULL. */
+	void (*ready)(void *arg);
+	void *arg;		/* of both */
+};
+
+/*
+ * Makes the TUN device and its configuration socket, and runs WireGuard on
+ * them until stop_fd is readable, the link is deleted, or the socket is
+ * removed: then 0. Device, socket and all keys are gone on return. Ignore
+ * SIGPIPE before. KWG_ERR_USAGE (a name or cipher that cannot be),
+ * KWG_ERR_KERNEL, KWG_ERR_NOMEM.
+ */
+int kwg_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *err);
 
 #ifdef __cplusplus
 }

@@ -14,6 +14,9 @@
 
 enum { MASK = 0xa5, SECRETS = 32, FROM = 4, LEN = 16, CHUNK = 1 << 16 };
 
+/* More at once is no memory of ours but the shadow of a sanitizer. */
+#define RANGE_MAX (UINT64_C(1) << 30)
+
 static struct {
 	const char *name;
 	uint8_t masked[LEN];
@@ -86,7 +89,8 @@ static uint32_t search(void)
 
 	ck_assert(maps && fd >= 0 && chunk);
 	while (fgets(line, sizeof(line), maps))
-		if (sscanf(line, "%lx-%lx rw", &begin, &end) == 2 && strstr(line, " rw"))
+		if (sscanf(line, "%lx-%lx", &begin, &end) == 2 && strstr(line, " rw") &&
+		    end - begin < RANGE_MAX)
 			found |= search_range(fd, begin, end, chunk);
 	free(chunk);
 	fclose(maps);

@@ -59,7 +59,7 @@ static unsigned connection;
 static uint64_t total_accepted, total_sessions, total_lost, total_hours;
 
 /* Not ck_assert_msg(), which writes to a file each time. */
-#define must(x) do { \
+#define hold(x) do { \
 	if (!(x)) \
 		ck_abort_msg("connection %u, at %.3f s: %s", connection, (double)w.t.now / 1e9, #x); \
 } while (0)
@@ -127,21 +127,21 @@ static void check_sent(unsigned host, const struct datagram *g)
 	uint64_t counter = kwgi_get64(g->data + 8);
 	unsigned i;
 
-	must(kp && kp->remote_index == kwgi_get32(g->data + 4));
-	must(w.t.now - kp->created < 180 * S);
-	must(kp->may_send);
+	hold(kp && kp->remote_index == kwgi_get32(g->data + 4));
+	hold(w.t.now - kp->created < 180 * S);
+	hold(kp->may_send);
 	for (i = n_keys; i && memcmp(keys[i - 1].begin, kp->send_key.b, 8); i--)
 		;
 	if (!i) {
-		must(n_keys < KEYS);
-		must(counter == 0);
+		hold(n_keys < KEYS);
+		hold(counter == 0);
 		memcpy(keys[n_keys].begin, kp->send_key.b, 8);
 		keys[n_keys].owner = host;
 		keys[n_keys++].counter = 0;
 		return;
 	}
-	must(keys[i - 1].owner == host);
-	must(counter > keys[i - 1].counter);
+	hold(keys[i - 1].owner == host);
+	hold(counter > keys[i - 1].counter);
 	keys[i - 1].counter = counter;
 }
 
@@ -149,11 +149,11 @@ static void check_accepted(unsigned host, uint64_t created)
 {
 	uint32_t n;
 
-	must(w.h[host].last_len == 32);
+	hold(w.h[host].last_len == 32);
 	memcpy(&n, w.h[host].last + 20, sizeof(n));
-	must(w.t.now - created < 180 * S);
-	must(n < PACKETS);
-	must(!(seen[host][n / 8] & 1 << n % 8));
+	hold(w.t.now - created < 180 * S);
+	hold(n < PACKETS);
+	hold(!(seen[host][n / 8] & 1 << n % 8));
 	seen[host][n / 8] |= (uint8_t)(1 << n % 8);
 	total_accepted++;
 }
@@ -172,9 +172,9 @@ static void check_keys(unsigned host)
 		if (kp[i] && kp[i]->created > newest)
 			newest = kp[i]->created;
 	}
-	must(w.h[host].d->indices.n == live);
-	must(!newest || w.t.now - newest < 540 * S);
-	must(p->staged_count <= KWGI_STAGED_MAX);
+	hold(w.h[host].d->indices.n == live);
+	hold(!newest || w.t.now - newest < 540 * S);
+	hold(p->staged_count <= KWGI_STAGED_MAX);
 }
 
 /* ---- the network --------------------------------------------------------------------- */
@@ -271,7 +271,7 @@ static void pass_until(uint64_t end)
 			continue;
 		}
 		for (i = 0; i < 2; i++)
-			must(kwgi_timers_run(w.h[i].d, &w.t) > w.t.now);
+			hold(kwgi_timers_run(w.h[i].d, &w.t) > w.t.now);
 		collect();
 	}
 	w.t.wall += end - w.t.now;
@@ -354,7 +354,7 @@ static void resume(void)
 		before[i] = w.h[i].received;
 	end = w.t.now + 60 * S;
 	while (w.h[0].received == before[0] || w.h[1].received == before[1]) {
-		must(w.t.now < end);
+		hold(w.t.now < end);
 		speak(0);
 		speak(1);
 		pass_until(w.t.now + 1 * S);
@@ -365,8 +365,8 @@ static void resume(void)
 static void rest(void)
 {
 	pass_until(w.t.now + 700 * S);
-	must(first_deadline(&w) == UINT64_MAX);
-	must(!w.h[0].d->indices.n && !w.h[1].d->indices.n);
+	hold(first_deadline(&w) == UINT64_MAX);
+	hold(!w.h[0].d->indices.n && !w.h[1].d->indices.n);
 }
 
 /* The devices stay for a batch; their peers, and all that is known of them, are new. */
@@ -435,7 +435,7 @@ START_TEST(connections)
 		simulate(seed * 1000000 + i, i % 100 == 99);
 	}
 	/* The simulation is one of something. */
-	must(total_accepted > all / BATCHES && total_sessions > all / BATCHES && total_lost);
+	hold(total_accepted > all / BATCHES && total_sessions > all / BATCHES && total_lost);
 	if (getenv("KWG_TEST_VERBOSE"))
 		printf("# %llu accepted, %llu keys, %llu lost, %llu hours\n",
 		       (unsigned long long)total_accepted, (unsigned long long)total_sessions,

@@ -160,6 +160,21 @@ nothing_left 'program without effect' a
 KILOWG_USERSPACE=$program
 cp "$T/local.old" "$T/local.ini"
 
+# ---- killed before the interface had its mark ----
+
+must on a "$KILOWG_USERSPACE" kilo0
+must wait_for 5 daemon_answers a
+expect 2 'an interface without mark belongs to somebody else: refused' kwg a apply
+printf kilo0 >"$T/nodes/a/kilowg/kilo.starting"
+expect 0 'unless a note says that we were about to mark it: apply' kwg a apply
+is 'it has our mark' 'kilowg mesh=kilo protocol=107 port=51820' "$(alias_of a)"
+expect 0 'down' kwg a down
+nothing_left 'half started' a
+must on a "$KILOWG_USERSPACE" kilo0
+printf kilo0 >"$T/nodes/a/kilowg/kilo.starting"
+expect 0 'down finds it, too' kwg a down
+nothing_left 'half started, and down' a
+
 # ---- killed at any point ----
 
 # N: kills kilowg as it is about to send for the Nth time; fails once it gets through.

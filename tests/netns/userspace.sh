@@ -25,7 +25,8 @@ no_daemon() { [ "$(daemons_running)" = 0 ]; }
 daemon_ids() {
 	local p
 	for p in /proc/[0-9]*; do
-		[ "$(cat "$p/comm" 2>/dev/null)" != "$userspace" ] || echo "${p#/proc/}"
+		# The kernel keeps 15 characters.
+		[ "$(cat "$p/comm" 2>/dev/null)" != "$(printf %.15s "$userspace")" ] || echo "${p#/proc/}"
 	done
 }
 alias_of() { on "$1" ip link show kilo0 | sed -n 's/^ *alias //p'; }

@@ -20,7 +20,7 @@ three_nodes
 program=$KILOWG_USERSPACE
 
 # How many daemons are there, in all nodes?
-daemons_running() { cat /proc/[0-9]*/comm 2>/dev/null | grep -cx "$userspace"; }
+daemons_running() { cat /proc/[0-9]*/comm 2>/dev/null | grep -cx "$(printf %.15s "$userspace")"; }
 no_daemon() { [ "$(daemons_running)" = 0 ]; }
 daemon_ids() {
 	local p

@@ -93,10 +93,11 @@ static void say(struct end *e, uint8_t type, uint16_t number)
 
 static void hear(struct end *e, const uint8_t *p, size_t len)
 {
-	uint16_t number = len < HEADERS ? 0 : (uint16_t)(p[26] << 8 | p[27]);
+	uint16_t number;
 
 	if (len < HEADERS || p[9] != 1)
 		return;
+	number = (uint16_t)(p[26] << 8 | p[27]);
 	if (e->answers && p[20] == ECHO_REQUEST) {
 		say(e, ECHO_REPLY, number);
 	} else if (!e->answers && p[20] == ECHO_REPLY) {

@@ -315,7 +315,6 @@ enum kwg_event {
 	KWG_EVENT_COOKIE_REPLY_SENT,	/* under load; public_key is NULL */
 	KWG_EVENT_COOKIE_RECEIVED,
 	KWG_EVENT_KEEPALIVE_SENT,
-	KWG_EVENT_KEEPALIVE_RECEIVED,
 	KWG_EVENT_GAVE_UP,		/* 20 initiations without an answer */
 	KWG_EVENT_KEYS_ERASED,		/* 9 minutes after the last session began */
 	KWG_EVENT_PEER_ADDED,

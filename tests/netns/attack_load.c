@@ -155,20 +155,22 @@ void check_flood(struct speaker *session, struct speaker *other)
 {
 	/* One more socket: settler's second one, which nothing else uses. */
 	int fd = settler->fd2;
+	uint64_t end;
 	pid_t child;
 
 	drain(fd);
 	child = fork();
 	if (child == 0)
 		flood(fd);
-	ok(hear(fd, &m, 5000) && is_cookie(&m), "a flood of initiations: cookies");
-	check_cookies(other);
+	if (ok(hear(fd, &m, 5000) && is_cookie(&m), "a flood of initiations: cookies"))
+		check_cookies(other);
 	check_session(session);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	check_answers(fd);
 	/* One of the last second of load may get a cookie still. */
-	for (unsigned i = 0; i < 100 && !answered_by(other, other->fd, KWGI_MSG_RESPONSE); i++)
+	end = now_ns() + 10 * KWGI_SECOND;
+	while (!answered_by(other, other->fd, KWGI_MSG_RESPONSE) && now_ns() < end)
 		;
 	ok(type_of(&m) == KWGI_MSG_RESPONSE && take_response(other, &m),
 	   "when it is over, initiations are answered again without mac2");

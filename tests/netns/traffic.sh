@@ -57,7 +57,6 @@ peer() {
 }
 
 endpoint() { on "$1" wg show wg0 endpoints | awk -v k="$(public_key "$2")" '$1 == k { print $2 }'; }
-endpoint_is() { [ "$(endpoint "$1" "$2")" = "$3" ]; }
 passes() { on "$1" ping -c 1 -W 1 -q "$2"; }
 
 for node in a b c; do start $node; done
@@ -76,7 +75,8 @@ on b ping -i 0.002 -c 1500 -W 1 -q 10.9.0.1 >"$T/pings" 2>&1 &
 pings=$!
 changes=0
 while kill -0 $pings 2>/dev/null; do
-	must on a wg set wg0 peer "$(public_key x)" allowed-ips 10.8.0.0/24,10.7.0.0/16 endpoint 192.0.2.77:1
+	must on a wg set wg0 peer "$(public_key x)" allowed-ips 10.8.0.0/24,10.7.0.0/16 \
+		endpoint 192.0.2.77:1
 	must on a wg set wg0 peer "$(public_key y)" allowed-ips 10.7.0.0/16,0.0.0.0/0
 	must on a wg set wg0 peer "$(public_key b)" allowed-ips 10.9.0.2/32,10.6.0.0/24
 	must on a wg set wg0 peer "$(public_key x)" remove peer "$(public_key y)" remove

@@ -40,7 +40,7 @@ static size_t make_noise(const struct speaker *s, uint8_t *msg)
 	if (randombytes_uniform(8) == 0)
 		len = len - 1 + randombytes_uniform(3);
 	/* Seldom enough that it is no load, for which a cookie would be the answer. */
-	if (randombytes_uniform(4) == 0 && type != KWGI_MSG_TRANSPORT)
+	if (randombytes_uniform(64) == 0 && type != KWGI_MSG_TRANSPORT)
 		repair_mac1(msg, len);
 	return len;
 }
@@ -54,7 +54,7 @@ void check_noise(struct speaker *session, struct speaker *other, unsigned count)
 
 	delivered(PROTO, NULL, NULL);
 	drain(other->fd);
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && quiet; i++) {
 		say_to(other->fd, msg, make_noise(session, msg));
 		if (i % BETWEEN_LOOKS == 0)
 			quiet &= silent(session, other->fd);

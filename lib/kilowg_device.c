@@ -50,7 +50,7 @@ static void ask_send(void *arg, struct kwgi_path *to, const uint8_t *msg, size_t
 	dev->cb.send(dev->cb.arg, &e, msg, len, tos);
 }
 
-static void ask_event(void *arg, const struct kwgi_peer *p, enum kwgi_event event)
+static void ask_event(void *arg, const struct kwgi_dp_peer *p, enum kwgi_event event)
 {
 	struct kwg_device *dev = arg;
 

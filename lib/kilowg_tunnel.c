@@ -22,7 +22,7 @@ struct queued {
 
 struct kwg_tunnel {
 	struct kwgi_device *d;
-	struct kwgi_peer *p;
+	struct kwgi_dp_peer *p;
 	struct queued *first, **end;
 	unsigned n;
 	struct queued *given;	/* the one that the caller has, until the next call */

@@ -111,7 +111,7 @@ int kwgi_ecn_decap(uint8_t *packet, uint8_t outer_tos)
 	return 0;
 }
 
-/* ---- padding --------------------------------------------------------- */
+/* ---- padding ------------------------------------ */
 
 uint32_t kwgi_pad_len(uint32_t len, uint32_t mtu)
 {

@@ -11,7 +11,7 @@
 #include "sys/sandbox.h"
 #include "sys/userspace.h"
 
-/* ---- time and locks ------------------------------------------------------------------ */
+/* ---- time and locks ------------------------------------ */
 
 struct kwgi_time kwgi_dataplane_time(void)
 {
@@ -58,7 +58,7 @@ void kwgi_worker_unlock_all(struct kwgi_worker *w)
 		kwgi_wake_set(p->wake);
 }
 
-/* ---- making it ------------------------------------------------------------------------------------ */
+/* ---- making it ------------------------------------ */
 
 static int open_worker(struct kwgi_dataplane *p, unsigned i, struct kwg_error *err)
 {
@@ -218,7 +218,7 @@ static void close_all(struct kwgi_dataplane *p)
 		close(p->end);
 }
 
-/* ---- running it ---------------------------------------------------------------------------- */
+/* ---- running it ------------------------------------ */
 
 static void tun_failed(struct kwgi_worker *w)
 {

@@ -11,7 +11,7 @@
 #include "sys/dataplane.h"
 #include "sys/path.h"
 
-/* ---- the log -------------------------------------------------------------------------- */
+/* ---- the log ------------------------------------ */
 
 void kwgi_dataplane_say(struct kwgi_dataplane *p, bool error, const char *fmt, ...)
 {
@@ -27,7 +27,7 @@ void kwgi_dataplane_say(struct kwgi_dataplane *p, bool error, const char *fmt, .
 }
 
 /* Peers are named as wireguard-go does, so that its users find them: AbCd…wxYz. */
-static void tell_event(void *arg, const struct kwgi_peer *peer, enum kwgi_event event)
+static void tell_event(void *arg, const struct kwgi_dp_peer *peer, enum kwgi_event event)
 {
 	static const char *const text[] = {
 		[KWGI_EVENT_INITIATION_SENT] = "sending handshake initiation",
@@ -55,7 +55,7 @@ static void tell_event(void *arg, const struct kwgi_peer *peer, enum kwgi_event 
 	kwgi_dataplane_say(p, false, "peer(%.4s\xe2\x80\xa6%.4s): %s", key, key + 39, text[event]);
 }
 
-/* ---- sockets ---------------------------------------------------------------------------- */
+/* ---- sockets ------------------------------------ */
 
 static int watch_sockets(struct kwgi_worker *w)
 {
@@ -156,7 +156,7 @@ struct kwgi_device_io kwgi_dataplane_io(struct kwgi_dataplane *p)
 	};
 }
 
-/* ---- the link ------------------------------------------------------------------------------ */
+/* ---- the link ------------------------------------ */
 
 static void go_up(struct kwgi_dataplane *p, const struct kwgi_time *t)
 {
@@ -205,7 +205,7 @@ void kwgi_dataplane_check_sources(struct kwgi_worker *w)
 	struct kwgi_dataplane *p = w->plane;
 	struct kwgi_sockaddr to;
 	struct kwgi_source from;
-	struct kwgi_peer *peer;
+	struct kwgi_dp_peer *peer;
 	uint32_t oif;
 
 	kwgi_worker_lock_all(w);
@@ -221,7 +221,7 @@ void kwgi_dataplane_check_sources(struct kwgi_worker *w)
 	kwgi_worker_unlock_all(w);
 }
 
-/* ---- configuration ---------------------------------------------------------------------------- */
+/* ---- configuration ------------------------------------ */
 
 static int configure(struct kwgi_worker *w, const struct kwgi_uapi_request *r,
 		     struct kwgi_buf *answer)

@@ -48,7 +48,7 @@ void kwgi_worker_send(struct kwgi_worker *w, struct kwgi_path *to, const uint8_t
 		to->has_source = false;
 }
 
-/* ---- bursts ------------------------------------------------------------------------ */
+/* ---- bursts ------------------------------------ */
 
 /* Bursts that are being put together. */
 struct bursts {
@@ -56,7 +56,7 @@ struct bursts {
 	unsigned segments;		/* of the last burst */
 	size_t bytes;
 	bool closed;			/* its last segment was a short one */
-	const struct kwgi_peer *peer;
+	const struct kwgi_dp_peer *peer;
 };
 
 static void flush(struct kwgi_worker *w, struct bursts *b, uint64_t now)
@@ -145,7 +145,7 @@ static void send_bursts(struct kwgi_worker *w, const struct kwgi_outgoing *v, un
 	flush(w, &b, now);
 }
 
-/* ---- what the fast path does not do --------------------------------------------------- */
+/* ---- what the fast path does not do ------------------------------------ */
 
 /* Tells the sender on this host that nobody is there; not for each packet. */
 static void answer_unreachable(struct kwgi_worker *w, const struct kwgi_outgoing *o, uint64_t now)
@@ -200,7 +200,7 @@ static void finish(struct kwgi_worker *w, unsigned n, uint64_t now, struct kwgi_
 		send_rest(w, n, todo);
 }
 
-/* ---- reading ------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------ */
 
 /* Appends the packets of one read; false if there is no more to read now. */
 static bool read_once(struct kwgi_worker *w, unsigned *n, int *error)

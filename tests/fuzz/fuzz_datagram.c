@@ -21,7 +21,7 @@ enum { DATAGRAM = 2048, TAIL = 64, MAX_OPS = 64 };
 
 struct side {
 	struct kwgi_device *d;
-	struct kwgi_peer *p;
+	struct kwgi_dp_peer *p;
 	uint64_t seed;
 	unsigned sent;			/* datagrams */
 	uint8_t last[DATAGRAM];		/* the last of them */

@@ -74,7 +74,7 @@ static void side_open(struct side *s, uint8_t last)
 
 static void befriend(struct side *s, struct side *other, uint8_t last)
 {
-	struct kwgi_peer *p = kwgi_device_add(s->d, &other->public_key);
+	struct kwgi_dp_peer *p = kwgi_device_add(s->d, &other->public_key);
 	struct kwgi_prefix ip = { .addr = { .family = 4, .b = { 10, 0, 0, last } }, .len = 32 };
 
 	if (!p || kwgi_allowedips_insert(&s->d->allowed_ips, &ip, &p->allowed_ips))
@@ -190,7 +190,7 @@ static bool strike(void)
 	static uint8_t msg[ROOM];
 	struct kwgi_path from = { .family = 4, .addr = { 203, 0, 113, (uint8_t)number(256) },
 				  .port = (uint16_t)number(65536) };
-	struct kwgi_peer *p = kwgi_device_find(b.d, &a.public_key);
+	struct kwgi_dp_peer *p = kwgi_device_find(b.d, &a.public_key);
 	uint64_t received = p->rx_bytes;
 	unsigned sent = b.sent;
 	size_t i, len = make(msg);

@@ -2,7 +2,6 @@
 /* kwg_device_* and kwg_tunnel_* as a program that embeds them sees them. */
 #include "kilowg.h"
 #include "base/key.h"
-#define UNIT_WITHOUT_CORE
 #include "unit.h"
 
 enum { ROOM = 2048 };

@@ -129,7 +129,7 @@ static void remember_session(const struct kwgi_keypair *kp)
 }
 
 /* All that a peer has: a session, the one before, and a handshake under way. */
-static void remember_peer(const struct kwgi_peer *p)
+static void remember_peer(const struct kwgi_dp_peer *p)
 {
 	remember("preshared key", p->remote.psk.b);
 	remember("DH of static keys", p->remote.static_static.b);

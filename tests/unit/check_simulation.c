@@ -113,7 +113,7 @@ static uint64_t below(uint64_t n)
 	return n ? r % n : 0;
 }
 
-static struct kwgi_peer *other(unsigned host)
+static struct kwgi_dp_peer *other(unsigned host)
 {
 	return w.h[host].d->first;
 }
@@ -161,7 +161,7 @@ static void check_accepted(unsigned host, uint64_t created)
 /* No key lives longer than 540 s from the last session on, nor are there more than three. */
 static void check_keys(unsigned host)
 {
-	const struct kwgi_peer *p = other(host);
+	const struct kwgi_dp_peer *p = other(host);
 	const struct kwgi_keypair *kp[3] = { p->current, p->previous, p->next_pair };
 	uint64_t newest = 0;
 	uint32_t live = p->handshake_indexed;

@@ -73,7 +73,7 @@ struct kwgi_worker {
 	struct kwgi_worker_out *out;
 	struct kwgi_worker_in *in;
 	bool sources_gone;		/* the kernel refused a sticky source */
-	uint64_t icmp_next;		/* no unreachable message before this time */
+	uint64_t icmp_next;		/* when the budget for unreachable messages is full again */
 	pthread_t thread;		/* not of the first */
 	bool started;
 };

@@ -9,7 +9,10 @@
 #include "sys/dataplane.h"
 #include "sys/path.h"
 
-enum { ICMP_INTERVAL = 10 * 1000 * 1000 };	/* ns between two unreachable messages */
+enum {
+	ICMP_INTERVAL = 10 * 1000 * 1000,	/* ns between two unreachable messages, on average */
+	ICMP_BURST = 10,			/* that may follow each other at once */
+};
 
 int kwgi_worker_out_init(struct kwgi_worker *w)
 {
@@ -156,12 +159,12 @@ static void answer_unreachable(struct kwgi_worker *w, const struct kwgi_outgoing
 				  .iov_len = w->plane->tun.vnet_hdr ? sizeof(no_offload) : 0 },
 				{ .iov_base = answer } };
 
-	if (now < w->icmp_next)
+	if (w->icmp_next > now + (ICMP_BURST - 1) * (uint64_t)ICMP_INTERVAL)
 		return;
 	iov[1].iov_len = kwgi_icmp_unreachable(o->packet, o->len, answer, sizeof(answer));
 	if (!iov[1].iov_len)
 		return;
-	w->icmp_next = now + ICMP_INTERVAL;
+	w->icmp_next = (w->icmp_next > now ? w->icmp_next : now) + ICMP_INTERVAL;
 	/* The link may be down by now: then nobody waits for it. */
 	if (writev(w->tun, iov, 2) < 0)
 		return;

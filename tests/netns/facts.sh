@@ -13,12 +13,16 @@
 . "$(dirname -- "$0")/../lib.sh"
 enter "$@"
 need wg ping nft jq
+# Before anything else makes the kernel load its module.
+first=0
+"$KILOWG" -q detect || first=$?
 choose_backend
 
 # ---- detect ----
 
 # The answer has to be that of a link that is really made.
 if has_kernel_wireguard; then want=0; else want=3; fi
+is 'detect was right when nobody had used WireGuard yet' $want $first
 ip -o link | sort >"$T/before"
 expect $want 'detect has the exit status of the truth' "$KILOWG" detect
 expect $want 'detect, as JSON' "$KILOWG" --json detect

@@ -37,7 +37,6 @@ enum kwgi_event {
 	KWGI_EVENT_COOKIE_REPLY_SENT,
 	KWGI_EVENT_COOKIE_RECEIVED,
 	KWGI_EVENT_KEEPALIVE_SENT,
-	KWGI_EVENT_KEEPALIVE_RECEIVED,
 	KWGI_EVENT_GAVE_UP,
 	KWGI_EVENT_KEYS_ERASED,
 	KWGI_EVENT_PEER_ADDED,
@@ -67,7 +66,8 @@ struct kwgi_device_io {
 enum {
 	KWGI_BATCH = 128,		/* packets of one batch, at most */
 	KWGI_HANDSHAKE_QUEUE = 1024,
-	KWGI_UNDER_LOAD_QUEUE = KWGI_HANDSHAKE_QUEUE / 8,	/* or so many in KWGI_LOAD_WINDOW */
+	/* Waiting, as in the kernel, or in KWGI_LOAD_WINDOW: half of a processor's time. */
+	KWGI_UNDER_LOAD_QUEUE = 512,
 	KWGI_TOS_HANDSHAKE = 0x88,	/* AF41, as the kernel's */
 };
 

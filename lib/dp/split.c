@@ -298,7 +298,7 @@ static void read_fields(struct large *l, uint32_t n)
 		l->flags = transport[13];
 	}
 	if (l->extended) {
-		/* With a routing header the pseudo header has another destination: the kernel's sum knows it. */
+		/* A routing header changes the destination that counts: the kernel's sum knows it. */
 		memcpy(&check, transport + (l->protocol == KWGI_PROTO_TCP ? TCP_CHECK : UDP_CHECK),
 		       sizeof(check));
 		l->pseudo = kwgi_csum_sub(check, length_sum(n - l->transport));

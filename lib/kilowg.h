@@ -7,7 +7,8 @@
  *     plan           --kwg_steps_*-->   what has to change on this host; carry it out
  *
  * The first two are pure: no system call besides reading the files that are
- * named. Only kwg_steps_*, kwg_status_* and kwg_down_* touch the network.
+ * named. Only kwg_steps_*, kwg_status, kwg_facts, kwg_detect and kwg_userspace_run
+ * touch the network.
  *
  * And WireGuard itself, without a network: kwg_device_* for a device with many
  * peers, kwg_tunnel_* for a tunnel to one. Packets, datagrams and time come in
@@ -275,6 +276,22 @@ int kwg_steps_run(struct kwg_steps *steps, struct kwg_error *err);
 int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, int64_t now,
 	       bool json, bool colour, bool *healthy, char **out, size_t *len,
 	       struct kwg_error *err);
+
+/*
+ * Does the kernel have WireGuard? Asks it, which makes no interface, but loads
+ * the module if there is one. The answer goes to *has; the text, or JSON, says
+ * who said what and what files suggest. KWG_ERR_KERNEL, KWG_ERR_NOMEM.
+ */
+int kwg_detect(bool json, bool *has, char **out, size_t *len, struct kwg_error *err);
+
+/*
+ * What a node should tell the others about itself, as text or JSON: from cfg,
+ * the private key's file and the live interface. Changes nothing. node need not
+ * be in cfg yet. KWG_ERR_CONFIG if cfg has errors, KWG_ERR_KERNEL, KWG_ERR_IO,
+ * KWG_ERR_NOMEM.
+ */
+int kwg_facts(const struct kwg_config *cfg, const char *node, bool json, char **out, size_t *len,
+	      struct kwg_error *err);
 
 /* ---- a WireGuard device without sockets -------------------------------- */
 

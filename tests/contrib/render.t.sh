@@ -250,6 +250,9 @@ clashes() {
 	run "$T/clash.json" >"$T/clash.ini" 2>"$T/err" && "$KILOWG" -f "$T/clash.ini" -q check &&
 		grep -q '^name = ash-a$' "$T/clash.ini" && ! grep -q '^name = sin-b$' "$T/clash.ini"
 	point "$shell: overlapping pod CIDRs and equal keys: the first by name stays"
+	cat "$data/hetero-6.all.json" "$data/hetero-6.all.json" | run - 2>"$T/err" | cmp -s - "$T/hetero-6.ini" &&
+		[ "$(grep -c 'same name; it is left out' "$T/err")" = 8 ]
+	point "$shell: of equal names, one stays"
 	printf '{"ip-10-0-11-24.eu-west-1.compute.internal": ["10.42.77.0/24"]}' >"$T/map"
 	run --cni-map "$T/map" "$data/mix-20.all.json" 2>/dev/null | grep -q '^pod-cidr = 10.42.77.0/24$'
 	point "$shell: pod CIDRs from a map"

@@ -125,25 +125,27 @@ annotations() {
 hostile() {
 	jq -n --argjson v "$1" --arg key "cQx+ZnkOk7c8ukPH7o5zXf63YCmaP+buoJaqO+FN88E=" \
 		--arg key2 "r+aSp1tcSNX2B/g2aAxZN1iXwl5+1Bl3JmKIyglfOvs=" '
+	# A key of its own for each, or all but the first would be left out for that.
+	def k($i): "\(100 + $i)AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 	def base: {"kilo.squat.ai/endpoint": "203.0.113.1:51820", "kilo.squat.ai/key": $key,
 		"kilo.squat.ai/last-seen": "1795390800"};
 	["endpoint", "force-endpoint", "internal-ip", "force-internal-ip", "key", "last-seen", "leader",
 	"location", "persistent-keepalive", "allowed-location-ips", "discovered-endpoints",
 	"cni-compatibility-ip", "granularity", "wireguard-ip"] as $keys
 	| {items: ([range(0; $keys | length) as $i | {kind: "Node", metadata: {name: "x\($i)",
-		annotations: (base + {"kilo.squat.ai/\($keys[$i])": $v})}, spec: {podCIDR: "10.9.\($i).0/24"}}]
+		annotations: (base + {"kilo.squat.ai/key": k($i)} + {"kilo.squat.ai/\($keys[$i])": $v})}, spec: {podCIDR: "10.9.\($i).0/24"}}]
 	+ [{kind: "Node", metadata: {name: $v, annotations: base}, spec: {podCIDRs: [$v]}},
 	{kind: "Node", metadata: {name: "pods", annotations: base}, spec: {podCIDRs: [$v]}},
 	{kind: "Node", metadata: $v, spec: $v}, {kind: $v},
 	{kind: "Node", metadata: {name: "good", annotations: (base + {"kilo.squat.ai/key": $key2})},
 		spec: {podCIDR: "10.8.0.0/24"}},
-	{kind: "Peer", metadata: {name: "p1"}, spec: {publicKey: $key2, allowedIPs: [$v]}},
+	{kind: "Peer", metadata: {name: "p1"}, spec: {publicKey: k(50), allowedIPs: [$v]}},
 	{kind: "Peer", metadata: {name: "p2"}, spec: {publicKey: $v, allowedIPs: ["10.5.0.1/32"]}},
-	{kind: "Peer", metadata: {name: "p3"}, spec: {publicKey: $key2, presharedKey: $v, allowedIPs: ["10.5.0.1/32"]}},
-	{kind: "Peer", metadata: {name: "p4"}, spec: {publicKey: $key2, persistentKeepalive: $v, allowedIPs: ["10.5.0.1/32"]}},
-	{kind: "Peer", metadata: {name: "p5"}, spec: {publicKey: $key2, allowedIPs: ["10.5.0.1/32"],
+	{kind: "Peer", metadata: {name: "p3"}, spec: {publicKey: k(51), presharedKey: $v, allowedIPs: ["10.5.0.1/32"]}},
+	{kind: "Peer", metadata: {name: "p4"}, spec: {publicKey: k(52), persistentKeepalive: $v, allowedIPs: ["10.5.0.1/32"]}},
+	{kind: "Peer", metadata: {name: "p5"}, spec: {publicKey: k(53), allowedIPs: ["10.5.0.1/32"],
 		endpoint: {dnsOrIP: {dns: $v, ip: $v}, port: $v}}},
-	{kind: "Peer", metadata: {name: $v}, spec: {publicKey: $key2, allowedIPs: ["10.5.0.1/32"]}},
+	{kind: "Peer", metadata: {name: $v}, spec: {publicKey: k(60), allowedIPs: ["10.5.0.1/32"]}},
 	{kind: "Peer", metadata: {name: "q"}, spec: $v}])}' >"$T/hostile.json"
 	(cd "$T" && run hostile.json >"$T/hostile.ini" 2>"$T/err") || { sed 's/^/#   /' "$T/err"; return 1; }
 	! grep -q '^jq' "$T/err" || { sed 's/^/#   /' "$T/err"; return 1; }

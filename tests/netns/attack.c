@@ -439,8 +439,8 @@ static void check_unreachable(void)
 	passed = now_ns() - began;
 	n += delivered(IPPROTO_ICMP, NULL, NULL);
 	/* What settle() got for its pings went the other way. */
-	most = passed / (10 * KWGI_MS) + 5;
-	ok(n >= 2 && n <= most, "%u packets for nobody: %u answers, at most %u", sent, n,
+	most = passed / (10 * KWGI_MS) + 15;	/* one in 10 ms, and 10 at once */
+	ok(n >= 10 && n <= most, "%u packets for nobody: %u answers, at most %u", sent, n,
 	   (unsigned)most);
 }
 

@@ -7,7 +7,12 @@
  *     plan           --kwg_steps_*-->   what has to change on this host; carry it out
  *
  * The first two are pure: no system call besides reading the files that are
- * named. Only kwg_steps_*, kwg_status_* and kwg_down_* touch the network.
+ * named. Only kwg_steps_*, kwg_status, kwg_facts, kwg_detect and kwg_userspace_run
+ * touch the network.
+ *
+ * And WireGuard itself, without a network: kwg_device_* for a device with many
+ * peers, kwg_tunnel_* for a tunnel to one. Packets, datagrams and time come in
+ * and go out as arguments; sockets and interfaces are the caller's.
  *
  * The library never prints, exits, changes signal handlers, umask or working
  * directory, and keeps no global state: objects of different threads are
@@ -271,6 +276,216 @@ int kwg_steps_run(struct kwg_steps *steps, struct kwg_error *err);
 int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, int64_t now,
 	       bool json, bool colour, bool *healthy, char **out, size_t *len,
 	       struct kwg_error *err);
+
+/*
+ * Does the kernel have WireGuard? Asks it, which makes no interface, but loads
+ * the module if there is one. The answer goes to *has; the text, or JSON, says
+ * who said what and what files suggest. KWG_ERR_KERNEL, KWG_ERR_NOMEM.
+ */
+int kwg_detect(bool json, bool *has, char **out, size_t *len, struct kwg_error *err);
+
+/*
+ * What a node should tell the others about itself, as text or JSON: from cfg,
+ * the private key's file and the live interface. Changes nothing. node need not
+ * be in cfg yet. KWG_ERR_CONFIG if cfg has errors, KWG_ERR_KERNEL, KWG_ERR_IO,
+ * KWG_ERR_NOMEM.
+ */
+int kwg_facts(const struct kwg_config *cfg, const char *node, bool json, char **out, size_t *len,
+	      struct kwg_error *err);
+
+/* ---- a WireGuard device without sockets -------------------------------- */
+
+/*
+ * Both kinds of objects below speak the WireGuard protocol and do nothing else:
+ * no system call but for random numbers, no thread, no allocation for a packet
+ * while there is a session.
+ *
+ * Time. now is in nanoseconds, of a clock that never goes back and goes on
+ * while the host sleeps (CLOCK_BOOTTIME); wall in nanoseconds since 1970
+ * (CLOCK_REALTIME).
+ *
+ * A packet is an IPv4 or IPv6 packet, from and for the inside of the tunnel; a
+ * datagram is the payload of a UDP datagram outside.
+ */
+
+enum {
+	KWG_HEADROOM = 16,	/* bytes that a datagram has before its packet */
+	KWG_TAILROOM = 31,	/* and behind it, at most: padding and tag */
+	KWG_OVERHEAD = KWG_HEADROOM + KWG_TAILROOM,
+	KWG_PACKET_MAX = 65475,	/* what fits into a datagram over IPv4 */
+	KWG_DATAGRAM_MIN = 148,	/* room for the longest message that holds no packet */
+};
+
+/* Where a datagram goes to or came from. */
+struct kwg_endpoint {
+	uint8_t family;		/* 4 or 6 */
+	uint8_t addr[16];	/* network order; IPv4 in the first four bytes, the rest zero */
+	uint16_t port;		/* host order */
+	uint32_t scope;		/* interface index of a link-local IPv6 address, or 0 */
+};
+
+enum kwg_event {
+	KWG_EVENT_INITIATION_SENT,
+	KWG_EVENT_INITIATION_RECEIVED,
+	KWG_EVENT_RESPONSE_SENT,
+	KWG_EVENT_RESPONSE_RECEIVED,	/* a session has begun */
+	KWG_EVENT_COOKIE_REPLY_SENT,	/* under load; public_key is NULL */
+	KWG_EVENT_COOKIE_RECEIVED,
+	KWG_EVENT_KEEPALIVE_SENT,
+	KWG_EVENT_GAVE_UP,		/* 20 initiations without an answer */
+	KWG_EVENT_KEYS_ERASED,		/* 9 minutes after the last session began */
+	KWG_EVENT_PEER_ADDED,
+	KWG_EVENT_PEER_REMOVED,
+};
+
+/*
+ * What a device calls, from inside the functions below and in no other thread.
+ * These may not call functions of the same device. public_key: 32 bytes.
+ */
+struct kwg_device_callbacks {
+	void *arg;
+	/* Send a datagram with this TOS or traffic class. */
+	void (*send)(void *arg, const struct kwg_endpoint *to, const uint8_t *datagram, size_t len,
+		     uint8_t tos);
+	/* A packet of a peer for the host; it may be changed, and is gone afterwards. */
+	void (*deliver)(void *arg, const uint8_t *public_key, uint8_t *packet, size_t len);
+	/* len random bytes. NULL: the system's. */
+	void (*random)(void *arg, void *out, size_t len);
+	/* Tells what has happened with a peer. NULL: nobody listens. */
+	void (*event)(void *arg, const uint8_t *public_key, enum kwg_event event);
+	/*
+	 * Bring the socket to this port, 0: any one. Returns 0 or an errno. NULL: a
+	 * configured port is only remembered.
+	 */
+	int (*listen)(void *arg, uint16_t port);
+};
+
+/* What became of a packet or datagram. */
+enum kwg_verdict {
+	KWG_SENT,		/* a packet: went out */
+	KWG_WAITS,		/* a packet: kept until there is a session; a handshake is under way */
+	KWG_DELIVERED,		/* a datagram: its packet was delivered */
+	KWG_CONSUMED,		/* a datagram: a handshake message or keepalive */
+	KWG_DROPPED_NO_PEER,	/* a packet: its destination is no peer's allowed IP */
+	KWG_DROPPED_NO_ENDPOINT,	/* a packet: the peer has no endpoint */
+	KWG_DROPPED_LENGTH,	/* a packet: longer than KWG_PACKET_MAX */
+	KWG_DROPPED_INVALID,	/* a datagram: not for us, not authentic, seen before */
+	KWG_DROPPED_CONTENT,	/* a datagram: its packet is none, or has a source not allowed */
+	KWG_DROPPED_DOWN,	/* the device is down */
+};
+
+struct kwg_device;
+
+/* A device without key and peers; it is up. KWG_ERR_NOMEM, KWG_ERR_IO (no randomness). */
+int kwg_device_new(struct kwg_device **out, const struct kwg_device_callbacks *callbacks,
+		   struct kwg_error *err);
+/* Wipes all keys. */
+void kwg_device_free(struct kwg_device *dev);
+
+/*
+ * Configures: request is text of the WireGuard userspace API, from "set=1" to
+ * the empty line. KWG_ERR_CONFIG if it is not valid (nothing is changed) and
+ * KWG_ERR_KERNEL if it cannot be carried out to the end; sys_errno is the errno
+ * that a client of the API is told. Sends what the change makes due.
+ */
+int kwg_device_set(struct kwg_device *dev, const char *request, size_t len, uint64_t now,
+		   uint64_t wall, struct kwg_error *err);
+/* The answer to "get=1", "errno=0" and empty line included. It holds keys. KWG_ERR_NOMEM. */
+int kwg_device_get(const struct kwg_device *dev, char **out, size_t *len, struct kwg_error *err);
+
+/* Down: sessions end, nothing is sent or taken. Up: all begins anew. */
+void kwg_device_set_up(struct kwg_device *dev, bool up, uint64_t now, uint64_t wall);
+/* Padding makes no packet longer than this; 1420 at first. */
+void kwg_device_set_mtu(struct kwg_device *dev, uint32_t mtu);
+
+/* A packet of the host. */
+enum kwg_verdict kwg_device_write(struct kwg_device *dev, const void *packet, size_t len,
+				  uint64_t now, uint64_t wall);
+/*
+ * The same without a copy: there are KWG_HEADROOM bytes before packet and
+ * KWG_TAILROOM behind it, and all of it is overwritten.
+ */
+enum kwg_verdict kwg_device_write_in_place(struct kwg_device *dev, void *packet, size_t len,
+					   uint64_t now, uint64_t wall);
+/* A datagram of the network; tos: of its IP header, for ECN, or 0. */
+enum kwg_verdict kwg_device_read(struct kwg_device *dev, const struct kwg_endpoint *from,
+				 const void *datagram, size_t len, uint8_t tos, uint64_t now,
+				 uint64_t wall);
+/* The same without a copy: the datagram is overwritten. */
+enum kwg_verdict kwg_device_read_in_place(struct kwg_device *dev, const struct kwg_endpoint *from,
+					  void *datagram, size_t len, uint8_t tos, uint64_t now,
+					  uint64_t wall);
+/*
+ * Does what is due. Returns the time at which to call it again, UINT64_MAX for
+ * never; any other function may bring that forward, so ask again after it.
+ */
+uint64_t kwg_device_tick(struct kwg_device *dev, uint64_t now, uint64_t wall);
+
+/* ---- a tunnel to one peer ------------------------------------------------ */
+
+struct kwg_tunnel;
+
+/* What to do with *out. */
+enum kwg_tunnel_op {
+	KWG_TUNNEL_DONE,	/* nothing */
+	KWG_TUNNEL_SEND,	/* it is a datagram: send it to the peer */
+	KWG_TUNNEL_DELIVER,	/* it is a packet: hand it to the host */
+	KWG_TUNNEL_DROPPED,	/* nothing: the input was not valid, or out too small */
+};
+
+struct kwg_tunnel_stats {
+	uint64_t last_handshake;	/* ns since 1970; 0: never */
+	uint64_t tx_bytes, rx_bytes;	/* of datagrams */
+	bool has_session;		/* packets go out at once */
+};
+
+/*
+ * A tunnel. Keys are base64; psk may be NULL. keepalive: seconds between
+ * persistent keepalives, at most 65535, 0: none. Every source and destination
+ * is the peer's; where its datagrams come from is the caller's to check and to
+ * follow. KWG_ERR_USAGE for a key that is none, KWG_ERR_NOMEM, KWG_ERR_IO.
+ */
+int kwg_tunnel_new(struct kwg_tunnel **out, const char *private_key, const char *peer_public_key,
+		   const char *psk, unsigned keepalive, uint64_t now, uint64_t wall,
+		   struct kwg_error *err);
+/* Wipes all keys. */
+void kwg_tunnel_free(struct kwg_tunnel *t);
+
+/*
+ * These write to out, of *out_len bytes, and set *out_len. out has room for
+ * len + KWG_OVERHEAD bytes (a packet), len (a datagram), and never less than
+ * KWG_DATAGRAM_MIN. One call may leave more to be sent behind: call
+ * kwg_tunnel_read() with len 0 until it returns KWG_TUNNEL_DONE.
+ */
+
+/* A packet of the host: seals it, or keeps it and begins a handshake. */
+enum kwg_tunnel_op kwg_tunnel_write(struct kwg_tunnel *t, const void *packet, size_t len,
+				    void *out, size_t *out_len, uint64_t now, uint64_t wall);
+/* A datagram of the peer; len 0: only asks for what is left to be sent. */
+enum kwg_tunnel_op kwg_tunnel_read(struct kwg_tunnel *t, const void *datagram, size_t len,
+				   void *out, size_t *out_len, uint64_t now, uint64_t wall);
+/* To be called at the time that kwg_tunnel_deadline() tells; again until it is done. */
+enum kwg_tunnel_op kwg_tunnel_tick(struct kwg_tunnel *t, void *out, size_t *out_len, uint64_t now,
+				   uint64_t wall);
+/* Begins a handshake now, however short ago the last one was. */
+enum kwg_tunnel_op kwg_tunnel_handshake(struct kwg_tunnel *t, void *out, size_t *out_len,
+					uint64_t now, uint64_t wall);
+
+/*
+ * Without a copy: *out points into the caller's buffer, or into the tunnel until
+ * its next call. Packets have KWG_HEADROOM bytes before and KWG_TAILROOM behind
+ * them; all of that is overwritten, as datagrams are.
+ */
+enum kwg_tunnel_op kwg_tunnel_write_in_place(struct kwg_tunnel *t, void *packet, size_t len,
+					     uint8_t **out, size_t *out_len, uint64_t now,
+					     uint64_t wall);
+enum kwg_tunnel_op kwg_tunnel_read_in_place(struct kwg_tunnel *t, void *datagram, size_t len,
+					    uint8_t **out, size_t *out_len, uint64_t now,
+					    uint64_t wall);
+
+/* When kwg_tunnel_tick() is due; UINT64_MAX: never. Any other function may change it. */
+uint64_t kwg_tunnel_deadline(const struct kwg_tunnel *t);
+void kwg_tunnel_stats(const struct kwg_tunnel *t, uint64_t now, struct kwg_tunnel_stats *out);
 
 /* ---- a userspace WireGuard --------------------------------------------- */
 

@@ -105,10 +105,12 @@ static const char *program_of(const char *const *command)
 static int ask_kernel(struct kwg_steps *s, const struct kwgi_local *local, bool *has,
 		      struct kwg_error *err)
 {
-	int ret = kwgi_wg_genl_has(has, err);
+	int ret;
 
-	if (ret || *has || s->opt.read_only || local->backend != KWGI_BACKEND_AUTO ||
-	    is_external(local) || kwgi_host_link(&s->host, local->interface))
+	if (local->backend != KWGI_BACKEND_AUTO || is_external(local))
+		return 0;
+	ret = kwgi_wg_genl_has(has, err);
+	if (ret || *has || s->opt.read_only || kwgi_host_link(&s->host, local->interface))
 		return ret;
 	return kwgi_rtnl_probe_wireguard(&s->live.nl, local->interface, has, err);
 }
@@ -132,6 +134,16 @@ static void tell_backend(const struct kwg_steps *s)
 	    s->backend.reason);
 }
 
+/*
+ * A link of ours under another name whose daemon does not answer under that: it
+ * has been renamed, and its daemon may hold the socket and the port of the wanted one.
+ */
+static bool is_deaf(const struct kwgi_link *l, const struct kwg_config *cfg)
+{
+	return !strcmp(l->kind, "tun") && kwgi_mark_is_ours(l->alias, cfg->mesh.name) &&
+	       !kwgi_mark_is_adopted(l->alias) && !kwgi_uapi_answers(l->name);
+}
+
 static int choose_backend(struct kwg_steps *s, struct kwg_error *err)
 {
 	const struct kwg_config *cfg = s->plan->cfg;
@@ -145,9 +157,11 @@ static int choose_backend(struct kwg_steps *s, struct kwg_error *err)
 		return ret;
 	kwgi_backend_choose(&s->backend, cfg, &s->host, kernel_has, kwgi_uapi_answers(ifname),
 			    s->opt.switch_backend);
-	for (i = 0; s->backend.replace && i < s->host.n_links; i++)
-		if (!strcmp(s->host.links[i].name, ifname))
-			s->host.links[i].replaced = true;
+	for (i = 0; i < s->host.n_links; i++)
+		if (strcmp(s->host.links[i].name, ifname))
+			s->host.links[i].replaced = is_deaf(&s->host.links[i], cfg);
+		else
+			s->host.links[i].replaced = s->backend.replace;
 	tell_backend(s);
 	return check_program(s, err);
 }
@@ -265,6 +279,20 @@ static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 }
 
 /*
+ * Adopted, or not to be cleaned up. One with a daemon that makes room for the
+ * wanted one goes last, and its port is needed before.
+ */
+static bool stays_for_now(const struct kwgi_link *l, const struct kwg_config *cfg,
+			  const char *wanted)
+{
+	if (kwgi_mark_is_adopted(l->alias))
+		return true;
+	if (l->replaced)
+		return false;
+	return wanted ? !strcmp(l->kind, "tun") : !cfg->local.clean_up_interface;
+}
+
+/*
  * What we set on an interface with our mark that stays, but is not the wanted
  * one, has to go. A device that does not answer, such as one whose daemon
  * died, keeps nobody from dealing with the rest.
@@ -280,7 +308,7 @@ static void observe_old(struct kwg_steps *s, const struct kwg_config *cfg, const
 		if (!kwgi_mark_is_ours(l->alias, cfg->mesh.name) ||
 		    (wanted && !strcmp(l->name, wanted)))
 			continue;
-		if (!kwgi_mark_is_adopted(l->alias) && (wanted || cfg->local.clean_up_interface))
+		if (!stays_for_now(l, cfg, wanted))
 			continue;
 		if (kwgi_live_observe_old(&s->live, l->name, &s->host, &err))
 			say(s, KWG_WARNING, "%s", err.text);

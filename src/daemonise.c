@@ -24,8 +24,8 @@ enum log_level environment_log_level(void)
 	const char *s = getenv("LOG_LEVEL");
 
 	if (s && (!strcmp(s, "verbose") || !strcmp(s, "debug")))
-		return LOG_DEBUG;
-	return s && !strcmp(s, "silent") ? LOG_SILENT : LOG_ERROR;
+		return LEVEL_DEBUG;
+	return s && !strcmp(s, "silent") ? LEVEL_SILENT : LEVEL_ERROR;
 }
 
 int environment_fd(const char *name)

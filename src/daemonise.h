@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-enum log_level { LOG_SILENT, LOG_ERROR, LOG_DEBUG };
+enum log_level { LEVEL_SILENT, LEVEL_ERROR, LEVEL_DEBUG };
 
 struct daemonise {
 	int pipe;		/* to the waiting parent; -1 in the foreground */

@@ -12,8 +12,8 @@
 
 static const struct command *const commands[] = {
 	&command_check, &command_plan, &command_diff, &command_apply, &command_down,
-	&command_status, &command_showconf, &command_graph, &command_genkey, &command_genpsk,
-	&command_pubkey,
+	&command_status, &command_showconf, &command_graph, &command_detect, &command_facts,
+	&command_genkey, &command_genpsk, &command_pubkey,
 };
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands), OPT_COMMAND = 256 };

@@ -125,8 +125,8 @@ static int run(struct program *p, struct kwg_userspace_options *o)
 	o->ifname = p->ifname;
 	o->stop_fd = stop_signals();
 	o->sandbox = true;
-	o->verbose = p->level == LOG_DEBUG;
-	o->log = p->level == LOG_SILENT ? NULL : log_line;
+	o->verbose = p->level == LEVEL_DEBUG;
+	o->log = p->level == LEVEL_SILENT ? NULL : log_line;
 	o->ready = ready;
 	o->arg = p;
 	if (!kwg_userspace_run(o, &err))
@@ -172,7 +172,7 @@ int main(int argc, char **argv)
 	if (o.tun_fd < -1 || o.uapi_fd < -1)
 		return usage_error("WG_TUN_FD and WG_UAPI_FD want the number of a descriptor", "");
 	umask(077);
-	if (daemonise_begin(&p.daemon, foreground, p.level != LOG_ERROR)) {
+	if (daemonise_begin(&p.daemon, foreground, p.level != LEVEL_ERROR)) {
 		perror("kilowg-userspace: fork");
 		return 1;
 	}

@@ -111,6 +111,29 @@ END
 leaves 1 -f a.ini -f b.ini check && says two.err
 point "two files"
 
+# With an end marker before the format, no beginning of a file passes for the whole.
+cat >whole.ini <<'END'
+[mesh]
+end-marker = yes
+format = 1
+[node]
+name = a
+endpoint = 203.0.113.1:51820
+public-key = AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=
+pod-cidr = 10.42.1.0/24
+[end]
+END
+leaves 0 -f whole.ini check && [ ! -s err ]
+point "a whole file with an end marker"
+i=0 size=$(($(wc -c <whole.ini) - 1))	# the last line needs no end
+while [ "$i" -lt "$size" ]; do
+	head -c "$i" whole.ini >cut.ini
+	leaves 1 -f cut.ini check || break
+	i=$((i + 1))
+done
+[ "$i" = "$size" ]
+point "cut off after any of its bytes it is refused"
+
 # Warnings alone are no error, unless that is asked for.
 cp "$top_srcdir/tests/config/left-out.ini" .
 leaves 0 -f left-out.ini check && leaves 1 -f left-out.ini check --strict

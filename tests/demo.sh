@@ -296,7 +296,7 @@ healthy=$status
 heading 'Once more: nothing is left to do'
 again=0
 for node in $nodes; do
-	shown "$node" kilowg -f mesh.ini -n "$node" -v apply && [ ! -s "$T/shown" ] || again=1
+	shown "$node" kilowg -f mesh.ini -n "$node" -v apply && ! grep -q '^[-+~] ' "$T/shown" || again=1
 	shown "$node" kilowg -f mesh.ini -n "$node" diff && [ ! -s "$T/shown" ] || again=1
 done
 if [ "$again" = 0 ]; then

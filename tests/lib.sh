@@ -540,7 +540,16 @@ net_state() {
 	! can_ipv6 || on "$1" ip -6 route show table all
 }
 
-state() { net_state "$1"; wg_state "$1"; }
+# A TUN device is made anew with another index and another, random, link-local
+# address, which changes their place in a list.
+state() {
+	net_state "$1" | if [ "$backend" = userspace ]; then
+		sed -E 's/fe80::[0-9a-f:]{6,}/fe80::random/; s/^[0-9]+: //' | sort
+	else
+		cat
+	fi
+	wg_state "$1"
+}
 
 # NODE: the state to which down leads back. A daemon's key and port are apart:
 # the port that it had chosen for itself is nothing to go back to.
@@ -561,11 +570,12 @@ has_handshake() {
 
 # ---- what a program sends --------------------------------------------------
 
-# FILE NODE ARGUMENT...: kilowg under strace; for mutations().
+# FILE NODE ARGUMENT...: kilowg under strace; for mutations(). Not with -f:
+# strace would stay with the daemon that kilowg starts.
 traced_kwg() {
 	local file="$1" node="$2"
 	shift 2
-	on "$node" strace -f -s 4096 -e trace=sendto,sendmsg,sendmmsg,write,writev,connect -o "$file" \
+	on "$node" strace -s 4096 -e trace=sendto,sendmsg,sendmmsg,write,writev,connect -o "$file" \
 		"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node "$node" "$@"
 }
 

@@ -17,6 +17,8 @@ struct parse {
 	const char *accepts;			/* set by a setter that can say more */
 	struct kwgi_place at;
 	struct kwgi_place seen[MAX_KEYS];	/* where each key of the section stands */
+	struct kwgi_place marker_at;		/* where this text says that it ends with [end] */
+	struct kwgi_place end_at;		/* where its [end] is */
 	bool nomem;
 };
 
@@ -86,6 +88,15 @@ static int set_bool(struct parse *p, void *field, const char *v)
 	if (choose(&i, v, words, 6))
 		return -1;
 	*(bool *)field = i & 1;
+	return 0;
+}
+
+/* A wish for [end] that was taken back is none. */
+static int set_end_marker(struct parse *p, void *field, const char *v)
+{
+	if (set_bool(p, field, v))
+		return -1;
+	p->marker_at = *(bool *)field ? p->at : (struct kwgi_place){ 0 };
 	return 0;
 }
 
@@ -373,6 +384,8 @@ static const char type_address[] = "IPv4 or IPv6 address";
 static const struct key mesh_keys[] = {
 	{ "format", set_format, FIELD(mesh, format), FIELD(mesh, format_at), false, false,
 	  "1, the only format this version knows", "required" },
+	{ "end-marker", set_end_marker, FIELD(mesh, end_marker), 0, false, false,
+	  type_bool, "no" },
 	{ "name", set_mesh_name, FIELD(mesh, name), 0, false, false,
 	  "name of 1 to 63 letters, digits, dashes, dots and underscores", "kilo" },
 	{ "granularity", set_granularity, FIELD(mesh, granularity), 0, false, false,
@@ -523,11 +536,18 @@ static void *begin_peer(struct parse *p)
 	return peer;
 }
 
+static void *begin_end(struct parse *p)
+{
+	p->end_at = p->at;
+	return NULL;
+}
+
 static const struct section sections[] = {
 	{ "mesh", mesh_keys, N_KEYS(mesh_keys), begin_mesh },
 	{ "local", local_keys, N_KEYS(local_keys), begin_local },
 	{ "node", node_keys, N_KEYS(node_keys), begin_node },
 	{ "peer", peer_keys, N_KEYS(peer_keys), begin_peer },
+	{ "end", NULL, 0, begin_end },
 };
 
 enum { N_SECTIONS = sizeof(sections) / sizeof(*sections), LOCAL = 1 };
@@ -613,7 +633,7 @@ static const struct section *find_section(struct parse *p, const char *name)
 	for (i = 0; i < N_SECTIONS; i++)
 		consider(&g, name, sections[i].name);
 	kwgi_diags_add(&p->cfg->diags, KWG_ERROR, p->at, "",
-		       "unknown section [%s]%s%s%s; [mesh], [local], [node] and [peer] are accepted",
+		       "unknown section [%s]%s%s%s; [mesh], [local], [node], [peer] and [end] are accepted",
 		       strlen(name) > KWGI_INI_MAX_KEY ? "..." : name, g.name ? ", did you mean [" : "", g.name ? g.name : "",
 		       g.name ? "]" : "");
 	return NULL;
@@ -657,12 +677,27 @@ static void report_unknown_key(struct parse *p, const char *name)
 
 /* ---- reading --------------------------------------------------------- */
 
+/* After [end] there can only be what was never meant to be read, such as two files in one. */
+static bool is_behind_end(struct parse *p)
+{
+	char end[KWGI_PLACE_TEXT];
+
+	if (!p->end_at.line)
+		return false;
+	kwgi_diags_add(&p->cfg->diags, KWG_ERROR, p->at, "",
+		       "stands behind [end] (%s); nothing but comments may follow it",
+		       kwgi_diags_place(&p->cfg->diags, end, p->end_at));
+	return true;
+}
+
 static void on_section(void *arg, const char *name, struct kwgi_place at)
 {
 	struct parse *p = arg;
 
 	p->at = at;
 	p->object = NULL;
+	if (is_behind_end(p))
+		return;
 	memset(p->seen, 0, sizeof(p->seen));
 	p->section = find_section(p, name);
 	if (p->section)
@@ -743,7 +778,7 @@ static void on_entry(void *arg, const char *name, char *value, struct kwgi_place
 	struct kwgi_place *seen;
 
 	p->at = at;
-	if (!p->object)
+	if (is_behind_end(p) || !p->object)
 		return;
 	k = key_in(p->section, name);
 	if (!k) {
@@ -777,7 +812,10 @@ int kwgi_config_add_text(struct kwg_config *cfg, const char *name, const char *t
 	if (file == UINT32_MAX || kwgi_ini_parse(text, len, file, &ini_ops, &p, &cfg->diags) ||
 	    p.nomem)
 		return KWG_ERR_NOMEM;
-	return 0;
+	if (p.marker_at.line && !p.end_at.line)
+		kwgi_diags_add(&cfg->diags, KWG_ERROR, p.marker_at, "end-marker",
+			       "the file does not end with [end], so a part of it is missing; write it again");
+	return cfg->diags.failed ? KWG_ERR_NOMEM : 0;
 }
 
 int kwgi_config_set_local(struct kwg_config *cfg, const char *key, const char *value,

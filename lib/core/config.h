@@ -54,6 +54,7 @@ struct kwgi_mesh {
 	struct kwgi_place at;		/* line 0: there is no [mesh] */
 	uint32_t format;
 	struct kwgi_place format_at;
+	bool end_marker;		/* the file that says so has to end with [end] */
 	uint32_t granularity, encapsulation, compatibility;
 	struct kwgi_prefix subnet;
 	struct kwgi_place subnet_at;

@@ -121,6 +121,18 @@ static void give_back(struct diff *d, const struct kwgi_link *l)
 	empty_link(d, l);
 }
 
+/* The kernel gives the port of a link that is set down back at once, a daemon some time later. */
+static void free_port(struct diff *d, const struct kwgi_link *l)
+{
+	const struct kwgi_host_wg *wg = &d->h->old_wg;
+
+	if (!d->w->ifname || strcmp(l->name, d->h->old_ifname) || wg->port != d->w->wg.port)
+		return;
+	make(d, &(struct kwgi_step){
+		.kind = KWGI_STEP_WG_DEVICE, .link = l->name, .parts = KWGI_WG_PORT,
+		.u.wg = { .old = { wg->private_key, wg->port, wg->fwmark } } });
+}
+
 /*
  * A link that carries our mark but is not the wanted one: renamed by somebody,
  * or left from a configuration with another interface name. Set down it frees
@@ -146,6 +158,7 @@ static void diff_leftover(struct diff *d, const struct kwgi_link *l)
 	}
 	if (l->up && d->w->ifname)
 		make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_DOWN, .link = l->name });
+	free_port(d, l);
 	break_later(d, &del);
 }
 

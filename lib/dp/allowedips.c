@@ -23,7 +23,7 @@ struct kwgi_allowedips_node {
 	struct kwgi_allowedips_node *prev, *next;	/* in list */
 };
 
-/* ---- bits ------------------------------------------------------------- */
+/* ---- bits ------------------------------------ */
 
 static struct bits load4(const void *addr)
 {
@@ -74,7 +74,7 @@ static bool covers(const struct kwgi_allowedips_node *n, struct bits b)
 	return common(n->bits, b) >= n->len;
 }
 
-/* ---- lists of peers --------------------------------------------------- */
+/* ---- lists of peers ------------------------------------ */
 
 void kwgi_allowedips_list_init(struct kwgi_allowedips_list *list, void *peer)
 {
@@ -110,7 +110,7 @@ const struct kwgi_allowedips_node *kwgi_allowedips_next(const struct kwgi_allowe
 	return n->next;
 }
 
-/* ---- the tries -------------------------------------------------------- */
+/* ---- the tries ------------------------------------ */
 
 static struct kwgi_allowedips_node **root_of(struct kwgi_allowedips *t, uint8_t family)
 {
@@ -250,7 +250,7 @@ void kwgi_allowedips_free(struct kwgi_allowedips *t)
 	*t = (struct kwgi_allowedips){ 0 };
 }
 
-/* ---- lookup ----------------------------------------------------------- */
+/* ---- lookup ------------------------------------ */
 
 /*
  * Whether a node covers the address is the one thing to branch on: the bit

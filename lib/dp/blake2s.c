@@ -16,10 +16,14 @@ static void update(blake2s_state *s, const void *p, size_t len)
 		blake2s_update(s, p, len);
 }
 
+/* libb2 leaves the digest, which may be a key, and parts of the text on its stack. */
+enum { STACK_OF_LIBB2 = 1024 };
+
 static void finish(blake2s_state *s, uint8_t *out, size_t len)
 {
 	blake2s_final(s, out, len);
 	sodium_memzero(s, sizeof(*s));
+	sodium_stackzero(STACK_OF_LIBB2);
 }
 
 void kwgi_hash(uint8_t out[KWGI_HASH_LEN], const void *a, size_t alen, const void *b, size_t blen)

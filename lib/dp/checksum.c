@@ -116,7 +116,7 @@ uint64_t kwgi_csum_partial(const void *p, size_t len, uint64_t sum)
 	return kwgi_csum_partial_portable(p, len, sum);
 }
 
-/* Length and protocol as the two last 32-bit words of the version 6 pseudo header; the same sum as in version 4. */
+/* Length and protocol, the last words of the version 6 pseudo header; the same sum as in version 4. */
 static uint64_t pseudo_tail(uint8_t protocol, uint32_t len)
 {
 	const uint8_t tail[8] = {

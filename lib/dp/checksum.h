@@ -57,7 +57,7 @@ uint64_t kwgi_csum_pseudo6(const uint8_t addresses[32], uint8_t protocol, uint32
  */
 uint16_t kwgi_csum_update(uint16_t check, uint16_t old, uint16_t new);
 
-/* The checksum of an IPv4 header of len bytes whose checksum field counts as it stands (set it to 0 first). */
+/* The checksum of an IPv4 header of len bytes. Its field counts as it stands: set it to 0 first. */
 uint16_t kwgi_csum_ipv4(const void *header, size_t len);
 
 #endif

@@ -83,7 +83,7 @@ static bool same_addresses(bool ip6, const uint8_t *a, const uint8_t *b)
 		 (load64(a + 24) ^ load64(b + 24)) | (load64(a + 32) ^ load64(b + 32)));
 }
 
-/* ---- looking at one packet ------------------------------------------- */
+/* ---- looking at one packet ------------------------------------ */
 
 /* Who finds collisions only makes merging worse. */
 static uint32_t bucket_of(const struct view *v)
@@ -210,7 +210,7 @@ static bool checksums_hold(enum kind kind, const uint8_t *p, uint32_t len)
 	return kwgi_csum_fold(kwgi_csum_partial(p + transport, len - transport, sum)) == 0xffff;
 }
 
-/* ---- merging --------------------------------------------------------- */
+/* ---- merging ------------------------------------ */
 
 /* Same flow, and an IP header that the first one's stands for. Identifications count up when segmented. */
 static bool ip_follows(enum kind kind, const uint8_t *first, const uint8_t *p, uint32_t count)
@@ -364,7 +364,7 @@ int kwgi_coalesce_add(struct kwgi_coalesce *c, uint8_t *packet, uint32_t len)
 	return 0;
 }
 
-/* ---- writes ---------------------------------------------------------- */
+/* ---- writes ------------------------------------ */
 
 /* Makes the first packet's headers those of the whole. */
 static void write_headers(const struct kwgi_coalesce_group *g, uint8_t *p)

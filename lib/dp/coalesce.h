@@ -28,7 +28,8 @@
 #include "dp/vnet.h"
 
 enum {
-	KWGI_COALESCE_PACKETS = 512,	/* held at a time; <= IOV_MAX, so that each write fits into one writev() */
+	/* Held at a time; at most IOV_MAX, so that each write fits into one writev(). */
+	KWGI_COALESCE_PACKETS = 512,
 	KWGI_COALESCE_FLOWS = 256,	/* buckets; a power of 2 */
 	KWGI_COALESCE_FRONT = 16,	/* bytes free in front of each packet */
 	KWGI_COALESCE_UDP_SEGMENTS = 64,

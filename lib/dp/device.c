@@ -8,7 +8,7 @@
 
 enum { LIMITED_SOURCES = 8192, DEFAULT_MTU = 1420 };
 
-/* ---- the device ------------------------------------------------------------------ */
+/* ---- the device ------------------------------------ */
 
 struct kwgi_device *kwgi_device_new(const struct kwgi_device_io *io, const struct kwgi_aead *aead)
 {
@@ -47,7 +47,7 @@ void kwgi_device_free(struct kwgi_device *d)
 	free(d);
 }
 
-static void peer_down(struct kwgi_device *d, struct kwgi_peer *p)
+static void peer_down(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	kwgi_timers_stop(d, p);
 	kwgi_peer_erase_keys(d, p);
@@ -57,7 +57,7 @@ static void peer_down(struct kwgi_device *d, struct kwgi_peer *p)
 	p->last_minute_sent = false;
 }
 
-static void peer_up(struct kwgi_device *d, struct kwgi_peer *p, const struct kwgi_time *t)
+static void peer_up(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_time *t)
 {
 	if (p->persistent_interval)
 		kwgi_send_keepalive(d, p, t);
@@ -67,7 +67,7 @@ static void peer_up(struct kwgi_device *d, struct kwgi_peer *p, const struct kwg
 
 void kwgi_device_set_up(struct kwgi_device *d, bool up, const struct kwgi_time *t)
 {
-	struct kwgi_peer *p;
+	struct kwgi_dp_peer *p;
 
 	if (d->up == up)
 		return;
@@ -82,7 +82,7 @@ void kwgi_device_set_up(struct kwgi_device *d, bool up, const struct kwgi_time *
 }
 
 /* Sessions made with the old key receive what is on its way, and send no more. */
-static void expire_sessions(struct kwgi_device *d, struct kwgi_peer *p)
+static void expire_sessions(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	kwgi_peer_drop_handshake(d, p);
 	p->last_handshake_sent = 0;
@@ -95,7 +95,7 @@ static void expire_sessions(struct kwgi_device *d, struct kwgi_peer *p)
 void kwgi_device_set_private_key(struct kwgi_device *d, const struct kwgi_key *key)
 {
 	struct kwgi_identity new = { 0 };
-	struct kwgi_peer *p;
+	struct kwgi_dp_peer *p;
 	bool same;
 
 	kwgi_identity_set(&new, key);
@@ -119,22 +119,23 @@ void kwgi_device_set_private_key(struct kwgi_device *d, const struct kwgi_key *k
 
 void kwgi_device_clear_sources(struct kwgi_device *d)
 {
-	struct kwgi_peer *p;
+	struct kwgi_dp_peer *p;
 
 	for (p = d->first; p; p = p->next_peer)
 		p->path.has_source = false;
 }
 
-/* ---- peers ---------------------------------------------------------------------------- */
+/* ---- peers ------------------------------------ */
 
-struct kwgi_peer *kwgi_device_find(const struct kwgi_device *d, const struct kwgi_key *public_key)
+struct kwgi_dp_peer *kwgi_device_find(const struct kwgi_device *d,
+				      const struct kwgi_key *public_key)
 {
 	return kwgi_keymap_lookup(&d->by_key, public_key);
 }
 
-static struct kwgi_peer *peer_new(const struct kwgi_key *public_key)
+static struct kwgi_dp_peer *peer_new(const struct kwgi_key *public_key)
 {
-	struct kwgi_peer *p = calloc(1, sizeof(*p));
+	struct kwgi_dp_peer *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
@@ -147,9 +148,9 @@ static struct kwgi_peer *peer_new(const struct kwgi_key *public_key)
 	return p;
 }
 
-struct kwgi_peer *kwgi_device_add(struct kwgi_device *d, const struct kwgi_key *public_key)
+struct kwgi_dp_peer *kwgi_device_add(struct kwgi_device *d, const struct kwgi_key *public_key)
 {
-	struct kwgi_peer *p;
+	struct kwgi_dp_peer *p;
 
 	if (d->identity.set && kwgi_key_equal(public_key, &d->identity.public_key))
 		return NULL;
@@ -171,7 +172,7 @@ struct kwgi_peer *kwgi_device_add(struct kwgi_device *d, const struct kwgi_key *
 	return p;
 }
 
-void kwgi_device_remove(struct kwgi_device *d, struct kwgi_peer *p)
+void kwgi_device_remove(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	kwgi_tell(d, p, KWGI_EVENT_PEER_REMOVED);
 	kwgi_timers_stop(d, p);
@@ -186,17 +187,17 @@ void kwgi_device_remove(struct kwgi_device *d, struct kwgi_peer *p)
 	free(p);
 }
 
-void kwgi_peer_set_psk(struct kwgi_peer *p, const struct kwgi_key *psk)
+void kwgi_peer_set_psk(struct kwgi_dp_peer *p, const struct kwgi_key *psk)
 {
 	p->remote.psk = *psk;
 }
 
-void kwgi_peer_set_path(struct kwgi_peer *p, const struct kwgi_path *path)
+void kwgi_peer_set_path(struct kwgi_dp_peer *p, const struct kwgi_path *path)
 {
 	p->path = *path;
 }
 
-void kwgi_peer_set_persistent(struct kwgi_device *d, struct kwgi_peer *p, uint64_t interval,
+void kwgi_peer_set_persistent(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t interval,
 			      const struct kwgi_time *t)
 {
 	bool turned_on = interval && !p->persistent_interval;

@@ -37,7 +37,6 @@ enum kwgi_event {
 	KWGI_EVENT_COOKIE_REPLY_SENT,
 	KWGI_EVENT_COOKIE_RECEIVED,
 	KWGI_EVENT_KEEPALIVE_SENT,
-	KWGI_EVENT_KEEPALIVE_RECEIVED,
 	KWGI_EVENT_GAVE_UP,
 	KWGI_EVENT_KEYS_ERASED,
 	KWGI_EVENT_PEER_ADDED,
@@ -54,7 +53,7 @@ struct kwgi_device_io {
 	 */
 	void (*send)(void *arg, struct kwgi_path *to, const uint8_t *msg, size_t len, uint8_t tos);
 	/* Tells; NULL: nobody listens. p may be NULL. */
-	void (*event)(void *arg, const struct kwgi_peer *p, enum kwgi_event event);
+	void (*event)(void *arg, const struct kwgi_dp_peer *p, enum kwgi_event event);
 	/*
 	 * For configuration; each may be NULL and returns 0 or an errno. port: 0 means
 	 * any. scope: the interface index of a name.
@@ -67,7 +66,8 @@ struct kwgi_device_io {
 enum {
 	KWGI_BATCH = 128,		/* packets of one batch, at most */
 	KWGI_HANDSHAKE_QUEUE = 1024,
-	KWGI_UNDER_LOAD_QUEUE = KWGI_HANDSHAKE_QUEUE / 8,	/* or so many in KWGI_LOAD_WINDOW */
+	/* Waiting, as in the kernel, or in KWGI_LOAD_WINDOW: half of a processor's time. */
+	KWGI_UNDER_LOAD_QUEUE = 512,
 	KWGI_TOS_HANDSHAKE = 0x88,	/* AF41, as the kernel's */
 };
 
@@ -89,7 +89,7 @@ struct kwgi_device {
 
 	struct kwgi_identity identity;
 	struct kwgi_keymap by_key;
-	struct kwgi_peer *first, *last;
+	struct kwgi_dp_peer *first, *last;
 	uint32_t n_peers;
 	uint16_t listen_port;		/* as configured, or what io.listen made of 0 */
 	uint32_t fwmark;
@@ -102,7 +102,7 @@ struct kwgi_device {
 	struct kwgi_queued_handshake *queue;	/* ring, allocated when first needed */
 	unsigned queue_head, queue_len;
 
-	struct kwgi_peer **heap;	/* of timers, by scheduled */
+	struct kwgi_dp_peer **heap;	/* of timers, by scheduled */
 	uint32_t heap_len, heap_cap;
 	size_t staged_bytes;
 };
@@ -112,20 +112,21 @@ struct kwgi_device *kwgi_device_new(const struct kwgi_device_io *io, const struc
 /* Wipes and frees it. NULL is fine. */
 void kwgi_device_free(struct kwgi_device *d);
 
-/* ---- configuration ---------------------------------------------------- */
+/* ---- configuration ------------------------------------ */
 
 /* The link's state: down forgets sessions, up begins anew. */
 void kwgi_device_set_up(struct kwgi_device *d, bool up, const struct kwgi_time *t);
 void kwgi_device_set_private_key(struct kwgi_device *d, const struct kwgi_key *key);
 
-struct kwgi_peer *kwgi_device_find(const struct kwgi_device *d, const struct kwgi_key *public_key);
+struct kwgi_dp_peer *kwgi_device_find(const struct kwgi_device *d,
+				      const struct kwgi_key *public_key);
 /* A new peer, the last of the list; NULL without memory, or if the key is our own. */
-struct kwgi_peer *kwgi_device_add(struct kwgi_device *d, const struct kwgi_key *public_key);
-void kwgi_device_remove(struct kwgi_device *d, struct kwgi_peer *p);
-void kwgi_peer_set_psk(struct kwgi_peer *p, const struct kwgi_key *psk);
-void kwgi_peer_set_path(struct kwgi_peer *p, const struct kwgi_path *path);
+struct kwgi_dp_peer *kwgi_device_add(struct kwgi_device *d, const struct kwgi_key *public_key);
+void kwgi_device_remove(struct kwgi_device *d, struct kwgi_dp_peer *p);
+void kwgi_peer_set_psk(struct kwgi_dp_peer *p, const struct kwgi_key *psk);
+void kwgi_peer_set_path(struct kwgi_dp_peer *p, const struct kwgi_path *path);
 /* ns; turned on while the device is up, it sends a keepalive at once. */
-void kwgi_peer_set_persistent(struct kwgi_device *d, struct kwgi_peer *p, uint64_t interval,
+void kwgi_peer_set_persistent(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t interval,
 			      const struct kwgi_time *t);
 /* All sticky sources: after a change of port, mark or routes. */
 void kwgi_device_clear_sources(struct kwgi_device *d);
@@ -136,7 +137,7 @@ int kwgi_device_configure(struct kwgi_device *d, const struct kwgi_uapi_set *set
 /* The answer to get=1, without its errno line. */
 void kwgi_device_print(const struct kwgi_device *d, struct kwgi_buf *out);
 
-/* ---- many packets at once ----------------------------------------------- */
+/* ---- many packets at once ------------------------------------ */
 
 enum kwgi_send_status {
 	KWGI_SEND_NOW,		/* sealed: message, message_len, to peer->path */
@@ -152,7 +153,7 @@ struct kwgi_outgoing {
 	uint32_t len;
 	/* Out: */
 	enum kwgi_send_status status;
-	struct kwgi_peer *peer;		/* until the device is let go */
+	struct kwgi_dp_peer *peer;		/* until the device is let go */
 	uint8_t tos;
 	uint8_t *message;
 	uint32_t message_len;
@@ -217,7 +218,7 @@ void kwgi_receive_slow(struct kwgi_device *d, const struct kwgi_incoming *in,
 /* Does what is due for sessions: rekeying, timers. Empties the list. */
 void kwgi_attend(struct kwgi_device *d, struct kwgi_attention *todo, const struct kwgi_time *t);
 
-/* ---- handshakes and timers ----------------------------------------------- */
+/* ---- handshakes and timers ------------------------------------ */
 
 /* Queues a handshake message with a valid mac1; the rest is dropped. */
 void kwgi_queue_handshake(struct kwgi_device *d, const struct kwgi_incoming *in, uint64_t now);
@@ -228,7 +229,7 @@ unsigned kwgi_work_handshakes(struct kwgi_device *d, unsigned max, const struct 
 uint64_t kwgi_timers_run(struct kwgi_device *d, const struct kwgi_time *t);
 uint64_t kwgi_timers_next(const struct kwgi_device *d);
 
-/* ---- for one thread -------------------------------------------------------- */
+/* ---- for one thread ------------------------------------ */
 
 /* Both do all that the functions above do for one packet or datagram. */
 enum kwgi_send_status kwgi_device_send(struct kwgi_device *d, uint8_t *packet, uint32_t len,

@@ -7,9 +7,9 @@
 
 enum { MAX_PEERS = 1 << 20 };
 
-/* ---- set ------------------------------------------------------------------------- */
+/* ---- set ------------------------------------ */
 
-static int apply_endpoint(struct kwgi_device *d, struct kwgi_peer *p,
+static int apply_endpoint(struct kwgi_device *d, struct kwgi_dp_peer *p,
 			  const struct kwgi_uapi_endpoint *e)
 {
 	struct kwgi_path path = { .family = e->addr.family, .port = e->port, .scope = e->scope_id };
@@ -24,7 +24,7 @@ static int apply_endpoint(struct kwgi_device *d, struct kwgi_peer *p,
 	return 0;
 }
 
-static int apply_ips(struct kwgi_device *d, struct kwgi_peer *p, const struct kwgi_uapi_peer *u)
+static int apply_ips(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_uapi_peer *u)
 {
 	uint32_t i;
 
@@ -50,7 +50,7 @@ static int apply_ips(struct kwgi_device *d, struct kwgi_peer *p, const struct kw
 static int apply_peer(struct kwgi_device *d, const struct kwgi_uapi_peer *u,
 		      const struct kwgi_time *t)
 {
-	struct kwgi_peer *p = kwgi_device_find(d, &u->public_key);
+	struct kwgi_dp_peer *p = kwgi_device_find(d, &u->public_key);
 	int e = 0;
 
 	if (u->parts & KWGI_UAPI_REMOVE) {
@@ -130,9 +130,9 @@ int kwgi_device_configure(struct kwgi_device *d, const struct kwgi_uapi_set *set
 	return e;
 }
 
-/* ---- get ------------------------------------------------------------------------- */
+/* ---- get ------------------------------------ */
 
-static void print_peer(struct kwgi_buf *out, const struct kwgi_peer *p)
+static void print_peer(struct kwgi_buf *out, const struct kwgi_dp_peer *p)
 {
 	struct kwgi_uapi_endpoint e = { .port = p->path.port, .scope_id = p->path.scope };
 	struct kwgi_uapi_peer_info info = {
@@ -159,7 +159,7 @@ void kwgi_device_print(const struct kwgi_device *d, struct kwgi_buf *out)
 		.fwmark = d->fwmark,
 		.listen_port = d->listen_port,
 	};
-	const struct kwgi_peer *p;
+	const struct kwgi_dp_peer *p;
 
 	kwgi_uapi_print_device(out, &info);
 	for (p = d->first; p; p = p->next_peer)

@@ -10,9 +10,9 @@
 
 #include "dp/protocol.h"
 
-/* ---- out ---------------------------------------------------------------------- */
+/* ---- out ------------------------------------ */
 
-static void send_handshake(struct kwgi_device *d, struct kwgi_peer *p, void *msg, size_t len,
+static void send_handshake(struct kwgi_device *d, struct kwgi_dp_peer *p, void *msg, size_t len,
 			   const struct kwgi_time *t)
 {
 	kwgi_cookie_add_macs(&p->cookie, msg, len, t->now);
@@ -28,14 +28,14 @@ static void random_bytes(const struct kwgi_device *d, void *out, size_t len)
 }
 
 /* Computed when first needed: a device may have thousands of peers that never talk. */
-static const struct kwgi_remote *remote_of(struct kwgi_device *d, struct kwgi_peer *p)
+static const struct kwgi_remote *remote_of(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	if (!p->remote.has_static_static)
 		kwgi_remote_precompute(&p->remote, &d->identity);
 	return &p->remote;
 }
 
-static bool create_initiation(struct kwgi_device *d, struct kwgi_peer *p,
+static bool create_initiation(struct kwgi_device *d, struct kwgi_dp_peer *p,
 			      struct kwgi_initiation *msg, uint64_t wall)
 {
 	uint8_t random[32], timestamp[KWGI_TIMESTAMP_LEN];
@@ -63,7 +63,7 @@ static bool create_initiation(struct kwgi_device *d, struct kwgi_peer *p,
 	return ok;
 }
 
-void kwgi_initiate(struct kwgi_device *d, struct kwgi_peer *p, bool retry,
+void kwgi_initiate(struct kwgi_device *d, struct kwgi_dp_peer *p, bool retry,
 		   const struct kwgi_time *t)
 {
 	struct kwgi_initiation msg;
@@ -89,7 +89,7 @@ void kwgi_initiate(struct kwgi_device *d, struct kwgi_peer *p, bool retry,
  * Answers an authentic initiation; the session is ours to receive with at once.
  * The session's index is drawn first, so that nothing has changed without memory.
  */
-static void respond(struct kwgi_device *d, struct kwgi_peer *p,
+static void respond(struct kwgi_device *d, struct kwgi_dp_peer *p,
 		    const struct kwgi_opened_initiation *o, const struct kwgi_time *t)
 {
 	struct kwgi_session_keys keys = { 0 };
@@ -123,10 +123,10 @@ static void respond(struct kwgi_device *d, struct kwgi_peer *p,
 	sodium_memzero(&keys, sizeof(keys));
 }
 
-/* ---- in ------------------------------------------------------------------------ */
+/* ---- in ------------------------------------ */
 
 /* A message of the peer is authentic. */
-static void authentic(struct kwgi_device *d, struct kwgi_peer *p, const struct kwgi_path *from,
+static void authentic(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_path *from,
 		      size_t len, uint64_t now)
 {
 	p->path = *from;
@@ -136,7 +136,7 @@ static void authentic(struct kwgi_device *d, struct kwgi_peer *p, const struct k
 }
 
 /* Neither one that was sent again by somebody, nor one too soon after the last. */
-static bool initiation_is_new(const struct kwgi_peer *p, const struct kwgi_opened_initiation *o,
+static bool initiation_is_new(const struct kwgi_dp_peer *p, const struct kwgi_opened_initiation *o,
 			      uint64_t now)
 {
 	if (memcmp(o->timestamp, p->greatest_timestamp, sizeof(o->timestamp)) <= 0)
@@ -151,7 +151,7 @@ static void consume_initiation(struct kwgi_device *d, const struct kwgi_queued_h
 	const struct kwgi_initiation *msg = (const void *)q->msg;
 	struct kwgi_opened_initiation o;
 	struct kwgi_key key;
-	struct kwgi_peer *p;
+	struct kwgi_dp_peer *p;
 
 	memset(&o, 0, sizeof(o));
 	if (!kwgi_noise_open_static(&o, msg, &d->identity))
@@ -176,7 +176,7 @@ static void consume_response(struct kwgi_device *d, const struct kwgi_queued_han
 	const struct kwgi_response *msg = (const void *)q->msg;
 	struct kwgi_session_keys keys;
 	struct kwgi_keypair *kp;
-	struct kwgi_peer *p;
+	struct kwgi_dp_peer *p;
 	uint32_t tag;
 
 	p = kwgi_indextable_lookup(&d->indices, kwgi_get32(msg->receiver), &tag);
@@ -207,7 +207,7 @@ static void consume_response(struct kwgi_device *d, const struct kwgi_queued_han
 static void consume_cookie_reply(struct kwgi_device *d, const struct kwgi_cookie_reply *msg,
 				 uint64_t now)
 {
-	struct kwgi_peer *p;
+	struct kwgi_dp_peer *p;
 	uint32_t tag;
 	void *value = kwgi_indextable_lookup(&d->indices, kwgi_get32(msg->receiver), &tag);
 
@@ -218,7 +218,7 @@ static void consume_cookie_reply(struct kwgi_device *d, const struct kwgi_cookie
 		kwgi_tell(d, p, KWGI_EVENT_COOKIE_RECEIVED);
 }
 
-/* ---- the queue, and load --------------------------------------------------------- */
+/* ---- the queue, and load ------------------------------------ */
 
 /* Address and port of a sender, for its cookie. */
 static size_t source_of(uint8_t out[18], const struct kwgi_path *from)

@@ -111,7 +111,7 @@ int kwgi_ecn_decap(uint8_t *packet, uint8_t outer_tos)
 	return 0;
 }
 
-/* ---- padding --------------------------------------------------------- */
+/* ---- padding ------------------------------------ */
 
 uint32_t kwgi_pad_len(uint32_t len, uint32_t mtu)
 {
@@ -188,7 +188,7 @@ static size_t unreachable4(const uint8_t *packet, size_t len, uint8_t *out, size
 	return len;
 }
 
-/* Behind the extension headers; false where that cannot be told: an other fragment than the first, cut off. */
+/* Behind the extension headers; false where that cannot be told: cut off, a later fragment. */
 static bool upper6(const uint8_t *packet, size_t len, uint8_t *protocol, size_t *offset)
 {
 	uint8_t next = packet[6];

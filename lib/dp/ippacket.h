@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Inner packets: their true length and addresses, ECN, padding, and the ICMP answer to those that cannot go. */
+/* Inner packets: length and addresses, ECN, padding, and the ICMP answer to those that cannot go. */
 #ifndef KWGI_IPPACKET_H
 #define KWGI_IPPACKET_H
 

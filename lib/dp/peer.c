@@ -11,9 +11,9 @@ enum {
 	MAX_STAGED_BYTES = 16 * 1024 * 1024,
 };
 
-/* ---- keypairs ----------------------------------------------------------- */
+/* ---- keypairs ------------------------------------ */
 
-struct kwgi_keypair *kwgi_keypair_new(struct kwgi_peer *p, const struct kwgi_session_keys *keys,
+struct kwgi_keypair *kwgi_keypair_new(struct kwgi_dp_peer *p, const struct kwgi_session_keys *keys,
 				      uint32_t remote_index, bool initiator, uint64_t now)
 {
 	struct kwgi_keypair *kp = calloc(1, sizeof(*kp));
@@ -58,7 +58,7 @@ bool kwgi_keypair_sends(const struct kwgi_keypair *kp, uint64_t now)
  * An initiator may send at once. If a session that the peer began still waits
  * for its first packet, that one is kept for what is on its way.
  */
-void kwgi_peer_begin_as_initiator(struct kwgi_device *d, struct kwgi_peer *p,
+void kwgi_peer_begin_as_initiator(struct kwgi_device *d, struct kwgi_dp_peer *p,
 				  struct kwgi_keypair *kp)
 {
 	kwgi_keypair_drop(d, p->previous);
@@ -73,7 +73,7 @@ void kwgi_peer_begin_as_initiator(struct kwgi_device *d, struct kwgi_peer *p,
 }
 
 /* A responder may not send before it has received: the initiator may not have got the response. */
-void kwgi_peer_begin_as_responder(struct kwgi_device *d, struct kwgi_peer *p,
+void kwgi_peer_begin_as_responder(struct kwgi_device *d, struct kwgi_dp_peer *p,
 				  struct kwgi_keypair *kp)
 {
 	kwgi_keypair_drop(d, p->next_pair);
@@ -82,7 +82,7 @@ void kwgi_peer_begin_as_responder(struct kwgi_device *d, struct kwgi_peer *p,
 	p->next_pair = kp;
 }
 
-void kwgi_peer_confirm_next(struct kwgi_device *d, struct kwgi_peer *p)
+void kwgi_peer_confirm_next(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	kwgi_keypair_drop(d, p->previous);
 	p->previous = p->current;
@@ -90,7 +90,7 @@ void kwgi_peer_confirm_next(struct kwgi_device *d, struct kwgi_peer *p)
 	p->next_pair = NULL;
 }
 
-void kwgi_peer_drop_handshake(struct kwgi_device *d, struct kwgi_peer *p)
+void kwgi_peer_drop_handshake(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	if (p->handshake_indexed)
 		kwgi_indextable_remove(&d->indices, p->handshake.local_index);
@@ -98,7 +98,7 @@ void kwgi_peer_drop_handshake(struct kwgi_device *d, struct kwgi_peer *p)
 	kwgi_handshake_wipe(&p->handshake);
 }
 
-void kwgi_peer_erase_keys(struct kwgi_device *d, struct kwgi_peer *p)
+void kwgi_peer_erase_keys(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	kwgi_peer_drop_handshake(d, p);
 	kwgi_keypair_drop(d, p->current);
@@ -107,9 +107,9 @@ void kwgi_peer_erase_keys(struct kwgi_device *d, struct kwgi_peer *p)
 	p->current = p->previous = p->next_pair = NULL;
 }
 
-/* ---- waiting packets ---------------------------------------------------- */
+/* ---- waiting packets ------------------------------------ */
 
-static void drop_oldest(struct kwgi_device *d, struct kwgi_peer *p)
+static void drop_oldest(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	struct kwgi_staged *s = p->staged;
 
@@ -121,13 +121,13 @@ static void drop_oldest(struct kwgi_device *d, struct kwgi_peer *p)
 	free(s);
 }
 
-void kwgi_peer_drop_staged(struct kwgi_device *d, struct kwgi_peer *p)
+void kwgi_peer_drop_staged(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	while (p->staged)
 		drop_oldest(d, p);
 }
 
-void kwgi_peer_stage(struct kwgi_device *d, struct kwgi_peer *p, const uint8_t *packet,
+void kwgi_peer_stage(struct kwgi_device *d, struct kwgi_dp_peer *p, const uint8_t *packet,
 		     uint32_t len)
 {
 	size_t size = sizeof(struct kwgi_transport) + len + KWGI_PADDING + KWGI_TAG_LEN;

@@ -34,7 +34,7 @@ struct kwgi_path {
 
 /* A session. What only it needs is together, what every packet needs comes first. */
 struct kwgi_keypair {
-	struct kwgi_peer *peer;
+	struct kwgi_dp_peer *peer;
 	_Atomic uint64_t next_counter;	/* of what we send */
 	uint64_t created;
 	uint32_t local_index, remote_index;
@@ -64,7 +64,7 @@ struct kwgi_timers {
 	uint32_t heap_slot;
 };
 
-struct kwgi_peer {
+struct kwgi_dp_peer {
 	struct kwgi_keypair *current, *previous, *next_pair;
 	struct kwgi_path path;
 	struct kwgi_allowedips_list allowed_ips;
@@ -87,37 +87,37 @@ struct kwgi_peer {
 	struct kwgi_staged *staged, **staged_end;
 	unsigned staged_count;
 
-	struct kwgi_peer *prev_peer, *next_peer;	/* in the order of creation */
+	struct kwgi_dp_peer *prev_peer, *next_peer;	/* in the order of creation */
 };
 
-/* ---- sessions: the device is held alone ------------------------------- */
+/* ---- sessions: the device is held alone ------------------------------------ */
 
 /* A keypair with no index yet, or NULL. */
-struct kwgi_keypair *kwgi_keypair_new(struct kwgi_peer *p, const struct kwgi_session_keys *keys,
+struct kwgi_keypair *kwgi_keypair_new(struct kwgi_dp_peer *p, const struct kwgi_session_keys *keys,
 				      uint32_t remote_index, bool initiator, uint64_t now);
 /* Takes its index out of the table, wipes and frees it. NULL is fine. */
 void kwgi_keypair_drop(struct kwgi_device *d, struct kwgi_keypair *kp);
 
 /* The rotation of keypairs (WireGuard paper, section 6.3). */
-void kwgi_peer_begin_as_initiator(struct kwgi_device *d, struct kwgi_peer *p,
+void kwgi_peer_begin_as_initiator(struct kwgi_device *d, struct kwgi_dp_peer *p,
 				  struct kwgi_keypair *kp);
-void kwgi_peer_begin_as_responder(struct kwgi_device *d, struct kwgi_peer *p,
+void kwgi_peer_begin_as_responder(struct kwgi_device *d, struct kwgi_dp_peer *p,
 				  struct kwgi_keypair *kp);
-void kwgi_peer_confirm_next(struct kwgi_device *d, struct kwgi_peer *p);
+void kwgi_peer_confirm_next(struct kwgi_device *d, struct kwgi_dp_peer *p);
 
 /* May it be used at this time? */
 bool kwgi_keypair_receives(const struct kwgi_keypair *kp, uint64_t now);
 bool kwgi_keypair_sends(const struct kwgi_keypair *kp, uint64_t now);
 
 /* Forgets the handshake and all sessions. */
-void kwgi_peer_erase_keys(struct kwgi_device *d, struct kwgi_peer *p);
-void kwgi_peer_drop_handshake(struct kwgi_device *d, struct kwgi_peer *p);
+void kwgi_peer_erase_keys(struct kwgi_device *d, struct kwgi_dp_peer *p);
+void kwgi_peer_drop_handshake(struct kwgi_device *d, struct kwgi_dp_peer *p);
 
 /* ---- waiting packets: the device is held alone ------------------------- */
 
 /* Copies a packet to the end of the queue; the oldest one goes if it is full. */
-void kwgi_peer_stage(struct kwgi_device *d, struct kwgi_peer *p, const uint8_t *packet,
+void kwgi_peer_stage(struct kwgi_device *d, struct kwgi_dp_peer *p, const uint8_t *packet,
 		     uint32_t len);
-void kwgi_peer_drop_staged(struct kwgi_device *d, struct kwgi_peer *p);
+void kwgi_peer_drop_staged(struct kwgi_device *d, struct kwgi_dp_peer *p);
 
 #endif

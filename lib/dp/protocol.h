@@ -31,39 +31,39 @@ static inline void kwgi_call_attention(struct kwgi_attention *todo, struct kwgi_
 	todo->v[todo->n++].reason = reason;
 }
 
-/* ---- handshake.c: requests ------------------------------------------------ */
+/* ---- handshake.c: requests ------------------------------------ */
 
 /* Sends an initiation unless one was sent within REKEY_TIMEOUT. retry: by the timer. */
-void kwgi_initiate(struct kwgi_device *d, struct kwgi_peer *p, bool retry,
+void kwgi_initiate(struct kwgi_device *d, struct kwgi_dp_peer *p, bool retry,
 		   const struct kwgi_time *t);
 
-/* ---- send.c ------------------------------------------------------------------ */
+/* ---- send.c ------------------------------------ */
 
 /* Sends what waits if there is a session, and asks for one if there is none. */
-void kwgi_send_staged(struct kwgi_device *d, struct kwgi_peer *p, const struct kwgi_time *t);
+void kwgi_send_staged(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_time *t);
 /* An empty packet; if something waits, that is sent instead. */
-void kwgi_send_keepalive(struct kwgi_device *d, struct kwgi_peer *p, const struct kwgi_time *t);
+void kwgi_send_keepalive(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_time *t);
 
 /* ---- timers.c: each is called after what it says ------------------------------ */
 
 /* These four in any thread. They return true if the peer has to be scheduled anew. */
-bool kwgi_timers_data_sent(struct kwgi_peer *p, uint64_t now);
-bool kwgi_timers_data_received(struct kwgi_peer *p, uint64_t now);
-bool kwgi_timers_any_sent(struct kwgi_peer *p, uint64_t now);
-bool kwgi_timers_any_received(struct kwgi_peer *p, uint64_t now);
+bool kwgi_timers_data_sent(struct kwgi_dp_peer *p, uint64_t now);
+bool kwgi_timers_data_received(struct kwgi_dp_peer *p, uint64_t now);
+bool kwgi_timers_any_sent(struct kwgi_dp_peer *p, uint64_t now);
+bool kwgi_timers_any_received(struct kwgi_dp_peer *p, uint64_t now);
 
-void kwgi_timers_initiation_sent(struct kwgi_device *d, struct kwgi_peer *p, uint64_t now);
-void kwgi_timers_handshake_complete(struct kwgi_peer *p, const struct kwgi_time *t);
-void kwgi_timers_session_derived(struct kwgi_device *d, struct kwgi_peer *p, uint64_t now);
-void kwgi_timers_persistent_changed(struct kwgi_device *d, struct kwgi_peer *p, uint64_t now);
-void kwgi_timers_stop(struct kwgi_device *d, struct kwgi_peer *p);
+void kwgi_timers_initiation_sent(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now);
+void kwgi_timers_handshake_complete(struct kwgi_dp_peer *p, const struct kwgi_time *t);
+void kwgi_timers_session_derived(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now);
+void kwgi_timers_persistent_changed(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now);
+void kwgi_timers_stop(struct kwgi_device *d, struct kwgi_dp_peer *p);
 
 /* Puts the peer where its earliest timer belongs. */
-void kwgi_timers_schedule(struct kwgi_device *d, struct kwgi_peer *p);
+void kwgi_timers_schedule(struct kwgi_device *d, struct kwgi_dp_peer *p);
 /* Room for one more peer; 0 or -1. */
 int kwgi_timers_reserve(struct kwgi_device *d);
 
-static inline void kwgi_tell(const struct kwgi_device *d, const struct kwgi_peer *p,
+static inline void kwgi_tell(const struct kwgi_device *d, const struct kwgi_dp_peer *p,
 			     enum kwgi_event event)
 {
 	if (d->io.event)

@@ -5,7 +5,7 @@
 #include "dp/ippacket.h"
 #include "dp/protocol.h"
 
-/* ---- many at once, in any thread ------------------------------------------------ */
+/* ---- many at once, in any thread ------------------------------------ */
 
 /* A short critical section, seldom met by another thread: sessions stay on one socket. */
 static void lock_replay(struct kwgi_keypair *kp)
@@ -48,7 +48,7 @@ static void open_run(struct kwgi_device *d, struct kwgi_keypair *kp, struct kwgi
 }
 
 /* Is it an IP packet, whole, and from an address that is the peer's? */
-static enum kwgi_receive_status judge(const struct kwgi_device *d, const struct kwgi_peer *p,
+static enum kwgi_receive_status judge(const struct kwgi_device *d, const struct kwgi_dp_peer *p,
 				      struct kwgi_incoming *in, const uint8_t **last_source)
 {
 	struct kwgi_ip ip;
@@ -93,7 +93,7 @@ static void receive_run(struct kwgi_device *d, struct kwgi_keypair *kp, struct k
 {
 	struct kwgi_incoming *last = NULL;
 	const uint8_t *last_source = NULL;
-	struct kwgi_peer *p = kp->peer;
+	struct kwgi_dp_peer *p = kp->peer;
 	bool data = false, attend;
 	uint64_t bytes = 0;
 	unsigned i;
@@ -167,13 +167,13 @@ void kwgi_receive_batch(struct kwgi_device *d, struct kwgi_incoming *v, unsigned
 		receive_run(d, run, v + first, n - first, now, todo);
 }
 
-/* ---- alone ----------------------------------------------------------------------- */
+/* ---- alone ------------------------------------ */
 
 void kwgi_receive_slow(struct kwgi_device *d, const struct kwgi_incoming *in,
 		       const struct kwgi_time *t)
 {
 	struct kwgi_keypair *kp = kwgi_session(d, in->index);
-	struct kwgi_peer *p;
+	struct kwgi_dp_peer *p;
 
 	/* The session may have ended since. */
 	if (!in->slow || !kp)
@@ -190,7 +190,7 @@ void kwgi_receive_slow(struct kwgi_device *d, const struct kwgi_incoming *in,
 void kwgi_attend(struct kwgi_device *d, struct kwgi_attention *todo, const struct kwgi_time *t)
 {
 	struct kwgi_keypair *kp;
-	struct kwgi_peer *p;
+	struct kwgi_dp_peer *p;
 	unsigned i;
 
 	for (i = 0; i < todo->n; i++) {

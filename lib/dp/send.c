@@ -5,10 +5,10 @@
 #include "dp/ippacket.h"
 #include "dp/protocol.h"
 
-/* ---- many at once, in any thread ------------------------------------------------ */
+/* ---- many at once, in any thread ------------------------------------ */
 
 /* Whose packet is it? The last answer serves again while packets go to one address. */
-static struct kwgi_peer *peer_of(const struct kwgi_device *d, const struct kwgi_outgoing *o,
+static struct kwgi_dp_peer *peer_of(const struct kwgi_device *d, const struct kwgi_outgoing *o,
 				 const struct kwgi_outgoing *before)
 {
 	unsigned at, n;
@@ -62,7 +62,7 @@ static bool seal_run(struct kwgi_device *d, struct kwgi_keypair *kp, struct kwgi
 		     unsigned n, uint64_t now, struct kwgi_attention *todo)
 {
 	struct kwgi_aead_packet a[KWGI_BATCH];
-	struct kwgi_peer *p = kp->peer;
+	struct kwgi_dp_peer *p = kp->peer;
 	bool attend = false, data = false;
 	uint64_t counter, bytes = 0;
 	unsigned i;
@@ -89,7 +89,7 @@ static bool seal_run(struct kwgi_device *d, struct kwgi_keypair *kp, struct kwgi
 static void send_run(struct kwgi_device *d, struct kwgi_outgoing *v, unsigned n, uint64_t now,
 		     struct kwgi_attention *todo)
 {
-	struct kwgi_peer *p = v[0].peer;
+	struct kwgi_dp_peer *p = v[0].peer;
 	enum kwgi_send_status status = KWGI_SEND_SLOW;
 	unsigned i;
 
@@ -120,9 +120,9 @@ void kwgi_send_batch(struct kwgi_device *d, struct kwgi_outgoing *v, unsigned n,
 		send_run(d, v + first, n - first, now, todo);
 }
 
-/* ---- alone ----------------------------------------------------------------------- */
+/* ---- alone ------------------------------------ */
 
-static unsigned list_staged(struct kwgi_peer *p, struct kwgi_outgoing *v)
+static unsigned list_staged(struct kwgi_dp_peer *p, struct kwgi_outgoing *v)
 {
 	struct kwgi_staged *s;
 	unsigned n = 0;
@@ -136,7 +136,7 @@ static unsigned list_staged(struct kwgi_peer *p, struct kwgi_outgoing *v)
 }
 
 /* Seals and sends the whole queue; it stays there for its memory. */
-static bool send_all(struct kwgi_device *d, struct kwgi_peer *p, const struct kwgi_time *t)
+static bool send_all(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_time *t)
 {
 	struct kwgi_attention todo = { 0 };
 	struct kwgi_outgoing v[KWGI_BATCH];
@@ -153,7 +153,7 @@ static bool send_all(struct kwgi_device *d, struct kwgi_peer *p, const struct kw
 	return true;
 }
 
-void kwgi_send_staged(struct kwgi_device *d, struct kwgi_peer *p, const struct kwgi_time *t)
+void kwgi_send_staged(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_time *t)
 {
 	if (!p->staged || !d->up)
 		return;
@@ -161,7 +161,7 @@ void kwgi_send_staged(struct kwgi_device *d, struct kwgi_peer *p, const struct k
 		kwgi_initiate(d, p, false, t);
 }
 
-void kwgi_send_keepalive(struct kwgi_device *d, struct kwgi_peer *p, const struct kwgi_time *t)
+void kwgi_send_keepalive(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_time *t)
 {
 	if (!p->staged)
 		kwgi_peer_stage(d, p, NULL, 0);
@@ -172,7 +172,7 @@ void kwgi_send_slow(struct kwgi_device *d, const struct kwgi_outgoing *o,
 		    const struct kwgi_time *t)
 {
 	/* The peer may have gone since the batch looked: look again. */
-	struct kwgi_peer *p = peer_of(d, o, NULL);
+	struct kwgi_dp_peer *p = peer_of(d, o, NULL);
 
 	if (!p || !d->up)
 		return;

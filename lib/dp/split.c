@@ -71,7 +71,7 @@ void kwgi_split_reset(struct kwgi_split *s)
 	s->used = 0;
 }
 
-/* ---- before the read ------------------------------------------------- */
+/* ---- before the read ------------------------------------ */
 
 static uint32_t message_len(uint32_t padded)
 {
@@ -128,7 +128,7 @@ unsigned kwgi_split_iov(struct kwgi_split *s, struct iovec *iov, unsigned max)
 	return n;
 }
 
-/* ---- moving what was read elsewhere ---------------------------------- */
+/* ---- moving what was read elsewhere ------------------------------------ */
 
 /* How many of n bytes lie together at the begin. */
 static uint32_t together(const struct kwgi_split *s, uint32_t n)
@@ -166,7 +166,7 @@ static void spread_pieces(const struct large *l)
 			segment_len(l, k) - l->head);
 }
 
-/* ---- reading a large packet ------------------------------------------ */
+/* ---- reading a large packet ------------------------------------ */
 
 /*
  * Behind the extension headers that a socket may have put there (RFC 3542);
@@ -278,7 +278,7 @@ static bool place_segments(struct large *l, struct kwgi_split *s, uint32_t n, ui
 	return true;
 }
 
-/* ---- writing segments ------------------------------------------------ */
+/* ---- writing segments ------------------------------------ */
 
 /* A length in the order of sums; it may need 17 bits. */
 static uint64_t length_sum(uint32_t len)
@@ -298,7 +298,7 @@ static void read_fields(struct large *l, uint32_t n)
 		l->flags = transport[13];
 	}
 	if (l->extended) {
-		/* With a routing header the pseudo header has another destination: the kernel's sum knows it. */
+		/* A routing header changes the destination that counts: the kernel's sum knows it. */
 		memcpy(&check, transport + (l->protocol == KWGI_PROTO_TCP ? TCP_CHECK : UDP_CHECK),
 		       sizeof(check));
 		l->pseudo = kwgi_csum_sub(check, length_sum(n - l->transport));
@@ -382,7 +382,7 @@ static unsigned split_large(struct kwgi_split *s, uint32_t n, struct kwgi_segmen
 	return l.segments;
 }
 
-/* ---- small packets --------------------------------------------------- */
+/* ---- small packets ------------------------------------ */
 
 /* The field holds the sum of the pseudo header: it is part of what is summed. */
 static bool complete_checksum(uint8_t *p, uint32_t n, const struct kwgi_vnet *h)

@@ -34,7 +34,7 @@
 enum {
 	KWGI_SPLIT_FRONT = 16,		/* room for the message header */
 	KWGI_SPLIT_BACK = 16,		/* room for the tag */
-	/* What one read may need of the arena: 64 KB in segments of 48 bytes, the least that Linux' TCP sends. */
+	/* What one read may need: 64 KB in segments of 48 bytes, the least that Linux' TCP sends. */
 	KWGI_SPLIT_ROOM = 256 * 1024,
 	KWGI_SPLIT_IOV = 130,		/* enough to predict an MTU of 576; must be 2 or more */
 	KWGI_SPLIT_SEGMENTS = 1400,	/* of one read with such segments */

@@ -28,20 +28,20 @@
 
 #define NEVER UINT64_MAX
 
-/* ---- the heap, by scheduled ------------------------------------------------ */
+/* ---- the heap, by scheduled ------------------------------------ */
 
-static void place(struct kwgi_device *d, uint32_t slot, struct kwgi_peer *p)
+static void place(struct kwgi_device *d, uint32_t slot, struct kwgi_dp_peer *p)
 {
 	d->heap[slot] = p;
 	p->timers.heap_slot = slot;
 }
 
-static bool before(const struct kwgi_peer *a, const struct kwgi_peer *b)
+static bool before(const struct kwgi_dp_peer *a, const struct kwgi_dp_peer *b)
 {
 	return load(a->timers.scheduled) < load(b->timers.scheduled);
 }
 
-static void move_up(struct kwgi_device *d, struct kwgi_peer *p)
+static void move_up(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	uint32_t slot = p->timers.heap_slot;
 
@@ -50,7 +50,7 @@ static void move_up(struct kwgi_device *d, struct kwgi_peer *p)
 	place(d, slot, p);
 }
 
-static void move_down(struct kwgi_device *d, struct kwgi_peer *p)
+static void move_down(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	uint32_t slot = p->timers.heap_slot, child;
 
@@ -64,9 +64,9 @@ static void move_down(struct kwgi_device *d, struct kwgi_peer *p)
 	place(d, slot, p);
 }
 
-static void take_out(struct kwgi_device *d, struct kwgi_peer *p)
+static void take_out(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
-	struct kwgi_peer *last = d->heap[--d->heap_len];
+	struct kwgi_dp_peer *last = d->heap[--d->heap_len];
 	uint32_t slot = p->timers.heap_slot;
 
 	store(p->timers.scheduled, NEVER);
@@ -80,7 +80,7 @@ static void take_out(struct kwgi_device *d, struct kwgi_peer *p)
 int kwgi_timers_reserve(struct kwgi_device *d)
 {
 	uint32_t cap = d->heap_cap ? 2 * d->heap_cap : 16;
-	struct kwgi_peer **heap;
+	struct kwgi_dp_peer **heap;
 
 	if (d->n_peers < d->heap_cap)
 		return 0;
@@ -108,7 +108,7 @@ static uint64_t first_due(const struct kwgi_timers *t)
 	return earlier(first, load(t->persistent));
 }
 
-void kwgi_timers_schedule(struct kwgi_device *d, struct kwgi_peer *p)
+void kwgi_timers_schedule(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	uint64_t old = load(p->timers.scheduled), due = first_due(&p->timers);
 
@@ -130,7 +130,7 @@ uint64_t kwgi_timers_next(const struct kwgi_device *d)
 	return d->heap_len ? load(d->heap[0]->timers.scheduled) : NEVER;
 }
 
-/* ---- events ------------------------------------------------------------------ */
+/* ---- events ------------------------------------ */
 
 static bool arm(struct kwgi_timers *t, _Atomic uint64_t *timer, uint64_t due)
 {
@@ -138,7 +138,7 @@ static bool arm(struct kwgi_timers *t, _Atomic uint64_t *timer, uint64_t due)
 	return due < load(t->scheduled);
 }
 
-bool kwgi_timers_data_sent(struct kwgi_peer *p, uint64_t now)
+bool kwgi_timers_data_sent(struct kwgi_dp_peer *p, uint64_t now)
 {
 	struct kwgi_timers *t = &p->timers;
 
@@ -146,7 +146,7 @@ bool kwgi_timers_data_sent(struct kwgi_peer *p, uint64_t now)
 	       arm(t, &t->new_handshake, now + KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + t->jitter);
 }
 
-bool kwgi_timers_data_received(struct kwgi_peer *p, uint64_t now)
+bool kwgi_timers_data_received(struct kwgi_dp_peer *p, uint64_t now)
 {
 	struct kwgi_timers *t = &p->timers;
 
@@ -158,21 +158,21 @@ bool kwgi_timers_data_received(struct kwgi_peer *p, uint64_t now)
 }
 
 /* The path through a NAT has been used. */
-static bool traversed(struct kwgi_peer *p, uint64_t now)
+static bool traversed(struct kwgi_dp_peer *p, uint64_t now)
 {
 	struct kwgi_timers *t = &p->timers;
 
 	return p->persistent_interval && arm(t, &t->persistent, now + p->persistent_interval);
 }
 
-bool kwgi_timers_any_sent(struct kwgi_peer *p, uint64_t now)
+bool kwgi_timers_any_sent(struct kwgi_dp_peer *p, uint64_t now)
 {
 	if (load(p->timers.keepalive))
 		store(p->timers.keepalive, 0);
 	return traversed(p, now);
 }
 
-bool kwgi_timers_any_received(struct kwgi_peer *p, uint64_t now)
+bool kwgi_timers_any_received(struct kwgi_dp_peer *p, uint64_t now)
 {
 	if (load(p->timers.new_handshake))
 		store(p->timers.new_handshake, 0);
@@ -187,14 +187,14 @@ static uint64_t draw_jitter(const struct kwgi_device *d)
 	return r % (REKEY_TIMEOUT_JITTER / 1000) * 1000;
 }
 
-void kwgi_timers_initiation_sent(struct kwgi_device *d, struct kwgi_peer *p, uint64_t now)
+void kwgi_timers_initiation_sent(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now)
 {
 	p->timers.jitter = draw_jitter(d);
 	p->timers.retransmit = now + REKEY_TIMEOUT + p->timers.jitter;
 	kwgi_timers_schedule(d, p);
 }
 
-void kwgi_timers_handshake_complete(struct kwgi_peer *p, const struct kwgi_time *t)
+void kwgi_timers_handshake_complete(struct kwgi_dp_peer *p, const struct kwgi_time *t)
 {
 	p->timers.retransmit = 0;
 	p->attempts = 0;
@@ -202,21 +202,21 @@ void kwgi_timers_handshake_complete(struct kwgi_peer *p, const struct kwgi_time 
 	p->last_handshake_wall = t->wall;
 }
 
-void kwgi_timers_session_derived(struct kwgi_device *d, struct kwgi_peer *p, uint64_t now)
+void kwgi_timers_session_derived(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now)
 {
 	p->timers.jitter = draw_jitter(d);
 	p->timers.erase = now + 3 * REJECT_AFTER_TIME;
 	kwgi_timers_schedule(d, p);
 }
 
-void kwgi_timers_persistent_changed(struct kwgi_device *d, struct kwgi_peer *p, uint64_t now)
+void kwgi_timers_persistent_changed(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now)
 {
 	store(p->timers.persistent,
 	      p->persistent_interval && d->up ? now + p->persistent_interval : 0);
 	kwgi_timers_schedule(d, p);
 }
 
-void kwgi_timers_stop(struct kwgi_device *d, struct kwgi_peer *p)
+void kwgi_timers_stop(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	struct kwgi_timers *t = &p->timers;
 
@@ -228,7 +228,7 @@ void kwgi_timers_stop(struct kwgi_device *d, struct kwgi_peer *p)
 	kwgi_timers_schedule(d, p);
 }
 
-/* ---- what is due --------------------------------------------------------------- */
+/* ---- what is due ------------------------------------ */
 
 static bool take_due(_Atomic uint64_t *timer, uint64_t now)
 {
@@ -240,7 +240,7 @@ static bool take_due(_Atomic uint64_t *timer, uint64_t now)
 	return true;
 }
 
-static void give_up(struct kwgi_device *d, struct kwgi_peer *p, uint64_t now)
+static void give_up(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now)
 {
 	kwgi_tell(d, p, KWGI_EVENT_GAVE_UP);
 	store(p->timers.keepalive, 0);
@@ -250,7 +250,7 @@ static void give_up(struct kwgi_device *d, struct kwgi_peer *p, uint64_t now)
 		p->timers.erase = now + 3 * REJECT_AFTER_TIME;
 }
 
-static void retransmit(struct kwgi_device *d, struct kwgi_peer *p, const struct kwgi_time *t)
+static void retransmit(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_time *t)
 {
 	p->timers.retransmit = 0;
 	if (p->attempts > MAX_HANDSHAKE_RETRIES) {
@@ -262,7 +262,7 @@ static void retransmit(struct kwgi_device *d, struct kwgi_peer *p, const struct 
 	kwgi_initiate(d, p, true, t);
 }
 
-static void erase(struct kwgi_device *d, struct kwgi_peer *p)
+static void erase(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	p->timers.erase = 0;
 	kwgi_peer_erase_keys(d, p);
@@ -270,7 +270,7 @@ static void erase(struct kwgi_device *d, struct kwgi_peer *p)
 	kwgi_tell(d, p, KWGI_EVENT_KEYS_ERASED);
 }
 
-static void run_peer(struct kwgi_device *d, struct kwgi_peer *p, const struct kwgi_time *t)
+static void run_peer(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_time *t)
 {
 	struct kwgi_timers *m = &p->timers;
 

@@ -25,7 +25,7 @@ struct parser {
 	struct kwgi_uapi_peer *peer;		/* the section, or NULL before the first */
 };
 
-/* ---- spans ------------------------------------------------------------ */
+/* ---- spans ------------------------------------ */
 
 static bool is(struct span s, const char *text)
 {
@@ -217,7 +217,7 @@ static int set_replace_peers(struct parser *p, struct span v)
 	return read_true(v);
 }
 
-/* ---- keys of a peer: 0 or errno ---------------------------------------- */
+/* ---- keys of a peer: 0 or errno ------------------------------------ */
 
 static int set_public_key(struct parser *p, struct span v)
 {
@@ -296,7 +296,7 @@ static int set_protocol_version(struct parser *p, struct span v)
 	return is(v, "1") ? 0 : EINVAL;
 }
 
-/* ---- lines ------------------------------------------------------------ */
+/* ---- lines ------------------------------------ */
 
 struct setter {
 	const char *name;
@@ -423,7 +423,7 @@ size_t kwgi_uapi_request_len(const char *text, size_t len, size_t *scanned)
 	return 0;
 }
 
-/* ---- answers ---------------------------------------------------------- */
+/* ---- answers ------------------------------------ */
 
 static void put_number(struct kwgi_buf *b, const char *name, uint64_t n)
 {

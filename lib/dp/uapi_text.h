@@ -22,7 +22,7 @@ enum {
 	KWGI_UAPI_REQUEST_MAX = 64 << 20,	/* enough for 2^16 peers; for whoever reads */
 };
 
-/* ---- requests --------------------------------------------------------- */
+/* ---- requests ------------------------------------ */
 
 enum kwgi_uapi_op {
 	KWGI_UAPI_GET,
@@ -106,7 +106,7 @@ size_t kwgi_uapi_request_len(const char *text, size_t len, size_t *scanned);
 int kwgi_uapi_parse(struct kwgi_uapi_request *out, struct kwgi_arena *a,
 		    const char *text, size_t len);
 
-/* ---- answers ---------------------------------------------------------- */
+/* ---- answers ------------------------------------ */
 
 struct kwgi_uapi_device_info {
 	const struct kwgi_key *private_key;	/* NULL: none */

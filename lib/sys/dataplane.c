@@ -1,25 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <sodium.h>
 
 #include "base/error.h"
 #include "sys/dataplane.h"
 #include "sys/errtext.h"
 #include "sys/notify.h"
-#include "sys/path.h"
 #include "sys/sandbox.h"
 #include "sys/userspace.h"
 
-/* What a descriptor in the first worker's loop is. */
-enum { EVENT_TUN, EVENT_UDP4, EVENT_UDP6, EVENT_LINK, EVENT_ROUTE, EVENT_UAPI, EVENT_STOP,
-       EVENT_WAKE };
-
-/* ---- time and locks ------------------------------------------------------------------ */
+/* ---- time and locks ------------------------------------ */
 
 struct kwgi_time kwgi_dataplane_time(void)
 {
@@ -66,251 +58,7 @@ void kwgi_worker_unlock_all(struct kwgi_worker *w)
 		kwgi_wake_set(p->wake);
 }
 
-/* ---- the log -------------------------------------------------------------------------- */
-
-__attribute__((format(printf, 3, 4)))
-static void say(struct kwgi_dataplane *p, bool error, const char *fmt, ...)
-{
-	char line[256];
-	va_list ap;
-
-	if (!p->log || (!error && !p->verbose))
-		return;
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	p->log(p->log_arg, error, line);
-}
-
-/* Peers are named as wireguard-go does, so that its users find them: AbCd…wxYz. */
-static void tell_event(void *arg, const struct kwgi_peer *peer, enum kwgi_event event)
-{
-	static const char *const text[] = {
-		[KWGI_EVENT_INITIATION_SENT] = "sending handshake initiation",
-		[KWGI_EVENT_INITIATION_RECEIVED] = "received handshake initiation",
-		[KWGI_EVENT_RESPONSE_SENT] = "sending handshake response",
-		[KWGI_EVENT_RESPONSE_RECEIVED] = "received handshake response",
-		[KWGI_EVENT_COOKIE_REPLY_SENT] = "under load: sending cookie reply",
-		[KWGI_EVENT_COOKIE_RECEIVED] = "received cookie reply",
-		[KWGI_EVENT_KEEPALIVE_SENT] = "sending keepalive packet",
-		[KWGI_EVENT_KEEPALIVE_RECEIVED] = "received keepalive packet",
-		[KWGI_EVENT_GAVE_UP] = "handshake did not complete, giving up",
-		[KWGI_EVENT_KEYS_ERASED] = "erasing keys of a session that has ended",
-		[KWGI_EVENT_PEER_ADDED] = "peer added",
-		[KWGI_EVENT_PEER_REMOVED] = "peer removed",
-	};
-	struct kwgi_dataplane *p = arg;
-	char key[KWGI_KEY_TEXT];
-
-	if (!p->log || !p->verbose)
-		return;
-	if (!peer) {
-		say(p, false, "%s", text[event]);
-		return;
-	}
-	kwgi_key_format(key, &peer->remote.static_public);
-	say(p, false, "peer(%.4s\xe2\x80\xa6%.4s): %s", key, key + 39, text[event]);
-}
-
-/* ---- sockets ---------------------------------------------------------------------------- */
-
-static int watch_sockets(struct kwgi_worker *w)
-{
-	int e = w->udp.fd4 < 0 ? 0 : kwgi_loop_add(&w->loop, w->udp.fd4, EPOLLIN, EVENT_UDP4);
-
-	if (!e && w->udp.fd6 >= 0)
-		e = kwgi_loop_add(&w->loop, w->udp.fd6, EPOLLIN, EVENT_UDP6);
-	return e;
-}
-
-static void close_sockets(struct kwgi_dataplane *p)
-{
-	unsigned i;
-
-	for (i = 0; i < p->n_workers; i++) {
-		kwgi_udp_close(&p->workers[i].udp);
-		p->workers[i].udp = KWGI_UDP_CLOSED;
-	}
-}
-
-/* New sockets for all workers; the old ones go only if that succeeds. 0 or an errno. */
-static int open_sockets(struct kwgi_dataplane *p, uint16_t port)
-{
-	struct kwgi_udp_options o = {
-		.port = port, .fwmark = p->device->fwmark,
-		.no_gso = p->no_gso, .no_gro = p->no_gro,
-	};
-	struct kwgi_udp *v = calloc(p->n_workers, sizeof(*v));
-	struct kwg_error err = { 0 };
-	unsigned i;
-	int e = 0;
-
-	if (!v)
-		return ENOMEM;
-	if (p->n_workers > 1 ? kwgi_udp_open_many(v, p->n_workers, &o, &err) :
-			       kwgi_udp_open(v, &o, &err)) {
-		free(v);
-		say(p, true, "cannot listen: %s", err.text);
-		return err.sys_errno ? err.sys_errno : EADDRINUSE;
-	}
-	close_sockets(p);
-	for (i = 0; i < p->n_workers; i++) {
-		p->workers[i].udp = v[i];
-		e = e ? e : watch_sockets(&p->workers[i]);
-	}
-	p->device->listen_port = v[0].port;
-	free(v);
-	return e;
-}
-
-/* While the link is down the port is only remembered. */
-static int io_listen(void *arg, uint16_t port)
-{
-	struct kwgi_dataplane *p = arg;
-
-	if (p->device->up)
-		return open_sockets(p, port);
-	p->device->listen_port = port;
-	return 0;
-}
-
-static int io_fwmark(void *arg, uint32_t mark)
-{
-	struct kwgi_dataplane *p = arg;
-	unsigned i;
-	int e = 0;
-
-	for (i = 0; i < p->n_workers && !e; i++)
-		if (p->workers[i].udp.fd4 >= 0)
-			e = kwgi_udp_set_fwmark(&p->workers[i].udp, mark);
-	return e ? EADDRINUSE : 0;
-}
-
-static void io_send(void *arg, struct kwgi_path *to, const uint8_t *msg, size_t len, uint8_t tos)
-{
-	struct kwgi_dataplane *p = arg;
-
-	kwgi_worker_send(p->alone, to, msg, len, tos);
-}
-
-static void io_random(void *arg, void *out, size_t len)
-{
-	(void)arg;
-	randombytes_buf(out, len);
-}
-
-static uint32_t io_scope(void *arg, const char *name)
-{
-	(void)arg;
-	return if_nametoindex(name);
-}
-
-/* ---- the link ------------------------------------------------------------------------------ */
-
-static void go_up(struct kwgi_dataplane *p, const struct kwgi_time *t)
-{
-	/* A port in use is told in the log, and tried again with the next configuration. */
-	if (p->workers[0].udp.fd4 < 0 && open_sockets(p, p->device->listen_port))
-		return;
-	kwgi_device_set_up(p->device, true, t);
-	say(p, false, "interface up, listening on port %u", p->device->listen_port);
-}
-
-/* Brings the device to the link's state; the device is held alone. */
-static void follow_link(struct kwgi_dataplane *p, const struct kwgi_time *t)
-{
-	const struct kwgi_link_state *s = kwgi_link_state(p->link);
-	unsigned i;
-
-	if (s->where == KWGI_LINK_GONE) {
-		atomic_store(&p->stop, true);
-		return;
-	}
-	if (s->mtu && s->mtu != p->device->mtu) {
-		p->device->mtu = s->mtu;
-		for (i = 0; i < p->n_workers; i++)
-			kwgi_split_set_mtu(&p->workers[i].out->split, s->mtu);
-	}
-	if (s->up && !p->device->up) {
-		go_up(p, t);
-	} else if (!s->up && p->device->up) {
-		kwgi_device_set_up(p->device, false, t);
-		close_sockets(p);
-		say(p, false, "interface down");
-	}
-}
-
-static void link_changed(struct kwgi_worker *w)
-{
-	struct kwgi_time t = kwgi_dataplane_time();
-
-	kwgi_worker_lock_all(w);
-	follow_link(w->plane, &t);
-	kwgi_worker_unlock_all(w);
-}
-
-/*
- * Routes have changed: a peer's sticky source is forgotten if the way to the
- * peer now leaves through another interface.
- */
-static void check_sources(struct kwgi_worker *w)
-{
-	struct kwgi_dataplane *p = w->plane;
-	struct kwgi_sockaddr to;
-	struct kwgi_source from;
-	struct kwgi_peer *peer;
-	uint32_t oif;
-
-	kwgi_worker_lock_all(w);
-	for (peer = p->device->first; peer; peer = peer->next_peer) {
-		if (!peer->path.has_source)
-			continue;
-		kwgi_path_sockaddr(&to, &peer->path);
-		kwgi_path_source(&from, &peer->path);
-		if (kwgi_route_oif(&p->route, &to, &from, p->device->fwmark, &oif) ||
-		    oif != peer->path.source_ifindex)
-			peer->path.has_source = false;
-	}
-	kwgi_worker_unlock_all(w);
-}
-
-/* ---- configuration ---------------------------------------------------------------------------- */
-
-static int configure(struct kwgi_worker *w, const struct kwgi_uapi_request *r,
-		     struct kwgi_buf *answer)
-{
-	struct kwgi_dataplane *p = w->plane;
-	struct kwgi_time t = kwgi_dataplane_time();
-	int e = 0;
-
-	kwgi_worker_lock_all(w);
-	if (r->op == KWGI_UAPI_GET) {
-		kwgi_device_print(p->device, answer);
-	} else {
-		e = kwgi_device_configure(p->device, &r->set, &t);
-		follow_link(p, &t);
-	}
-	kwgi_worker_unlock_all(w);
-	return e;
-}
-
-static int handle_request(void *arg, const char *request, size_t len, struct kwgi_buf *answer)
-{
-	struct kwgi_dataplane *p = arg;
-	struct kwgi_uapi_request r;
-	struct kwgi_arena a = { 0 };
-	int e;
-
-	e = kwgi_uapi_parse(&r, &a, request, len);
-	if (!e)
-		e = configure(&p->workers[0], &r, answer);
-	kwgi_uapi_print_errno(answer, e);
-	kwgi_arena_free(&a);
-	sodium_memzero(&r, sizeof(r));
-	return 0;
-}
-
-/* ---- making it ------------------------------------------------------------------------------------ */
+/* ---- making it ------------------------------------ */
 
 static int open_worker(struct kwgi_dataplane *p, unsigned i, struct kwg_error *err)
 {
@@ -321,7 +69,7 @@ static int open_worker(struct kwgi_dataplane *p, unsigned i, struct kwg_error *e
 	if (kwgi_loop_open(&w->loop, err))
 		return err->status;
 	w->tun = p->tun.fd[i];
-	if (kwgi_loop_add(&w->loop, w->tun, EPOLLIN, EVENT_TUN))
+	if (kwgi_loop_add(&w->loop, w->tun, EPOLLIN, KWGI_ON_TUN))
 		return kwgi_fail(err, KWG_ERR_KERNEL, errno, "epoll: %s", kwgi_errtext(errno));
 	return 0;
 }
@@ -375,7 +123,7 @@ static int open_uapi(struct kwgi_dataplane *p, const struct kwg_userspace_option
 {
 	const struct kwgi_uapi_server_options u = {
 		.dir = o->socket_dir, .ifname = o->ifname, .fd = o->uapi_fd,
-		.handle = handle_request, .arg = p,
+		.handle = kwgi_dataplane_request, .arg = p,
 	};
 
 	return kwgi_uapi_server_open(&p->uapi, &u, err);
@@ -384,10 +132,7 @@ static int open_uapi(struct kwgi_dataplane *p, const struct kwg_userspace_option
 static int open_device(struct kwgi_dataplane *p, const struct kwg_userspace_options *o,
 		       struct kwg_error *err)
 {
-	const struct kwgi_device_io io = {
-		.arg = p, .random = io_random, .send = io_send, .event = tell_event,
-		.listen = io_listen, .fwmark = io_fwmark, .scope = io_scope,
-	};
+	const struct kwgi_device_io io = kwgi_dataplane_io(p);
 	const struct kwgi_aead *aead = o->aead ? kwgi_aead_by_name(o->aead) : kwgi_aead_best();
 
 	if (!aead)
@@ -401,16 +146,16 @@ static int open_device(struct kwgi_dataplane *p, const struct kwg_userspace_opti
 static int watch(struct kwgi_dataplane *p, int stop_fd)
 {
 	struct kwgi_loop *l = &p->workers[0].loop;
-	int e = kwgi_loop_add(l, kwgi_link_fd(p->link), EPOLLIN, EVENT_LINK);
+	int e = kwgi_loop_add(l, kwgi_link_fd(p->link), EPOLLIN, KWGI_ON_LINK);
 
 	if (!e)
-		e = kwgi_loop_add(l, p->wake, EPOLLIN, EVENT_WAKE);
+		e = kwgi_loop_add(l, p->wake, EPOLLIN, KWGI_ON_WAKE);
 	if (!e)
-		e = kwgi_loop_add(l, p->route.fd, EPOLLIN, EVENT_ROUTE);
+		e = kwgi_loop_add(l, p->route.fd, EPOLLIN, KWGI_ON_ROUTE);
 	if (!e)
-		e = kwgi_loop_add(l, kwgi_uapi_server_fd(p->uapi), EPOLLIN, EVENT_UAPI);
+		e = kwgi_loop_add(l, kwgi_uapi_server_fd(p->uapi), EPOLLIN, KWGI_ON_UAPI);
 	if (!e && stop_fd >= 0)
-		e = kwgi_loop_add(l, stop_fd, EPOLLIN, EVENT_STOP);
+		e = kwgi_loop_add(l, stop_fd, EPOLLIN, KWGI_ON_STOP);
 	return e;
 }
 
@@ -452,7 +197,7 @@ static void close_all(struct kwgi_dataplane *p)
 	if (p->uapi)
 		kwgi_uapi_server_close(p->uapi);
 	if (p->workers)
-		close_sockets(p);
+		kwgi_dataplane_close_sockets(p);
 	for (i = 0; i < p->n_workers; i++) {
 		kwgi_worker_out_free(&p->workers[i]);
 		kwgi_worker_in_free(&p->workers[i]);
@@ -473,12 +218,12 @@ static void close_all(struct kwgi_dataplane *p)
 		close(p->end);
 }
 
-/* ---- running it ---------------------------------------------------------------------------- */
+/* ---- running it ------------------------------------ */
 
 static void tun_failed(struct kwgi_worker *w)
 {
 	if (kwgi_link_refresh(w->plane->link))
-		link_changed(w);
+		kwgi_dataplane_link_changed(w);
 	if (kwgi_link_state(w->plane->link)->where != KWGI_LINK_GONE)
 		return;
 	atomic_store(&w->plane->stop, true);
@@ -489,33 +234,33 @@ static void handle_event(struct kwgi_worker *w, uint64_t what)
 	struct kwgi_dataplane *p = w->plane;
 
 	switch (what) {
-	case EVENT_TUN:
+	case KWGI_ON_TUN:
 		if (!kwgi_worker_read_tun(w))
 			tun_failed(w);
 		break;
-	case EVENT_UDP4:
-	case EVENT_UDP6:
-		kwgi_worker_read_udp(w, what == EVENT_UDP4 ? 4 : 6);
+	case KWGI_ON_UDP4:
+	case KWGI_ON_UDP6:
+		kwgi_worker_read_udp(w, what == KWGI_ON_UDP4 ? 4 : 6);
 		/* What was written there may have been answered at once: by ping, with an ACK. */
 		if (!kwgi_worker_read_tun(w))
 			tun_failed(w);
 		break;
-	case EVENT_LINK:
+	case KWGI_ON_LINK:
 		if (kwgi_link_process(p->link))
-			link_changed(w);
+			kwgi_dataplane_link_changed(w);
 		break;
-	case EVENT_ROUTE:
+	case KWGI_ON_ROUTE:
 		if (kwgi_route_changed(&p->route))
-			check_sources(w);
+			kwgi_dataplane_check_sources(w);
 		break;
-	case EVENT_UAPI:
+	case KWGI_ON_UAPI:
 		if (kwgi_uapi_server_process(p->uapi, kwgi_now()) == KWGI_UAPI_REMOVED)
 			atomic_store(&p->stop, true);
 		break;
-	case EVENT_STOP:
+	case KWGI_ON_STOP:
 		atomic_store(&p->stop, true);
 		break;
-	case EVENT_WAKE:
+	case KWGI_ON_WAKE:
 		kwgi_wake_clear(p->wake);
 		break;
 	}
@@ -565,9 +310,9 @@ static void *run_packets(void *arg)
 	while (!stop) {
 		n = kwgi_loop_wait(&w->loop, v, 4, KWGI_NEVER);
 		for (i = 0; i < n; i++) {
-			stop |= v[i].data.u64 == EVENT_STOP;
-			if (v[i].data.u64 == EVENT_UDP4 || v[i].data.u64 == EVENT_UDP6)
-				kwgi_worker_read_udp(w, v[i].data.u64 == EVENT_UDP4 ? 4 : 6);
+			stop |= v[i].data.u64 == KWGI_ON_STOP;
+			if (v[i].data.u64 == KWGI_ON_UDP4 || v[i].data.u64 == KWGI_ON_UDP6)
+				kwgi_worker_read_udp(w, v[i].data.u64 == KWGI_ON_UDP4 ? 4 : 6);
 			/* A device that has gone is the first worker's to notice. */
 			if (!stop && !kwgi_worker_read_tun(w))
 				kwgi_loop_remove(&w->loop, w->tun);
@@ -584,7 +329,7 @@ static int start_workers(struct kwgi_dataplane *p, struct kwg_error *err)
 	for (i = 1; i < p->n_workers; i++) {
 		struct kwgi_worker *w = &p->workers[i];
 
-		e = kwgi_loop_add(&w->loop, p->end, EPOLLIN, EVENT_STOP);
+		e = kwgi_loop_add(&w->loop, p->end, EPOLLIN, KWGI_ON_STOP);
 		if (!e)
 			e = pthread_create(&w->thread, NULL, run_packets, w);
 		if (e)
@@ -620,7 +365,7 @@ static void run(struct kwgi_worker *w)
 		for (i = 0; i < n; i++)
 			handle_event(w, v[i].data.u64);
 		if (n == 0 && other <= kwgi_now())
-			handle_event(w, EVENT_UAPI);
+			handle_event(w, KWGI_ON_UAPI);
 	}
 }
 
@@ -641,15 +386,15 @@ int kwgi_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *
 	if (!ret)
 		ret = start_workers(&p, &own);
 	if (!ret) {
-		say(&p, false, "%s: cipher %s, offloads of the TUN device: %s", p.tun.name,
+		kwgi_dataplane_say(&p, false, "%s: cipher %s, offloads of the TUN device: %s", p.tun.name,
 		    p.device->aead->name, kwgi_tun_offloads(&p.tun));
-		link_changed(&p.workers[0]);
+		kwgi_dataplane_link_changed(&p.workers[0]);
 		if (o->ready)
 			o->ready(o->arg);
 		(void)kwgi_notify(o->notify_socket, "READY=1");
 		run(&p.workers[0]);
 		(void)kwgi_notify(o->notify_socket, "STOPPING=1");
-		say(&p, false, "%s: ending", p.tun.name);
+		kwgi_dataplane_say(&p, false, "%s: ending", p.tun.name);
 	}
 	end_workers(&p);
 	close_all(&p);

@@ -36,6 +36,12 @@ enum {
 	KWGI_HANDSHAKES_PER_TURN = 4,	/* each costs as much as hundreds of packets */
 };
 
+/* What a descriptor in a worker's loop is. */
+enum {
+	KWGI_ON_TUN, KWGI_ON_UDP4, KWGI_ON_UDP6, KWGI_ON_LINK, KWGI_ON_ROUTE, KWGI_ON_UAPI,
+	KWGI_ON_STOP, KWGI_ON_WAKE,
+};
+
 /* From the TUN device to the sockets. */
 struct kwgi_worker_out {
 	struct kwgi_split split;
@@ -67,7 +73,7 @@ struct kwgi_worker {
 	struct kwgi_worker_out *out;
 	struct kwgi_worker_in *in;
 	bool sources_gone;		/* the kernel refused a sticky source */
-	uint64_t icmp_next;		/* no unreachable message before this time */
+	uint64_t icmp_next;		/* when the budget for unreachable messages is full again */
 	pthread_t thread;		/* not of the first */
 	bool started;
 };
@@ -121,5 +127,25 @@ void kwgi_worker_lock_all(struct kwgi_worker *w);
 void kwgi_worker_unlock_all(struct kwgi_worker *w);
 
 struct kwgi_time kwgi_dataplane_time(void);
+
+/* ---- dataplane_io.c ---------------------------------------------------------------- */
+
+struct kwgi_device_io kwgi_dataplane_io(struct kwgi_dataplane *p);
+
+/* One line to the log; what is no error only if it is verbose. */
+__attribute__((format(printf, 3, 4)))
+void kwgi_dataplane_say(struct kwgi_dataplane *p, bool error, const char *fmt, ...);
+
+void kwgi_dataplane_close_sockets(struct kwgi_dataplane *p);
+
+/* Each takes all locks. Up, down, another MTU, deleted: brings the device to the link's state. */
+void kwgi_dataplane_link_changed(struct kwgi_worker *w);
+/*
+ * Routes have changed: a peer's sticky source is forgotten if the way to the
+ * peer now leaves through another interface.
+ */
+void kwgi_dataplane_check_sources(struct kwgi_worker *w);
+/* Answers a request to the socket, for struct kwgi_uapi_server_options; arg is the data plane. */
+int kwgi_dataplane_request(void *arg, const char *request, size_t len, struct kwgi_buf *answer);
 
 #endif

@@ -9,7 +9,8 @@
  * then does "away" join the group, so that others' links wake us only while
  * ours is abroad.
  *
- * netlink(7), rtnetlink(7), Linux net/core/net_namespace.c, net/core/rtnetlink.c, drivers/net/tun.c.
+ * netlink(7), rtnetlink(7), Linux net/core/net_namespace.c, net/core/rtnetlink.c,
+ * drivers/net/tun.c.
  */
 #include <errno.h>
 #include <fcntl.h>

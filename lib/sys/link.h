@@ -56,7 +56,9 @@ bool kwgi_link_process(struct kwgi_link *l);
 
 /*
  * Asks anew. For when a read of the TUN descriptor fails with EBADFD, or poll
- * reports POLLERR. True if the state has changed.
+ * reports POLLERR: that is all there is to hear when the link is deleted together with its
+ * namespace. The descriptor must be polled for reading then, as the kernel wakes nobody
+ * who waits for errors alone. True if the state has changed.
  */
 bool kwgi_link_refresh(struct kwgi_link *l);
 

@@ -99,7 +99,7 @@ static int add_conditional(scmp_filter_ctx ctx)
 				       SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 	for (i = 0; !ret && i < sizeof(families) / sizeof(*families); i++)
 		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
 	for (i = 0; !ret && i < sizeof(mappers) / sizeof(*mappers); i++) {
 		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, mappers[i], 1,
 				       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -110,7 +110,7 @@ static int add_conditional(scmp_filter_ctx ctx)
 	/* glibc names the memory of threads' stacks and arenas. */
 	if (!ret)
 		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-				       SCMP_A0(SCMP_CMP_EQ, 0x53564d41 /* PR_SET_VMA */));
+				       SCMP_A0(SCMP_CMP_EQ, 0x53564d41 /* PR_SET_VMA */, 0));
 	return ret;
 }
 

@@ -30,7 +30,7 @@ struct kwgi_tun {
 	 * read or write is just the packet.
 	 */
 	bool vnet_hdr;
-	/* What the host may hand us, and we may hand the host. tso implies csum, uso implies tso. */
+	/* What the host may hand us, and we it. tso implies csum, uso implies tso. */
 	bool csum;		/* packets with partial checksums */
 	bool tso;		/* TCP packets over IPv4 and IPv6 to be segmented */
 	bool uso;		/* UDP packets to be segmented */

@@ -25,7 +25,10 @@ int kwgi_uapi_path_init(struct kwgi_uapi_path *p, const char *dir, const char *i
  */
 int kwgi_uapi_path_listen(struct kwgi_uapi_path *p, int *fd, struct kwg_error *err);
 
-/* Takes fd, a listening socket, as that of the name, if it is bound to it. KWG_ERR_USAGE if it does not listen. */
+/*
+ * Takes fd, a listening socket, as that of the name, if it is bound to it. KWG_ERR_USAGE if it
+ * does not listen.
+ */
 int kwgi_uapi_path_adopt(struct kwgi_uapi_path *p, int fd, struct kwg_error *err);
 
 /* Is our socket still there? True also if none was ever. */

@@ -32,7 +32,7 @@ enum {
 	CHUNKS = 8,				/* and */
 	REQUESTS = 16,				/* of one client, before others have their turn */
 	TIMEOUT = 30,				/* s without progress */
-	PAUSE = 1,				/* s, when there are no descriptors to accept with */
+	PAUSE = 1,				/* s, when no descriptor is left to accept with */
 	EVENTS = 32,
 };
 
@@ -376,7 +376,7 @@ static void accept_some(struct kwgi_uapi_server *s, uint64_t now)
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-			/* It stays readable: without a pause the caller would go round and round. */
+			/* It stays readable: without a pause the caller would spin. */
 			s->accept_at = now + PAUSE * SECOND;
 			listen_events(s, 0);
 		}

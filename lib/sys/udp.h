@@ -131,7 +131,7 @@ void kwgi_udp_close(struct kwgi_udp *u);
 /* What a closed one looks like; kwgi_udp_close() leaves it so. */
 #define KWGI_UDP_CLOSED ((struct kwgi_udp){ .fd4 = -1, .fd6 = -1 })
 
-/* SO_MARK on both sockets, 0 removes it. Sticky sources are then the caller's to clear. 0, errno. */
+/* SO_MARK on both sockets, 0 removes it. The caller clears sticky sources then. 0 or an errno. */
 int kwgi_udp_set_fwmark(struct kwgi_udp *u, uint32_t fwmark);
 
 /*

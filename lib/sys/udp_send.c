@@ -173,7 +173,7 @@ static bool blames_source(int e)
 	       e == EHOSTUNREACH || e == ENETDOWN;
 }
 
-/* Sends an entry that failed with e once more, without its source. Returns the error that is left. */
+/* Sends an entry that failed with e once more without its source. The error that is left. */
 static int retry_without_source(int fd, struct msghdr *m, struct kwgi_udp_out *out,
 				uint16_t segment, int e)
 {

@@ -88,14 +88,20 @@ int kwgi_wg_genl_open(struct kwgi_wg *w, struct kwg_error *err)
 
 int kwgi_wg_genl_has(bool *has, struct kwg_error *err)
 {
+	struct kwg_error own = { 0 };
 	struct kwgi_wg w = { 0 };
 	int ret = kwgi_nl_open(&w.nl, NETLINK_GENERIC, err);
 
 	if (ret)
 		return ret;
-	*has = !find_family(&w, NULL) && w.genl_family;
+	ret = find_family(&w, &own);
+	*has = !ret && w.genl_family;
 	kwgi_nl_close(&w.nl);
-	return 0;
+	if (!ret || own.sys_errno == ENOENT)
+		return 0;
+	if (err)
+		*err = own;
+	return ret;
 }
 
 static void genl_close(struct kwgi_wg *w)

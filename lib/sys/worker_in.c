@@ -39,7 +39,7 @@ void kwgi_worker_in_free(struct kwgi_worker *w)
 	w->in = NULL;
 }
 
-/* ---- to the host ----------------------------------------------------------------- */
+/* ---- to the host ------------------------------------ */
 
 static void write_tun(struct kwgi_worker *w)
 {
@@ -65,7 +65,7 @@ static void deliver(struct kwgi_worker *w, const struct kwgi_incoming *in)
 	kwgi_coalesce_add(c, in->packet, in->packet_len);
 }
 
-/* ---- what wants the device alone ------------------------------------------------------ */
+/* ---- what wants the device alone ------------------------------------ */
 
 static void receive_rest(struct kwgi_worker *w, struct kwgi_attention *todo)
 {

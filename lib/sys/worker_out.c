@@ -9,7 +9,10 @@
 #include "sys/dataplane.h"
 #include "sys/path.h"
 
-enum { ICMP_INTERVAL = 10 * 1000 * 1000 };	/* ns between two unreachable messages */
+enum {
+	ICMP_INTERVAL = 10 * 1000 * 1000,	/* ns between two unreachable messages, on average */
+	ICMP_BURST = 10,			/* that may follow each other at once */
+};
 
 int kwgi_worker_out_init(struct kwgi_worker *w)
 {
@@ -48,7 +51,7 @@ void kwgi_worker_send(struct kwgi_worker *w, struct kwgi_path *to, const uint8_t
 		to->has_source = false;
 }
 
-/* ---- bursts ------------------------------------------------------------------------ */
+/* ---- bursts ------------------------------------ */
 
 /* Bursts that are being put together. */
 struct bursts {
@@ -56,7 +59,7 @@ struct bursts {
 	unsigned segments;		/* of the last burst */
 	size_t bytes;
 	bool closed;			/* its last segment was a short one */
-	const struct kwgi_peer *peer;
+	const struct kwgi_dp_peer *peer;
 };
 
 static void flush(struct kwgi_worker *w, struct bursts *b, uint64_t now)
@@ -145,7 +148,7 @@ static void send_bursts(struct kwgi_worker *w, const struct kwgi_outgoing *v, un
 	flush(w, &b, now);
 }
 
-/* ---- what the fast path does not do --------------------------------------------------- */
+/* ---- what the fast path does not do ------------------------------------ */
 
 /* Tells the sender on this host that nobody is there; not for each packet. */
 static void answer_unreachable(struct kwgi_worker *w, const struct kwgi_outgoing *o, uint64_t now)
@@ -156,12 +159,12 @@ static void answer_unreachable(struct kwgi_worker *w, const struct kwgi_outgoing
 				  .iov_len = w->plane->tun.vnet_hdr ? sizeof(no_offload) : 0 },
 				{ .iov_base = answer } };
 
-	if (now < w->icmp_next)
+	if (w->icmp_next > now + (ICMP_BURST - 1) * (uint64_t)ICMP_INTERVAL)
 		return;
 	iov[1].iov_len = kwgi_icmp_unreachable(o->packet, o->len, answer, sizeof(answer));
 	if (!iov[1].iov_len)
 		return;
-	w->icmp_next = now + ICMP_INTERVAL;
+	w->icmp_next = (w->icmp_next > now ? w->icmp_next : now) + ICMP_INTERVAL;
 	/* The link may be down by now: then nobody waits for it. */
 	if (writev(w->tun, iov, 2) < 0)
 		return;
@@ -200,7 +203,7 @@ static void finish(struct kwgi_worker *w, unsigned n, uint64_t now, struct kwgi_
 		send_rest(w, n, todo);
 }
 
-/* ---- reading ------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------ */
 
 /* Appends the packets of one read; false if there is no more to read now. */
 static bool read_once(struct kwgi_worker *w, unsigned *n, int *error)

@@ -41,7 +41,7 @@ boringtun() {
 	nsenter --net=/run/netns/a -- python3 "$lib_dir/netns/boringtun.py" kilo0 "$socket" "$log" \
 		>"$T/a.log" 2>&1 &
 	echo $! >"$T/a.pid"
-	wait_for 10 request get=1 || { show "$T/a.log"; bail 'boringtun.py does not start'; }
+	wait_for 60 request get=1 || { show "$T/a.log"; bail 'boringtun.py does not start'; }
 	: >"$log"
 }
 

@@ -86,7 +86,7 @@ same 'as before' "$T/c.before" "$T/now"
 
 # N COMMAND: kills kilowg as it is about to send for the Nth time; fails once it gets through.
 killed() {
-	on c strace -f -o /dev/null -e trace=sendto,sendmsg \
+	on c strace -o /dev/null -e trace=sendto,sendmsg \
 		-e inject=sendto,sendmsg:signal=KILL:when="$1" \
 		"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node c "$2" >"$T/out" 2>"$T/err"
 	[ $? = 137 ]
@@ -161,7 +161,7 @@ like 'but into the new one' "$T/out" '^10\.2\.1\.0/24 .*dev kilo1'
 run on c ip addr show
 like 'the new interface has the address' "$T/out" '10\.4\.0\.2/16.* kilo1$'
 unlike 'the old one has not' "$T/out" '10\.4\.0\.2/16.* kilo0$'
-if [ "$backend" = kernel ]; then
+if [ "$backend" != external ]; then
 	check 'the old interface is gone' gone on c ip link show kilo0
 	must on c ip link set kilo1 down
 	must on c ip link set kilo1 name renamed0

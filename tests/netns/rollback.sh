@@ -66,7 +66,7 @@ expect 0 'and then there is no difference' kwg a diff
 
 # WHAT N: lets the Nth send of the command fail; fails once it gets through.
 failing() {
-	on a strace -f -o "$T/trace" -e trace=sendto,sendmsg -e inject=sendto,sendmsg:error=ENOBUFS:when="$2" \
+	on a strace -o "$T/trace" -e trace=sendto,sendmsg -e inject=sendto,sendmsg:error=ENOBUFS:when="$2" \
 		"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node a "$1" >"$T/out" 2>"$T/err"
 	status=$?
 	grep -q INJECTED "$T/trace"

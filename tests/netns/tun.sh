@@ -39,7 +39,7 @@ index() { ip -o link show "$1" | cut -d: -f1; }
 # REASON TEXT: it has ended for this reason, and left nothing behind.
 ended() {
 	local status=0
-	wait_for 10 gone kill -0 $pid
+	wait_for 10 gone kill -0 $pid || kill -KILL $pid
 	wait $pid || status=$?
 	is "$2: it ends, exit status 0" 0 "$status"
 	is "$2: for that reason" "end: $1" "$(tail -n 1 "$T/log")"
@@ -95,7 +95,8 @@ ip link set t0 name t1
 says 'another name' 'here t1 down mtu 1300'
 check 'the socket keeps its name' [ -S "$socket" ]
 
-sed -n 's/^\(CapEff\|CapPrm\|NoNewPrivs\|Seccomp\):[[:space:]]*/\1 /p' /proc/$pid/status >"$T/status"
+sed -n 's/^\(CapEff\|CapPrm\|NoNewPrivs\|Seccomp\):[[:space:]]*/\1 /p' \
+	/proc/$pid/status >"$T/status"
 like 'it keeps CAP_NET_ADMIN and CAP_NET_BIND_SERVICE' "$T/status" \
 	'^CapEff 0000000000001400$' '^CapPrm 0000000000001400$' '^NoNewPrivs 1$'
 if "$top_builddir/config.status" --config | grep -q sanitizers ||

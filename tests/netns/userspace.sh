@@ -20,12 +20,13 @@ three_nodes
 program=$KILOWG_USERSPACE
 
 # How many daemons are there, in all nodes?
-daemons_running() { cat /proc/[0-9]*/comm 2>/dev/null | grep -cx "$userspace"; }
+daemons_running() { cat /proc/[0-9]*/comm 2>/dev/null | grep -cx "$(printf %.15s "$userspace")"; }
 no_daemon() { [ "$(daemons_running)" = 0 ]; }
 daemon_ids() {
 	local p
 	for p in /proc/[0-9]*; do
-		[ "$(cat "$p/comm" 2>/dev/null)" != "$userspace" ] || echo "${p#/proc/}"
+		# The kernel keeps 15 characters.
+		[ "$(cat "$p/comm" 2>/dev/null)" != "$(printf %.15s "$userspace")" ] || echo "${p#/proc/}"
 	done
 }
 alias_of() { on "$1" ip link show kilo0 | sed -n 's/^ *alias //p'; }
@@ -49,6 +50,7 @@ if has_kernel_wireguard; then
 else
 	backend=auto
 	local_ini
+	backend=userspace
 fi
 expect 3 'diff shows that a daemon would be started' kwg a diff
 like 'by which program' "$T/out" "^\+ link kilo0 type tun by starting $program kilo0\$"
@@ -146,7 +148,8 @@ instead 'echo "no tun, sorry" >&2; exit 7'
 expect 2 'the program fails' kwg a apply
 like 'its words and its exit status are told' "$T/err" 'exit status 7: no tun, sorry'
 nothing_left 'failed program' a
-local_ini 'interface-timeout = 1s'
+cp "$T/local.ini" "$T/local.old"
+echo 'interface-timeout = 1s' >>"$T/local.ini"
 instead 'exec sleep 1000'
 expect 2 'the program stays in the foreground' kwg a apply
 like 'the message says so' "$T/err" 'not gone into the background within interface-timeout \(1 s\)'
@@ -157,6 +160,21 @@ like 'the message says what was waited for' "$T/err" 'kilo0.sock'
 nothing_left 'program without effect' a
 KILOWG_USERSPACE=$program
 cp "$T/local.old" "$T/local.ini"
+
+# ---- killed before the interface had its mark ----
+
+must on a "$KILOWG_USERSPACE" kilo0
+must wait_for 5 daemon_answers a
+expect 2 'an interface without mark belongs to somebody else: refused' kwg a apply
+printf kilo0 >"$T/nodes/a/kilowg/kilo.starting"
+expect 0 'unless a note says that we were about to mark it: apply' kwg a apply
+is 'it has our mark' 'kilowg mesh=kilo protocol=107 port=51820' "$(alias_of a)"
+expect 0 'down' kwg a down
+nothing_left 'half started' a
+must on a "$KILOWG_USERSPACE" kilo0
+printf kilo0 >"$T/nodes/a/kilowg/kilo.starting"
+expect 0 'down finds it, too' kwg a down
+nothing_left 'half started, and down' a
 
 # ---- killed at any point ----
 

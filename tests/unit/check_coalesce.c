@@ -457,6 +457,55 @@ START_TEST(udp_without_checksum)
 }
 END_TEST
 
+/* No checksum where 0xffff would be right: the sum cannot tell, the field does. */
+START_TEST(udp_without_checksum_that_fits)
+{
+	struct batch *b = batch(ALL);
+	struct flow f;
+	unsigned i, found = 0;
+	uint32_t len;
+
+	for (i = 0; i < 65536; i++) {
+		f = a_flow(false, true, 1);
+		f.sport = (uint16_t)i;
+		len = flow_packet(&f, slot(b), 0, 100);
+		if (at16(slot(b) + 26) != 0xffff)
+			continue;
+		found++;
+		set16(slot(b) + 26, 0);
+		take(b, len);
+		put(b, &f, 0, 100);
+		expect(b, "1 1", "no checksum");
+		again(b);
+	}
+	ck_assert_uint_gt(found, 0);
+	batch_free(b);
+}
+END_TEST
+
+/* Reserved bits of the TCP header, the same in all packets. */
+START_TEST(reserved_bits)
+{
+	struct batch *b = batch(ALL);
+	struct flow f;
+	unsigned k, bit;
+	uint32_t len;
+
+	for (bit = 1; bit < 16; bit *= 2) {
+		f = a_flow(true, false, 1);
+		for (k = 0; k < 3; k++) {
+			len = flow_packet(&f, slot(b), ACK, 100);
+			slot(b)[52] |= (uint8_t)bit;
+			flow_checksums(&f, slot(b), len, false);
+			take(b, len);
+		}
+		expect(b, "1 1 1", "reserved bits");
+		again(b);
+	}
+	batch_free(b);
+}
+END_TEST
+
 /* 0xffff holds where 0 does, but a sum never comes out so: segmenting would change it. */
 START_TEST(other_zero)
 {
@@ -577,6 +626,31 @@ START_TEST(many_flows)
 		full_writes += b->w[i].packets == 20;
 	/* few of them may share a bucket */
 	ck_assert_uint_ge(full_writes, 12);
+	batch_free(b);
+}
+END_TEST
+
+/* More flows than buckets. Each packet would follow the one before, were it not for the flow. */
+START_TEST(flows_that_collide)
+{
+	struct batch *b = batch(ALL);
+	struct flow f;
+	unsigned kind, i, way;
+
+	for (kind = 0; kind < 4; kind++)
+		for (way = 0; way < 6; way++) {
+			f = a_flow(kind & 1, kind & 2, 1);
+			for (i = 0; i < KWGI_COALESCE_PACKETS; i++) {
+				if (way < 4)
+					set16(f.addresses + way * (f.ip6 ? 8 : 2), i);
+				else
+					*(way == 4 ? &f.sport : &f.dport) = (uint16_t)i;
+				put(b, &f, ACK, 10);
+			}
+			finish(b);
+			ck_assert_uint_eq(b->writes, KWGI_COALESCE_PACKETS);
+			again(b);
+		}
 	batch_free(b);
 }
 END_TEST
@@ -785,11 +859,14 @@ static void add(TCase *tc)
 	tcase_add_test(tc, rules_of_bytes);
 	tcase_add_test(tc, damaged_first);
 	tcase_add_test(tc, udp_without_checksum);
+	tcase_add_test(tc, udp_without_checksum_that_fits);
+	tcase_add_test(tc, reserved_bits);
 	tcase_add_test(tc, other_zero);
 	tcase_add_test(tc, udp_segments);
 	tcase_add_test(tc, total_length);
 	tcase_add_test(tc, full);
 	tcase_add_test(tc, many_flows);
+	tcase_add_test(tc, flows_that_collide);
 	tcase_add_test(tc, fragments_close_the_pair);
 	tcase_add_test(tc, others_pass_by);
 	tcase_add_test(tc, comes_out_as_it_went_in);

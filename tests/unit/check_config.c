@@ -10,6 +10,8 @@
 static const struct {
 	const char *section, *key, *good, *bad;
 } values[] = {
+	/* A yes alone asks for an [end] that is not there. */
+	{ "mesh", "end-marker", "no|off|yes\n[end]|true\n[end]", "|Yes|1|yes|on" },
 	{ "mesh", "granularity", "location|full", "|Location|locations|full,full" },
 	{ "mesh", "encapsulation", "always|cross-subnet|never", "|crosssubnet|yes" },
 	{ "mesh", "compatibility", "none|flannel|cilium", "|calico|no" },

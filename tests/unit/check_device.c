@@ -8,12 +8,12 @@ static struct wire w;
 #define S KWGI_SECOND
 #define MS KWGI_MS
 
-static struct kwgi_peer *p01(void)
+static struct kwgi_dp_peer *p01(void)
 {
 	return peer(&w, 0, 1);
 }
 
-static struct kwgi_peer *p10(void)
+static struct kwgi_dp_peer *p10(void)
 {
 	return peer(&w, 1, 0);
 }

@@ -6,7 +6,7 @@
 
 static struct wire w;
 
-static struct kwgi_peer *p01(void)
+static struct kwgi_dp_peer *p01(void)
 {
 	return peer(&w, 0, 1);
 }

@@ -11,12 +11,12 @@ static struct wire w;
 #define S KWGI_SECOND
 #define MS KWGI_MS
 
-static struct kwgi_peer *p01(void)
+static struct kwgi_dp_peer *p01(void)
 {
 	return peer(&w, 0, 1);
 }
 
-static struct kwgi_peer *p10(void)
+static struct kwgi_dp_peer *p10(void)
 {
 	return peer(&w, 1, 0);
 }
@@ -373,7 +373,7 @@ START_TEST(a_heap_of_timers)
 {
 	enum { PEERS = 300 };
 	struct kwgi_device *d = w.h[0].d;
-	struct kwgi_peer *p[PEERS];
+	struct kwgi_dp_peer *p[PEERS];
 	uint64_t seed = 5, last = 0;
 	unsigned i, n = 0;
 

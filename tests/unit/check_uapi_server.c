@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sys/uapi_server.h"
@@ -25,7 +26,7 @@ static int handle(void *arg, const char *request, size_t len, struct kwgi_buf *a
 	size_t i;
 
 	ck_assert_ptr_eq(arg, &handled);
-	ck_assert_int_eq(request[len], '\0');
+	ck_assert(len > 2 && !memcmp(request + len - 2, "\n\n", 2));
 	ck_assert_int_eq(request[len - 1], '\n');
 	kwgi_buf_free(&seen);
 	kwgi_buf_add(&seen, request, len);
@@ -120,11 +121,11 @@ START_TEST(a_request_is_answered)
 	say(fd, "get=1\n\n");
 	work(s, 1);
 	ck_assert_str_eq(hear(fd), "n=1\nerrno=0\n\n");
-	ck_assert_str_eq(seen.p, "get=1\n");
+	ck_assert_str_eq(seen.p, "get=1\n\n");
 	say(fd, "set=1\nlisten_port=1\nfwmark=2\n\n");
 	work(s, 1);
 	ck_assert_str_eq(hear(fd), "n=2\nerrno=0\n\n");
-	ck_assert_str_eq(seen.p, "set=1\nlisten_port=1\nfwmark=2\n");
+	ck_assert_str_eq(seen.p, "set=1\nlisten_port=1\nfwmark=2\n\n");
 	close(fd);
 	work(s, 1);
 	ck_assert(kwgi_uapi_server_deadline(s) == UINT64_MAX);
@@ -147,7 +148,7 @@ START_TEST(several_requests_at_once_are_answered_in_turn)
 	/* The end of what it sends: the answer still comes. */
 	shutdown(fd, SHUT_WR);
 	work(s, 1);
-	ck_assert_str_eq(seen.p, "set=1\nfwmark=3\n");
+	ck_assert_str_eq(seen.p, "set=1\nfwmark=3\n\n");
 	ck_assert_str_eq(hear(fd), "n=51\nerrno=0\n\nEOF");
 	close(fd);
 	end(s);
@@ -181,7 +182,8 @@ START_TEST(a_large_request_arrives_whole)
 
 	kwgi_buf_puts(&text, "set=1\n");
 	for (i = 0; i < LINES; i++)
-		kwgi_buf_printf(&text, "allowed_ip=10.%d.%d.%d/32\n", i >> 16, i >> 8 & 255, i & 255);
+		kwgi_buf_printf(&text, "allowed_ip=10.%d.%d.%d/32\n", i >> 16,
+				i >> 8 & 255, i & 255);
 	kwgi_buf_puts(&text, "\n");
 	while (at < text.len) {
 		n = send(fd, text.p + at, text.len - at, 0);
@@ -190,7 +192,7 @@ START_TEST(a_large_request_arrives_whole)
 		work(s, 1);
 	}
 	ck_assert_uint_eq(handled, 1);
-	ck_assert_uint_eq(seen.len, text.len - 1);
+	ck_assert_uint_eq(seen.len, text.len);
 	ck_assert(!memcmp(seen.p, text.p, seen.len));
 	kwgi_buf_free(&text);
 	close(fd);
@@ -462,6 +464,32 @@ START_TEST(a_removed_socket_is_noticed)
 }
 END_TEST
 
+START_TEST(another_user_is_sent_away)
+{
+	struct kwgi_uapi_server *s = begin();
+	int fd, status;
+	pid_t child;
+
+	/* Only root can become somebody else. */
+	if (!geteuid()) {
+		ck_assert(!chmod(name, 0666) && !chmod(dir, 0755));
+		child = fork();
+		if (!child) {
+			if (setuid(65534))
+				_exit(1);
+			fd = dial();
+			say(fd, "get=1\n\n");
+			_exit(0);
+		}
+		ck_assert_int_eq(waitpid(child, &status, 0), child);
+		ck_assert_int_eq(status, 0);
+		work(s, 1);
+		ck_assert_uint_eq(handled, 0);
+	}
+	end(s);
+}
+END_TEST
+
 START_TEST(a_listening_socket_is_adopted)
 {
 	struct kwgi_uapi_server *s = begin(), *t;
@@ -516,6 +544,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_dead_socket_is_replaced);
 	tcase_add_test(tc, a_file_is_not_replaced);
 	tcase_add_test(tc, a_removed_socket_is_noticed);
+	tcase_add_test(tc, another_user_is_sent_away);
 	tcase_add_test(tc, a_listening_socket_is_adopted);
 	tcase_add_test(tc, a_long_name_is_refused);
 }

@@ -299,16 +299,16 @@ static unsigned lo_mtu(void)
 	return (unsigned)ifr.ifr_mtu;
 }
 
-/* How the iovecs cut a burst must not matter. */
-static void burst(const struct kwgi_udp_options *o, size_t len, uint16_t size, size_t piece,
-		  uint8_t result)
+static void burst_to(const struct kwgi_udp_options *o, size_t len, uint16_t size, size_t piece,
+		     uint8_t result, bool v6)
 {
-	const unsigned headers = 28;
+	const unsigned headers = v6 ? 48 : 28;
 	static uint8_t data[65536];
 	struct iovec iov[KWGI_UDP_SEGMENTS];
 	struct kwgi_udp a = open_udp(o), b = open_udp(o);
 	struct kwgi_udp_out out = {
-		.to = to_v4("127.0.0.1", b.port), .iov = iov, .gso_size = size, .tos = 1,
+		.to = v6 ? to_v6("::1", b.port) : to_v4("127.0.0.1", b.port),
+		.iov = iov, .gso_size = size, .tos = 1,
 	};
 	size_t at;
 	unsigned n;
@@ -322,8 +322,9 @@ static void burst(const struct kwgi_udp_options *o, size_t len, uint16_t size, s
 	ck_assert_uint_eq(kwgi_udp_send(&a, &out, 1, 0), 0);
 	if (a.gso)
 		ck_assert_uint_eq(out.result, KWGI_UDP_SENT | result);
-	n = receive_text(&b, b.fd4, data, len, size);
+	n = receive_text(&b, v6 ? b.fd6 : b.fd4, data, len, size);
 	ck_assert_uint_eq(in[0].tos, 1);
+	ck_assert_uint_eq(in[0].to.family, v6 ? AF_INET6 : AF_INET);
 	ck_assert_uint_eq(in[0].to.ifindex, if_nametoindex("lo"));
 	/* The loopback device hands a burst over as it is, unless it is larger with its headers. */
 	if (a.gso && b.gro && !result && len > 65450)
@@ -334,6 +335,20 @@ static void burst(const struct kwgi_udp_options *o, size_t len, uint16_t size, s
 		ck_assert_uint_eq(n, (len + size - 1) / size);
 	kwgi_udp_close(&a);
 	kwgi_udp_close(&b);
+}
+
+/* How the iovecs cut a burst must not matter. */
+static void burst(const struct kwgi_udp_options *o, size_t len, uint16_t size, size_t piece,
+		  uint8_t result)
+{
+	struct kwgi_udp u = open_any();
+	bool v6 = has_v6(&u);
+
+	kwgi_udp_close(&u);
+	burst_to(o, len, size, piece, result, false);
+	if (v6)
+		burst_to(o, len, size, piece, len > KWGI_UDP_MAX_V6 ? KWGI_UDP_ONE_BY_ONE : result,
+			 true);
 }
 
 START_TEST(bursts_arrive_whole)

@@ -6,6 +6,7 @@
  * tun_probe [-f] [-q QUEUES] [-p] [-x] IFNAME
  *   -p  packets without header   -x  hands device and socket to another tun_probe
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -128,8 +129,19 @@ static void loop_all(struct probe *p)
 	kwgi_loop_add(&p->loop, kwgi_link_fd(p->link), EPOLLIN, LINK);
 	kwgi_loop_add(&p->loop, p->route.fd, EPOLLIN, ROUTE);
 	kwgi_loop_add(&p->loop, kwgi_uapi_server_fd(p->uapi), EPOLLIN, UAPI);
-	/* Only its end, which comes unasked. */
-	kwgi_loop_add(&p->loop, p->tun.fd[0], 0, TUN);
+	kwgi_loop_add(&p->loop, p->tun.fd[0], EPOLLIN, TUN);
+}
+
+/* Packets go nowhere; an error is the end of the device, or a state of it. */
+static void read_tun(struct probe *p)
+{
+	char packet[2048];
+	ssize_t n;
+
+	while ((n = read(p->tun.fd[0], packet, sizeof(packet))) > 0)
+		;
+	if (n < 0 && errno != EAGAIN && kwgi_link_refresh(p->link))
+		print_state(p);
 }
 
 /* Which way to a place that the test knows. */
@@ -162,8 +174,8 @@ static const char *turn(struct probe *p)
 			return "signal";
 		if (ev[i].data.u64 == LINK && kwgi_link_process(p->link))
 			print_state(p);
-		if (ev[i].data.u64 == TUN && kwgi_link_refresh(p->link))
-			print_state(p);
+		if (ev[i].data.u64 == TUN)
+			read_tun(p);
 		if (ev[i].data.u64 == ROUTE)
 			print_route(p);
 	}
@@ -243,7 +255,7 @@ int main(int argc, char **argv)
 	if (exec)
 		return hand_over(&p, argv[0], argv[optind], &o);
 	kwgi_sandbox_no_dumps();
-	if (daemonise_begin(&p.d, foreground, environment_log_level() == LOG_DEBUG))
+	if (daemonise_begin(&p.d, foreground, environment_log_level() == LEVEL_DEBUG))
 		return EXIT_FAILURE;
 	open_all(&p, argv[optind], &o);
 	loop_all(&p);

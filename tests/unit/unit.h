@@ -12,10 +12,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/key.h"
-#ifndef UNIT_WITHOUT_CORE	/* whose struct kwgi_peer is another one than lib/dp's */
 #include "core/config.h"
 #include "core/diag.h"
-#endif
 
 #define N_OF(table) (sizeof(table) / sizeof(*(table)))
 
@@ -105,7 +103,6 @@ static inline uint32_t random_below(uint64_t *seed, uint32_t n)
 	return random_u32(seed) % n;
 }
 
-#ifndef UNIT_WITHOUT_CORE
 /* ---- configurations -------------------------------------------------- */
 
 /* Reads a text, without checks over the whole. Ends with kwgi_arena_free(). */
@@ -131,7 +128,5 @@ static inline char *diags_text(struct kwgi_diags *d)
 	}
 	return kwgi_buf_take(&b, NULL);
 }
-
-#endif
 
 #endif

@@ -9,7 +9,6 @@
 
 #include "dp/device.h"
 #include "dp/ippacket.h"
-#define UNIT_WITHOUT_CORE
 #include "unit.h"
 
 enum { HOSTS = 4, OUTBOX = 1024, DATAGRAM_MAX = 2048, ROOM = 16 };
@@ -58,15 +57,15 @@ static inline void host_send(void *arg, struct kwgi_path *to, const uint8_t *msg
 	struct host *h = arg;
 	struct datagram *g = &h->outbox[h->out_tail++ % OUTBOX];
 
-	ck_assert_uint_le(h->out_tail - h->out_head, OUTBOX);
-	ck_assert_uint_le(len, DATAGRAM_MAX);
+	if (h->out_tail - h->out_head > OUTBOX || len > DATAGRAM_MAX)
+		ck_abort_msg("the outbox is too small");
 	g->to = *to;
 	g->len = (uint32_t)len;
 	g->tos = tos;
 	memcpy(g->data, msg, len);
 }
 
-static inline void host_event(void *arg, const struct kwgi_peer *p, enum kwgi_event event)
+static inline void host_event(void *arg, const struct kwgi_dp_peer *p, enum kwgi_event event)
 {
 	struct host *h = arg;
 
@@ -120,16 +119,16 @@ static inline void wire_free(struct wire *w)
 	}
 }
 
-static inline struct kwgi_peer *peer(struct wire *w, unsigned host, unsigned other)
+static inline struct kwgi_dp_peer *peer(struct wire *w, unsigned host, unsigned other)
 {
 	return kwgi_device_find(w->h[host].d, &w->h[other].public_key);
 }
 
 /* Makes other a peer of host; it knows where that is if the flag says so. */
-static inline struct kwgi_peer *befriend(struct wire *w, unsigned host, unsigned other, bool path)
+static inline struct kwgi_dp_peer *befriend(struct wire *w, unsigned host, unsigned other, bool path)
 {
 	struct kwgi_device *d = w->h[host].d;
-	struct kwgi_peer *p = kwgi_device_add(d, &w->h[other].public_key);
+	struct kwgi_dp_peer *p = kwgi_device_add(d, &w->h[other].public_key);
 	char text[32];
 	struct kwgi_prefix ip;
 

@@ -17,7 +17,7 @@ case ${1:-} in
 --one)	# by xargs, below
 	KWG_TEST_BACKEND=kernel
 	export KWG_TEST_BACKEND
-	run_in_vm --accel "$accel" --timeout 1200 -- "$vm_dir/netns.sh" --inside "$3" >"$2/$3" 2>"$2/$3.err"
+	run_in_vm --accel "$accel" --timeout 1800 -- "$vm_dir/netns.sh" --inside "$3" >"$2/$3" 2>"$2/$3.err"
 	exit 0 ;;
 esac
 

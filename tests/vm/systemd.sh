@@ -29,10 +29,9 @@ must on c ip addr add 10.2.3.1/32 dev lo
 mesh_begin
 mesh_node a 'location = x' 'endpoint = 203.0.113.1:51820' 'internal-ip = -' 'pod-cidr = 10.2.1.0/24'
 mesh_node c 'location = y' 'endpoint = 203.0.113.3:51820' 'internal-ip = -' 'pod-cidr = 10.2.3.0/24'
-mkdir -p "$T/nodes/c/wireguard" "$T/nodes/c/kilowg"
-cp -p "$T/keys/c" "$T/nodes/c/kilowg/key"
-cp -p "$T/keys/a" /run/kilowg/key
 local_ini
+sed "s|/run/kilowg/key|$T/keys/c|" "$T/local.ini" >"$T/c.ini"
+cp -p "$T/keys/a" /run/kilowg/key
 
 # ADDRESS: from here, sooner or later?
 reaches_here() { wait_for 10 ping -c 1 -W 1 -q "$1"; }
@@ -64,7 +63,7 @@ END
 
 is 'systemd is the first process' systemd "$(cat /proc/1/comm)"
 must systemctl daemon-reload
-expect 0 'apply on c' kwg c apply
+expect 0 'apply on c' on c "$KILOWG" -f "$T/mesh.ini" -f "$T/c.ini" --node c apply
 expect 0 'systemctl start' systemctl start kilowg.service
 show "$T/err"
 check 'packets flow' reaches_here 10.2.3.1

@@ -10,6 +10,11 @@ need_vm() {
 	local reason
 	reason=$("$vm_dir/run-in-vm" --probe "$@" 2>&1) || cannot "${reason#run-in-vm: }"
 	[ -x "$KILOWG" ] || cannot "there is no program $KILOWG"
+	case " $* " in *' uml '*)
+		# Its processes have 512 GiB of addresses.
+		! grep -q __asan_init "$KILOWG" ||
+			cannot "the address sanitizer has no room in user-mode Linux" ;;
+	esac
 }
 
 # ARGUMENT...: run-in-vm, with the environment of tests passed on.

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: ISC */
+/* The facade over what this host can say of itself, without changing anything. */
+#include <string.h>
+
+#include <sodium.h>
+
+#include "base/error.h"
+#include "core/announce.h"
+#include "facade.h"
+#include "kilowg.h"
+#include "sys/apply.h"
+#include "sys/detect.h"
+#include "sys/files.h"
+#include "sys/uapi.h"
+#include "sys/wg_genl.h"
+
+int kwg_detect(bool json, bool *has, char **out, size_t *len, struct kwg_error *err)
+{
+	struct kwgi_detection d;
+	struct kwgi_buf b = { 0 };
+	int ret = kwgi_detect(&d, err);
+
+	if (ret)
+		return ret;
+	if (json)
+		kwgi_detection_json(&d, &b);
+	else
+		kwgi_detection_text(&d, &b);
+	ret = kwgi_give(&b, out, len, err);
+	if (!ret)
+		*has = kwgi_detection_has(&d);
+	return ret;
+}
+
+/* ---- facts ----------------------------------------------------------- */
+
+static const struct kwgi_node *find_node(const struct kwg_config *cfg, const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < cfg->n_nodes; i++)
+		if (cfg->nodes[i].name && !strcmp(cfg->nodes[i].name, name))
+			return &cfg->nodes[i];
+	return NULL;
+}
+
+/* From the file, since that is what apply uses; it may be newer than the topology. */
+static int read_public_key(const char *path, struct kwgi_key *pub, struct kwg_error *err)
+{
+	struct kwgi_key key;
+	bool too_open;
+	int ret;
+
+	if (!kwgi_file_exists(path))
+		return 0;
+	ret = kwgi_file_read_key(path, &key, &too_open, err);
+	if (!ret && kwgi_key_public(pub, &key))
+		ret = kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: the private key has no public key", path);
+	sodium_memzero(&key, sizeof(key));
+	return ret;
+}
+
+static int observe(const struct kwg_config *cfg, struct kwgi_live *live, struct kwgi_host *h,
+		   struct kwgi_backend_choice *backend, struct kwg_error *err)
+{
+	const struct kwgi_local *local = &cfg->local;
+	bool kernel_has = false;
+	int ret = kwgi_live_open(live, err);
+
+	if (!ret)
+		ret = kwgi_live_observe(live, (uint8_t)local->route_protocol, h, err);
+	if (!ret)
+		ret = kwgi_wg_genl_has(&kernel_has, err);
+	if (ret)
+		return ret;
+	kwgi_backend_choose(backend, cfg, h, kernel_has, kwgi_uapi_answers(local->interface),
+			    false);
+	return kwgi_live_observe_wg(live, local->interface, h, err);
+}
+
+static int say_facts(struct kwgi_announce *a, bool json, char **out, size_t *len,
+		     struct kwg_error *err)
+{
+	struct kwgi_backend_choice backend;
+	struct kwgi_live live = { 0 };
+	struct kwgi_host host = { 0 };
+	struct kwgi_buf b = { 0 };
+	int ret = observe(a->cfg, &live, &host, &backend, err);
+
+	if (!ret) {
+		a->host = &host;
+		a->backend = &backend;
+		if (json)
+			kwgi_announce_json(a, &b);
+		else
+			kwgi_announce_text(a, &b);
+		ret = kwgi_give(&b, out, len, err);
+	}
+	kwgi_host_free(&host);
+	kwgi_live_close(&live);
+	return ret;
+}
+
+int kwg_facts(const struct kwg_config *cfg, const char *node, bool json, char **out, size_t *len,
+	      struct kwg_error *err)
+{
+	struct kwgi_announce a = { .cfg = cfg, .name = node };
+	struct kwg_plan *plan = NULL;
+	int ret = 0;
+
+	if (!cfg->topology || cfg->diags.errors)
+		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has errors");
+	a.node = find_node(cfg, node);
+	/* A node that is new has to say its key before it can take part. */
+	if (kwgi_topology_find(cfg->topology, node) != UINT32_MAX)
+		ret = kwg_plan_new(&plan, cfg, node, err);
+	a.plan = plan;
+	if (!ret)
+		ret = read_public_key(cfg->local.private_key_file, &a.key, err);
+	if (!ret)
+		ret = say_facts(&a, json, out, len, err);
+	kwg_plan_free(plan);
+	return ret;
+}

@@ -1,0 +1,4 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+# Ten million datagrams that should have no effect; best built with --enable-sanitizers.
+exec "${top_builddir:-build}/tests/fuzz/hostile" "${KWG_TEST_HOSTILE:-10000000}"

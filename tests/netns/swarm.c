@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * swarm COUNT: prints public keys, one a line.
+ * swarm COUNT NETNS UAPI-SOCKET PUBLIC-KEY: they all begin at once; each has to have
+ * its session, and none may meet a cookie.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <sodium.h>
+
+#include "dp/blake2s.h"
+#include "tests/netns/wgpeer.h"
+
+enum { MOST = 200 };
+
+/* Keys for a test, that need no files. */
+static void identity(struct kwgi_identity *id, unsigned number)
+{
+	struct kwgi_key key;
+
+	kwgi_hash(key.b, "swarm", 5, &number, sizeof(number));
+	kwgi_identity_set(id, &key);
+}
+
+static void print_keys(unsigned count)
+{
+	struct kwgi_identity id = { 0 };
+	char text[KWGI_KEY_TEXT];
+	unsigned i;
+
+	for (i = 0; i < count; i++) {
+		identity(&id, i);
+		puts(kwgi_key_format(text, &id.public_key));
+	}
+}
+
+static void begin_all(struct speaker *v, unsigned count)
+{
+	static struct kwgi_initiation msg[MOST];
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		make_initiation(&v[i], &msg[i], NULL);
+	for (i = 0; i < count; i++)
+		say_to(v[i].fd, &msg[i], sizeof(msg[i]));
+}
+
+int main(int argc, char **argv)
+{
+	static struct speaker v[MOST];
+	static struct heard m;
+	unsigned i, sessions = 0, cookies = 0, count = argc > 1 ? (unsigned)atoi(argv[1]) : 0;
+
+	if (sodium_init() < 0 || !count || count > MOST || (argc != 2 && argc != 5))
+		return 2;
+	if (argc == 2) {
+		print_keys(count);
+		return 0;
+	}
+	target_open(argv + 2);
+	for (i = 0; i < count; i++) {
+		struct kwgi_identity id = { 0 };
+
+		identity(&id, i);
+		speaker_open_with(&v[i], i, &id.private_key);
+	}
+	begin_all(v, count);
+	for (i = 0; i < count; i++)
+		if (hear(v[i].fd, &m, 3000)) {
+			cookies += type_of(&m) == KWGI_MSG_COOKIE_REPLY;
+			if (take_response(&v[i], &m))
+				sessions += ping(&v[i], 2000);
+		}
+	ok(sessions == count, "%u of %u peers that begin at once have a session", sessions, count);
+	ok(!cookies, "without a cookie (%u)", cookies);
+	return finish();
+}

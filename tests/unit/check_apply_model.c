@@ -283,6 +283,8 @@ static void carry_out(struct world *o, const struct kwgi_step *s, bool undo)
 		ck_abort_msg("nobody else makes links here");
 	case KWGI_STEP_LINK_DAEMON:
 		ck_abort_msg("no daemon is started here");
+	case KWGI_STEP_FIREWALL:
+		ck_abort_msg("there is no firewall here");
 	case KWGI_STEP_LINK_ADD:
 	case KWGI_STEP_LINK_DEL:
 		if ((s->kind == KWGI_STEP_LINK_ADD) == undo)

@@ -87,6 +87,8 @@ fi
 
 kill -KILL $(daemon_ids)
 check 'a killed daemon takes its interface along' wait_for 5 gone on a ip link show kilo0
+# Each interface goes in its own time; an apply before that would find all well.
+check 'and that of c goes, too' wait_for 5 gone on c ip link show kilo0
 expect 3 'status: unhealthy' kwg a status
 like 'the interface is missing' "$T/out" 'interface kilo0: missing'
 for node in a c; do

@@ -15,9 +15,9 @@
 #include "facade.h"
 #include "kilowg.h"
 #include "sys/apply.h"
+#include "sys/endpoints.h"
 #include "sys/files.h"
 #include "sys/nft.h"
-#include "sys/resolve.h"
 #include "sys/rtnl.h"
 #include "sys/uapi.h"
 #include "sys/wg_genl.h"
@@ -33,6 +33,7 @@ struct kwg_steps {
 	struct kwgi_live live;
 	struct kwgi_host host;
 	struct kwgi_backend_choice backend;
+	struct kwgi_host_wg before;	/* of the device that is replaced, in host's arena */
 	struct kwgi_nft_table table;	/* the firewall that is wanted */
 	struct kwgi_wanted wanted;
 	struct kwgi_steps steps;
@@ -166,6 +167,20 @@ static int choose_backend(struct kwg_steps *s, struct kwg_error *err)
 	return check_program(s, err);
 }
 
+/* A device that is replaced takes along where its peers are: note that before. */
+static void remember_device(struct kwg_steps *s, const char *ifname)
+{
+	struct kwgi_live old = { .wg_open = false };
+	struct kwg_error err = { 0 };
+
+	if (!s->opt.switch_backend)
+		return;
+	if (!kwgi_live_observe_wg(&old, ifname, &s->host, &err))
+		s->before = s->host.wg;
+	sodium_memzero(&s->host.wg, sizeof(s->host.wg));
+	kwgi_live_close(&old);
+}
+
 /* Makes the key on first use. */
 static int make_key(const char *path, struct kwg_error *err)
 {
@@ -220,34 +235,16 @@ static int check_key(const struct kwg_steps *s, const struct kwgi_key *key, stru
 
 /* ---- facts ----------------------------------------------------------- */
 
-static int by_key(const void *key, const void *peer)
+static int find_endpoints(const struct kwg_steps *s, struct kwgi_endpoint *out,
+			  struct kwg_error *err)
 {
-	return kwgi_key_cmp(key, &((const struct kwgi_host_peer *)peer)->key);
-}
+	const struct kwgi_endpoints_ask ask = {
+		.plan = s->plan, .host = &s->host, .before = &s->before,
+		.now = kwgi_wall_seconds(), .dont_ask = s->opt.no_lookup,
+		.log = s->opt.log, .log_arg = s->opt.log_arg,
+	};
 
-static struct kwgi_addr current_address(const struct kwgi_host *h, const struct kwgi_key *key)
-{
-	const struct kwgi_host_peer *p = NULL;
-
-	if (h->wg.n_peers)
-		p = bsearch(key, h->wg.peers, h->wg.n_peers, sizeof(*p), by_key);
-	return p ? p->endpoint.addr : (struct kwgi_addr){ 0 };
-}
-
-/* A name that does not resolve keeps the endpoint that WireGuard has. */
-static void resolve_endpoint(const struct kwg_steps *s, const struct kwgi_wg_peer *p,
-			     struct kwgi_addr *out)
-{
-	struct kwgi_addr current;
-	const char *why;
-
-	if (!p->endpoint.port || !p->endpoint.host || p->endpoint_address.family)
-		return;
-	current = current_address(&s->host, &p->key);
-	if (!kwgi_resolve(p->endpoint.host, &current, out, &why))
-		say(s, KWG_WARNING, "endpoint %s of %s: %s; %s", p->endpoint.host, p->name, why,
-		    current.family ? "the last known endpoint stays"
-				   : "it has none until an apply finds it");
+	return kwgi_endpoints_find(out, &ask, err);
 }
 
 static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
@@ -255,17 +252,17 @@ static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 {
 	const struct kwg_plan *plan = s->plan;
 	struct kwgi_key *psks = calloc(plan->n_peers + 1u, sizeof(*psks));
-	struct kwgi_addr *addresses = calloc(plan->n_peers + 1u, sizeof(*addresses));
-	struct kwgi_facts facts = { *private_key, psks, addresses };
+	struct kwgi_endpoint *endpoints = calloc(plan->n_peers + 1u, sizeof(*endpoints));
+	struct kwgi_facts facts = { *private_key, psks, endpoints };
 	uint32_t i;
 	int ret = 0;
 
-	if (!psks || !addresses)
+	if (!psks || !endpoints)
 		ret = kwgi_nomem(err);
-	for (i = 0; i < plan->n_peers && !ret; i++) {
+	for (i = 0; i < plan->n_peers && !ret; i++)
 		ret = kwgi_peer_psk(plan->peers[i].peer, &psks[i], err);
-		resolve_endpoint(s, &plan->peers[i], &addresses[i]);
-	}
+	if (!ret)
+		ret = find_endpoints(s, endpoints, err);
 	if (!ret)
 		ret = kwgi_wanted_build(&s->wanted, plan, &s->host, &facts, err);
 	s->wanted.userspace = s->backend.userspace;
@@ -274,7 +271,7 @@ static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 	if (psks)
 		sodium_memzero(psks, plan->n_peers * sizeof(*psks));
 	free(psks);
-	free(addresses);
+	free(endpoints);
 	return ret;
 }
 
@@ -428,8 +425,10 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
 		ret = kwgi_live_observe(&s->live, (uint8_t)local->route_protocol, &s->host, err);
-	if (!ret)
+	if (!ret) {
+		remember_device(s, local->interface);
 		ret = choose_backend(s, err);
+	}
 	if (!ret)
 		ret = kwgi_live_observe_wg(&s->live, local->interface, &s->host, err);
 	if (!ret) {
@@ -520,6 +519,7 @@ void kwg_steps_free(struct kwg_steps *s)
 	kwgi_wanted_free(&s->wanted);
 	kwgi_host_free(&s->host);
 	kwgi_live_close(&s->live);
+	sodium_memzero(&s->before, sizeof(s->before));
 	if (s->lock >= 0)
 		close(s->lock);
 	free(s);
@@ -583,6 +583,7 @@ int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, 
 	int ret;
 
 	read_only.read_only = true;
+	read_only.no_lookup = true;
 	ret = kwg_steps_new(&s, plan, &read_only, err);
 	if (ret)
 		return ret;

@@ -50,7 +50,7 @@ struct kwgi_wanted {
 struct kwgi_facts {
 	struct kwgi_key private_key;
 	const struct kwgi_key *psks;		/* of plan->peers, all zero for none */
-	const struct kwgi_addr *addresses;	/* of endpoints with a name; family NONE: unknown */
+	const struct kwgi_endpoint *endpoints;	/* of those with a name; port 0: unknown */
 };
 
 enum { KWGI_RULE_PRIORITY = 32765 };	/* just before the main table's rule */

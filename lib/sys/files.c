@@ -272,6 +272,14 @@ int kwgi_file_random(void *p, size_t len)
 	return getrandom(p, len, 0) == (ssize_t)len ? 0 : -1;
 }
 
+int64_t kwgi_wall_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return t.tv_sec;
+}
+
 int64_t kwgi_monotonic_ms(void)
 {
 	struct timespec t;

@@ -45,6 +45,8 @@ int kwgi_lock_take(const char *dir, const char *name, bool wait, int *fd, struct
 /* Random bytes from the kernel. 0 or -1. */
 int kwgi_file_random(void *p, size_t len);
 
+/* Seconds since 1970. */
+int64_t kwgi_wall_seconds(void);
 /* Milliseconds of the monotonic clock. */
 int64_t kwgi_monotonic_ms(void);
 

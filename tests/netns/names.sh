@@ -44,7 +44,7 @@ record() { printf '%s\n' "$*" >>"$T/zone"; }
 dns_start() {
 	# Not by on(), whose id would be that of a shell.
 	nsenter --net=/run/netns/dns -- dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group=root \
-		--pid-file= --no-resolv --no-hosts --addn-hosts="$T/zone" --local=/test/ \
+		--pid-file= --no-resolv --no-hosts --addn-hosts="$T/zone" --local=/mesh.test/ --server=/slow.test/203.0.113.254 \
 		--log-queries --log-facility="$T/dns.log" --listen-address=203.0.113.53 \
 		--bind-interfaces >"$T/dnsmasq.err" 2>&1 &
 	dns_pid=$!
@@ -214,12 +214,16 @@ is 'peers stay where they were' '203.0.113.103:51820 203.0.113.110:51820' "$(at 
 like 'and that is said' "$T/err" 'many\.mesh\.test: (no name server has an answer at present|no answer in time .*); the last'
 check 'packets flow' reaches a 10.2.3.2
 
-# One packet is lost, which the C library would take 5 seconds to ask for again.
+# Packets are lost, which the C library would take 5 seconds to ask for again.
 dns_start
 stale both 203.0.113.99:51820 10.5.0.2/32
-dns_hang 'quota until 1 bytes'
+dns_hang 'quota until 300 bytes counter'
 expect 0 'the first questions get lost' kwg a apply
 is 'they are asked again in time' 203.0.113.110:51820 "$(at both)"
+unlike 'no name is lost' "$T/err" 'no answer in time'
+# shellcheck disable=SC2016  # for the other shell
+check 'questions got lost' sh -c '[ "$(nsenter --net=/run/netns/dns -- nft list table inet t |
+	sed -n "s/.*counter packets \([0-9]*\).*/\1/p")" -ge 1 ]'
 dns_heal
 
 # ---- dead IPv6 ----
@@ -261,6 +265,13 @@ is 'the peers are there' 50 "$(on a wg show kilo0 allowed-ips | grep -c '10\.6\.
 check 'packets flow' reaches a 10.2.3.2
 no_change 'again'
 if [ -x "$lookups" ]; then
+	# Only some names hang, their own server being dead.
+	dns_heal
+	# shellcheck disable=SC2046
+	run on a "$lookups" 1 1 $(seq -f 'h%g.slow.test' 50) both.mesh.test
+	like 'one behind 50 that hang has its answer' "$T/out" '^h50\.slow\.test: no answer in time$' \
+		'^both\.mesh\.test: .*203\.0\.113\.110'
+	dns_hang
 	# shellcheck disable=SC2046
 	expect 0 'in one process, twice with 50 names: all threads end' \
 		on a "$lookups" 1 2 $(seq -f 'h%g.mesh.test' 50)

@@ -125,6 +125,8 @@ static void be_quick(unsigned timeout)
 	if (_res.retrans > 1)
 		_res.retrans = 1;
 	_res.retry = timeout > 1 ? (int)timeout : 2;
+	/* Otherwise threads that begin at the same moment may get the defaults back. */
+	_res.options |= RES_NORELOAD;
 #else
 	(void)timeout;
 #endif

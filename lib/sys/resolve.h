@@ -24,8 +24,8 @@ extern const char kwgi_resolve_late[];
  * KWG_ERR_NOMEM. Free with kwgi_resolve_free().
  *
  * getaddrinfo() cannot be broken off, so each name has a thread, and one that
- * still waits for a server when the time is up ends by itself, within about as
- * much time again, and frees what it holds.
+ * still waits for a server when the time is up ends by itself when the C library
+ * gives up, some seconds later, and frees what it holds.
  */
 int kwgi_resolve(struct kwgi_lookup *lookups, uint32_t n, unsigned timeout_ms, uint32_t fwmark,
 		 struct kwg_error *err);

@@ -15,6 +15,7 @@
 #include "facade.h"
 #include "kilowg.h"
 #include "sys/apply.h"
+#include "sys/cni.h"
 #include "sys/endpoints.h"
 #include "sys/files.h"
 #include "sys/nft.h"
@@ -26,6 +27,10 @@
 #define KWG_RUNDIR "/run/kilowg"
 #endif
 
+enum {
+	WIREGUARD_MTU = 1420,	/* of a new interface (wireguard: device.c, wg_setup) */
+};
+
 struct kwg_steps {
 	struct kwg_host_options opt;
 	const struct kwg_plan *plan;
@@ -34,6 +39,9 @@ struct kwg_steps {
 	struct kwgi_host host;
 	struct kwgi_backend_choice backend;
 	struct kwgi_host_wg before;	/* of the device that is replaced, in host's arena */
+	struct kwgi_cni_file cni;
+	bool cni_refused;		/* a step is due there that cannot be taken */
+	bool for_status;
 	struct kwgi_nft_table table;	/* the firewall that is wanted */
 	struct kwgi_wanted wanted;
 	struct kwgi_steps steps;
@@ -406,6 +414,33 @@ static int build_firewall(struct kwg_steps *s, struct kwg_error *err)
 	return 0;
 }
 
+/* ---- pods ------------------------------------------------------------ */
+
+/* The MTU that the pods' packets have room for: that of the mesh, or what the kernel begins with. */
+static uint32_t pod_mtu(const struct kwg_steps *s)
+{
+	const struct kwgi_link *l = kwgi_host_link(&s->host, s->wanted.ifname);
+
+	if (s->wanted.mtu)
+		return s->wanted.mtu;
+	return l ? l->mtu : WIREGUARD_MTU;
+}
+
+static int build_cni(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwgi_local *local = &s->plan->cfg->local;
+	int ret;
+
+	if (!local->cni || !s->plan->node->pod_cidrs.n)
+		return 0;
+	ret = kwgi_cni_prepare(&s->cni, local->cni_path, &s->plan->node->pod_cidrs, pod_mtu(s),
+			       !s->opt.read_only, err);
+	s->wanted.cni = &s->cni;
+	/* Who asks for the state of the mesh gets it. */
+	s->cni_refused = ret && ret != KWG_ERR_NOMEM && s->for_status;
+	return s->cni_refused ? 0 : ret;
+}
+
 static int prepare(struct kwg_steps *s, struct kwg_error *err)
 {
 	const struct kwg_config *cfg = s->plan->cfg;
@@ -438,6 +473,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	if (!ret)
 		ret = build_firewall(s, err);
 	if (!ret)
+		ret = build_cni(s, err);
+	if (!ret)
 		ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
 	if (!ret)
 		ret = format_steps(s, err);
@@ -445,8 +482,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	return ret;
 }
 
-int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
-		  const struct kwg_host_options *opt, struct kwg_error *err)
+static int steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
+		     const struct kwg_host_options *opt, bool for_status, struct kwg_error *err)
 {
 	struct kwg_steps *s = steps_alloc(opt);
 	int ret;
@@ -454,6 +491,7 @@ int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 	if (!s)
 		return kwgi_nomem(err);
 	s->plan = plan;
+	s->for_status = for_status;
 	ret = prepare(s, err);
 	if (ret) {
 		kwg_steps_free(s);
@@ -461,6 +499,12 @@ int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 	}
 	*out = s;
 	return 0;
+}
+
+int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
+		  const struct kwg_host_options *opt, struct kwg_error *err)
+{
+	return steps_new(out, plan, opt, false, err);
 }
 
 static int prepare_down(struct kwg_steps *s, const struct kwg_config *cfg, struct kwg_error *err)
@@ -517,6 +561,7 @@ void kwg_steps_free(struct kwg_steps *s)
 	free_texts(s->undo_texts, s->steps.n);
 	kwgi_steps_clear(&s->steps);
 	kwgi_wanted_free(&s->wanted);
+	kwgi_cni_free(&s->cni);
 	kwgi_host_free(&s->host);
 	kwgi_live_close(&s->live);
 	sodium_memzero(&s->before, sizeof(s->before));
@@ -579,18 +624,18 @@ int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, 
 	struct kwg_host_options read_only = opt ? *opt : (struct kwg_host_options){ 0 };
 	struct kwgi_status status = { .plan = plan, .now = now };
 	struct kwgi_buf b = { 0 };
-	struct kwg_steps *s;
+	struct kwg_steps *s = NULL;
 	int ret;
 
 	read_only.read_only = true;
 	read_only.no_lookup = true;
-	ret = kwg_steps_new(&s, plan, &read_only, err);
-	if (ret)
+	ret = steps_new(&s, plan, &read_only, true, err);
+	if (!s)
 		return ret;
 	status.wanted = &s->wanted;
 	status.host = &s->host;
 	status.backend = &s->backend;
-	status.drift = s->steps.n;
+	status.drift = s->steps.n + s->cni_refused;
 	if (json)
 		kwgi_status_json(&status, &b);
 	else

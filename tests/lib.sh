@@ -533,7 +533,7 @@ net_state() {
 	{
 		on "$1" ip -d link
 		on "$1" ip addr
-	} | sed -E 's/(hello|tcn|topology_change|gc)_timer +[0-9.]+ //g; s/ qdisc [a-z_]+//; s/ addrgenmode [a-z0-9]+//; s/ tentative//'
+	} | sed -E 's/(hello|tcn|topology_change|gc|hold|message_age|forward_delay)_timer +[0-9.]+ //g; s/ qdisc [a-z_]+//; s/ addrgenmode [a-z0-9]+//; s/ tentative//'
 	on "$1" ip rule
 	on "$1" ip route show table all
 	! can_ipv6 || on "$1" ip -6 rule

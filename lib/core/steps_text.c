@@ -166,6 +166,15 @@ static void format_firewall(struct kwgi_buf *b, const struct kwgi_step *s, bool 
 				to->shape.elements);
 }
 
+static void format_cni(struct kwgi_buf *b, const struct kwgi_cni_file *f, bool undo)
+{
+	kwgi_buf_printf(b, "%c CNI configuration %s", f->old ? '~' : undo ? '-' : '+', f->path);
+	if (!undo)
+		kwgi_buf_printf(b, " with pod networks %s", f->networks);
+	else if (f->old)
+		kwgi_buf_puts(b, " as it was");
+}
+
 void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struct kwgi_host *h,
 		      bool undo)
 {
@@ -226,6 +235,9 @@ void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struc
 		break;
 	case KWGI_STEP_FIREWALL:
 		format_firewall(b, s, undo);
+		break;
+	case KWGI_STEP_CNI:
+		format_cni(b, s->u.cni.file, undo);
 		break;
 	}
 }

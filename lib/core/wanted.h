@@ -20,6 +20,14 @@ struct kwgi_wanted_route {
 	struct kwgi_host_route route;
 };
 
+/* The CNI configuration of the pods of this node, before and after. */
+struct kwgi_cni_file {
+	const char *path;
+	char *text, *old;		/* NULL: stays as it is; there is none yet */
+	size_t len, old_len;
+	char *networks;			/* of the pods, for people */
+};
+
 struct kwgi_wanted {
 	struct kwgi_arena arena;
 	const char *mesh;
@@ -44,6 +52,7 @@ struct kwgi_wanted {
 	struct kwgi_host_rule *rules;
 	uint32_t n_rules;
 	const struct kwgi_nft_table *table;	/* NULL: no firewall */
+	const struct kwgi_cni_file *cni;	/* NULL: not ours to write */
 };
 
 /* What only the outside knows: the answers that the plan lacks. */

@@ -25,9 +25,11 @@ plug loc lan0 lan 10.1.1.7/24
 must on loc ip addr add 10.7.0.7/24 dev lan0
 must on a ip route add 10.7.0.0/24 dev lan0 src 10.1.1.1
 mesh_edit a '' 'allowed-location-ip = 10.7.0.0/24'
-sed '/^firewall/d; $a cni = yes\nforward-rules = yes' "$T/local.ini" >"$T/local.new"
+sed '/^firewall/d; $a cni = yes\ncni-path = /run/kilowg/10-kilo.conflist\nforward-rules = yes' "$T/local.ini" >"$T/local.new"
 mv "$T/local.new" "$T/local.ini"
 daemons a b c
+run kwg a diff
+! grep -q 'built without libjansson' "$T/err" || cannot 'kilowg is built without libjansson, which cni = yes needs'
 
 ruleset() { on a nft list ruleset; }
 table() { on a nft list table inet kilowg-kilo; }

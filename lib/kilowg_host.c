@@ -84,12 +84,13 @@ static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *
 static void set_launch(struct kwg_steps *s, const struct kwg_config *cfg)
 {
 	s->live.launch = (struct kwgi_launch){
-		.command = s->opt.userspace_command, .timeout = cfg->local.interface_timeout,
+		.command = s->opt.userspace_command, .launcher = s->opt.userspace_launcher,
+		.log = s->opt.log, .log_arg = s->opt.log_arg, .timeout = cfg->local.interface_timeout,
 		.dir = KWG_RUNDIR, .mesh = cfg->mesh.name,
 	};
 }
 
-/* The program itself: the last word, since something like a launcher may stand before it. */
+/* The program itself: the last word. */
 static const char *program_of(const char *const *command)
 {
 	while (command && command[0] && command[1])

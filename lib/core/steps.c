@@ -61,10 +61,15 @@ static bool is_unfinished(const struct diff *d, const struct kwgi_link *l)
 	return !strcmp(l->name, name);
 }
 
-/* ---- another backend -------------------------------------------------- */
+/* ---- links that make room --------------------------------------------- */
 
-/* Routes and addresses would go with the state of the link, and not come back with it. */
-static void strip_link(struct diff *d, const struct kwgi_link *l)
+/* A link of ours that is up and not the wanted one: it needs the port of that. */
+static bool is_set_down(const struct diff *d, const struct kwgi_link *l)
+{
+	return d->w->ifname && l != d->link && l->up && is_ours(d, l);
+}
+
+static void take_routes(struct diff *d, const struct kwgi_link *l)
 {
 	const struct kwgi_host *h = d->h;
 	uint32_t i;
@@ -74,11 +79,28 @@ static void strip_link(struct diff *d, const struct kwgi_link *l)
 			make(d, &(struct kwgi_step){
 				.kind = KWGI_STEP_ROUTE_DEL, .link = l->name,
 				.u.route = { .old = h->routes[i] } });
+}
+
+static void take_addrs(struct diff *d, const struct kwgi_link *l)
+{
+	const struct kwgi_host *h = d->h;
+	uint32_t i;
+
 	/* Backwards, so that the first one of a subnet is the first again once this is undone. */
 	for (i = h->n_addrs; i-- > 0;)
 		if (h->addrs[i].ifindex == l->index && !h->addrs[i].auto_made)
 			make(d, &(struct kwgi_step){ .kind = KWGI_STEP_ADDR_DEL, .link = l->name,
 						     .u.addr = { h->addrs[i].prefix } });
+}
+
+/* Routes, and IPv6 addresses, would go by themselves, but not come back when it is up again. */
+static void set_down(struct diff *d, const struct kwgi_link *l)
+{
+	take_routes(d, l);
+	/* Those of a link that stays are for diff_addrs(). */
+	if (!kwgi_mark_is_adopted(l->alias))
+		take_addrs(d, l);
+	make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_DOWN, .link = l->name });
 }
 
 /*
@@ -96,9 +118,8 @@ static void set_aside(struct diff *d, const struct kwgi_link *l)
 		return;
 	}
 	kwgi_mark_aside_name(name, l->name);
-	strip_link(d, l);
-	if (l->up)
-		make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_DOWN, .link = l->name });
+	if (is_set_down(d, l))
+		set_down(d, l);
 	if (wg->userspace && wg->port)
 		make(d, &(struct kwgi_step){
 			.kind = KWGI_STEP_WG_DEVICE, .link = l->name, .parts = KWGI_WG_PORT,
@@ -174,8 +195,8 @@ static void empty_link(struct diff *d, const struct kwgi_link *l)
 {
 	struct kwgi_step down = { .kind = KWGI_STEP_LINK_DOWN, .link = l->name };
 
-	if (l->up && d->w->ifname)
-		make(d, &down);
+	if (is_set_down(d, l))
+		set_down(d, l);
 	else if (l->up)
 		break_later(d, &down);
 	if (!strcmp(l->name, d->h->old_ifname))
@@ -226,8 +247,8 @@ static void diff_leftover(struct diff *d, const struct kwgi_link *l)
 		empty_link(d, l);
 		return;
 	}
-	if (l->up && d->w->ifname)
-		make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_DOWN, .link = l->name });
+	if (is_set_down(d, l))
+		set_down(d, l);
 	free_port(d, l);
 	break_later(d, &del);
 }
@@ -426,7 +447,7 @@ static bool is_kept_route(const struct diff *d, const struct kwgi_host_route *r)
 {
 	const struct kwgi_link *l = kwgi_host_link_by_index(d->h, r->oif);
 
-	return !l || !l->replaced;
+	return !l || !(l->replaced || is_set_down(d, l));
 }
 
 static void diff_routes(struct diff *d)

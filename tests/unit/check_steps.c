@@ -177,6 +177,7 @@ static void second_link(struct world *o)
 {
 	add_link(o, 6, "wg1", "wireguard", ALIAS);
 	add_addr(o, 6, "10.4.0.9/16");
+	o->host_routes[o->h.n_routes++] = route("10.42.7.0/24", "10.4.0.2", "", 6, MAIN);
 }
 
 static void other_mesh(struct world *o)
@@ -415,6 +416,7 @@ static const struct {
 
 	/* the old link has the port that the new one needs, so it goes first */
 	{ "renamed link", renamed_link,
+	  "- address 10.4.0.1/16 dev old\n"
 	  "~ link old down\n"
 	  "+ link wg0 type wireguard\n"
 	  "~ link wg0 mtu 1420\n"
@@ -422,6 +424,7 @@ static const struct {
 	  "~ link wg0 up\n"
 	  "+ address 10.4.0.1/16 dev wg0\n"
 	  "- link old\n",
+	  "+ address 10.4.0.1/16 dev old\n"
 	  "~ link old up\n"
 	  "- link wg0\n"
 	  "~ link wg0 mtu 0\n"
@@ -430,8 +433,12 @@ static const struct {
 	  "- address 10.4.0.1/16 dev wg0\n"
 	  "+ link old type wireguard\n" },
 	{ "second link", second_link,
+	  "- route 10.42.7.0/24 via 10.4.0.2 dev wg1 onlink\n"
+	  "- address 10.4.0.9/16 dev wg1\n"
 	  "~ link wg1 down\n"
 	  "- link wg1\n",
+	  "+ route 10.42.7.0/24 via 10.4.0.2 dev wg1 onlink\n"
+	  "+ address 10.4.0.9/16 dev wg1\n"
 	  "~ link wg1 up\n"
 	  "+ link wg1 type wireguard\n" },
 	{ "links of others", other_mesh, "", "" },

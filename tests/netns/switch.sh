@@ -130,7 +130,7 @@ kind_of() { if [ "$1" = kernel ]; then echo wireguard; else echo tun; fi; }
 must on a ip route del 10.8.0.0/24
 a_state >"$T/before"
 if can_strace; then
-	each_failing 'userspace to kernel' 4
+	each_failing 'userspace to kernel' 5
 else
 	skip 'each request fails once' 'strace does not work here'
 	expect 0 'userspace to kernel' kwg a apply --switch-backend

@@ -116,8 +116,11 @@ killed() {
 each_killed() {
 	local k=6 bad=''
 	while want "$2" && killed $k && [ $k -lt 200 ]; do
-		kwg a apply --switch-backend >"$T/out" 2>&1 && is_kind "$(kind_of "$2")" >>"$T/out" &&
-			kwg a diff >>"$T/out" || { bad="$bad $k"; show "$T/out"; }
+		if ! kwg a apply --switch-backend >"$T/out" 2>&1 ||
+				! is_kind "$(kind_of "$2")" >>"$T/out" || ! kwg a diff >>"$T/out"; then
+			bad="$bad $k"
+			show "$T/out"
+		fi
 		want "$1"
 		kwg a apply --switch-backend >"$T/out" 2>&1 || { bad="$bad back-$k"; show "$T/out"; }
 		k=$((k + $3))

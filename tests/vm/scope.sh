@@ -8,7 +8,7 @@
 #        a ------ wan 203.0.113.0/24 ------ c
 #            .1                        .3 and 10.2.3.1
 
-# shellcheck disable=SC2034,SC2086,SC2317
+# shellcheck disable=SC2034,SC2086,SC2317,SC3043
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
 # shellcheck source=tests/vm/vm.sh

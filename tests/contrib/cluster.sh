@@ -64,7 +64,7 @@ agent() {
 	shift
 	cp $T/local.ini $T/nodes/$node/kilowg/local.ini
 	NODE_NAME=$node on $node $shell "$source/contrib/kubernetes/kilowg-agent" --encapsulation never \
-		--interval 2 --debounce 0.2 --label yes "$@" >>$T/$node.log 2>&1 &
+		--interval 4 --debounce 0.2 --label yes "$@" >>$T/$node.log 2>&1 &
 }
 agent_pid() { cat $T/nodes/$1/kilowg/agent/pid; }
 
@@ -238,8 +238,9 @@ must kubectl delete node f
 
 # COMMAND: 60 changes, quickly.
 rounds() { grep -c 'a round has ended' $T/c.log; }
-kill -TERM "$(agent_pid c)"
-check 'an agent ends' wait_for 40 gone kill -0 "$(agent_pid c)"
+pid=$(agent_pid c)
+kill -TERM $pid
+check 'an agent ends' wait_for 40 gone kill -0 $pid
 : >$T/c.log
 check 'its tunnels stay' pods_reach c a
 agent c --debounce 1 --interval 30 -v

@@ -234,6 +234,14 @@ struct kwg_host_options {
 	 */
 	const char *const *userspace_command;
 	/*
+	 * Words before the command that make its daemon outlive the caller where
+	 * a service manager ends all processes of a unit together: an absolute
+	 * path and arguments, NULL-terminated, such as systemd-run --scope. If
+	 * that ends with a failure, the command is started without, with a
+	 * warning. Lives as long as the steps. NULL: none.
+	 */
+	const char *const *userspace_launcher;
+	/*
 	 * An interface that works but is not of the backend that is wanted, for
 	 * example since the kernel has got WireGuard, is replaced. All its
 	 * sessions end.
@@ -508,7 +516,7 @@ struct kwg_userspace_options {
 	int stop_fd;		/* -1, or: end when it becomes readable, e.g. a signalfd */
 	const char *notify_socket;	/* NULL, or of a service manager: sd_notify(3) */
 	const char *aead;	/* NULL: the fastest; "sodium", "avx2", "avx512" */
-	unsigned workers;	/* threads that move packets, the caller's included; 0: one */
+	unsigned workers;	/* threads that move packets, the caller's included; 0: by processors, 1 to 4 */
 	unsigned without;	/* KWG_WITHOUT_* */
 	bool sandbox;		/* give up what is not needed: for a process of its own */
 	bool verbose;		/* also log what is no error */

@@ -38,7 +38,6 @@ struct kwg_steps {
 	struct kwgi_live live;
 	struct kwgi_host host;
 	struct kwgi_backend_choice backend;
-	struct kwgi_host_wg before;	/* of the device that is replaced, in host's arena */
 	struct kwgi_cni_file cni;
 	bool cni_refused;		/* a step is due there that cannot be taken */
 	bool for_status;
@@ -93,12 +92,13 @@ static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *
 static void set_launch(struct kwg_steps *s, const struct kwg_config *cfg)
 {
 	s->live.launch = (struct kwgi_launch){
-		.command = s->opt.userspace_command, .timeout = cfg->local.interface_timeout,
+		.command = s->opt.userspace_command, .launcher = s->opt.userspace_launcher,
+		.log = s->opt.log, .log_arg = s->opt.log_arg, .timeout = cfg->local.interface_timeout,
 		.dir = KWG_RUNDIR, .mesh = cfg->mesh.name,
 	};
 }
 
-/* The program itself: the last word, since something like a launcher may stand before it. */
+/* The program itself: the last word. */
 static const char *program_of(const char *const *command)
 {
 	while (command && command[0] && command[1])
@@ -166,27 +166,14 @@ static int choose_backend(struct kwg_steps *s, struct kwg_error *err)
 		return ret;
 	kwgi_backend_choose(&s->backend, cfg, &s->host, kernel_has, kwgi_uapi_answers(ifname),
 			    s->opt.switch_backend);
-	for (i = 0; i < s->host.n_links; i++)
-		if (strcmp(s->host.links[i].name, ifname))
-			s->host.links[i].replaced = is_deaf(&s->host.links[i], cfg);
-		else
-			s->host.links[i].replaced = s->backend.replace;
+	for (i = 0; i < s->host.n_links; i++) {
+		struct kwgi_link *l = &s->host.links[i];
+
+		l->aside = s->backend.aside && !strcmp(l->name, ifname);
+		l->replaced = strcmp(l->name, ifname) ? is_deaf(l, cfg) : s->backend.replace;
+	}
 	tell_backend(s);
 	return check_program(s, err);
-}
-
-/* A device that is replaced takes along where its peers are: note that before. */
-static void remember_device(struct kwg_steps *s, const char *ifname)
-{
-	struct kwgi_live old = { .wg_open = false };
-	struct kwg_error err = { 0 };
-
-	if (!s->opt.switch_backend)
-		return;
-	if (!kwgi_live_observe_wg(&old, ifname, &s->host, &err))
-		s->before = s->host.wg;
-	sodium_memzero(&s->host.wg, sizeof(s->host.wg));
-	kwgi_live_close(&old);
 }
 
 /* Makes the key on first use. */
@@ -247,7 +234,7 @@ static int find_endpoints(const struct kwg_steps *s, struct kwgi_endpoint *out,
 			  struct kwg_error *err)
 {
 	const struct kwgi_endpoints_ask ask = {
-		.plan = s->plan, .host = &s->host, .before = &s->before,
+		.plan = s->plan, .host = &s->host,
 		.now = kwgi_wall_seconds(), .dont_ask = s->opt.no_lookup,
 		.log = s->opt.log, .log_arg = s->opt.log_arg,
 	};
@@ -460,12 +447,12 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
 		ret = kwgi_live_observe(&s->live, (uint8_t)local->route_protocol, &s->host, err);
-	if (!ret) {
-		remember_device(s, local->interface);
+	if (!ret)
 		ret = choose_backend(s, err);
-	}
 	if (!ret)
 		ret = kwgi_live_observe_wg(&s->live, local->interface, &s->host, err);
+	if (!ret && s->backend.aside)
+		ret = kwgi_live_observe_aside(&s->live, local->interface, &s->host, err);
 	if (!ret) {
 		observe_old(s, cfg, local->interface);
 		ret = build_wanted(s, &key, err);
@@ -564,7 +551,6 @@ void kwg_steps_free(struct kwg_steps *s)
 	kwgi_cni_free(&s->cni);
 	kwgi_host_free(&s->host);
 	kwgi_live_close(&s->live);
-	sodium_memzero(&s->before, sizeof(s->before));
 	if (s->lock >= 0)
 		close(s->lock);
 	free(s);

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-#include <stdlib.h>
-
 #include "core/names.h"
 
 enum {
@@ -11,19 +9,6 @@ enum {
 bool kwgi_names_is_named(const struct kwgi_wg_peer *p)
 {
 	return p->endpoint.port && p->endpoint.host && !p->endpoint_address.family;
-}
-
-static int by_key(const void *key, const void *peer)
-{
-	return kwgi_key_cmp(key, &((const struct kwgi_host_peer *)peer)->key);
-}
-
-const struct kwgi_host_peer *kwgi_names_find(const struct kwgi_host_wg *wg,
-					     const struct kwgi_key *key)
-{
-	if (!wg->n_peers)
-		return NULL;
-	return bsearch(key, wg->peers, wg->n_peers, sizeof(*wg->peers), by_key);
 }
 
 /*

@@ -17,10 +17,6 @@ struct kwgi_answer {
 /* Does the plan leave the address of this peer's endpoint to a lookup? */
 bool kwgi_names_is_named(const struct kwgi_wg_peer *p);
 
-/* The peer with this key, or NULL. */
-const struct kwgi_host_peer *kwgi_names_find(const struct kwgi_host_wg *wg,
-					     const struct kwgi_key *key);
-
 /*
  * Has a session that works now, so that nothing about it is looked up or
  * changed? have: what WireGuard has of the peer, or NULL; now: seconds since 1970.

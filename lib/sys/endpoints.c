@@ -19,12 +19,13 @@ struct lookups {
 static const struct kwgi_host_peer *last_known(const struct kwgi_endpoints_ask *ask,
 					       const struct kwgi_key *key)
 {
-	const struct kwgi_host_wg *devices[] = { &ask->host->wg, &ask->host->old_wg, ask->before };
+	const struct kwgi_host *h = ask->host;
+	const struct kwgi_host_wg *devices[] = { &h->wg, &h->aside_wg, &h->old_wg };
 	const struct kwgi_host_peer *p;
 	size_t i;
 
 	for (i = 0; i < sizeof(devices) / sizeof(*devices); i++) {
-		p = devices[i] ? kwgi_names_find(devices[i], key) : NULL;
+		p = kwgi_host_peer(devices[i], key);
 		if (p && p->endpoint.port)
 			return p;
 	}
@@ -129,7 +130,7 @@ int kwgi_endpoints_find(struct kwgi_endpoint *out, const struct kwgi_endpoints_a
 	ret = lookups_init(&l, plan->n_peers) ? kwgi_nomem(err) : 0;
 	for (i = 0; i < plan->n_peers && !ret && !ask->dont_ask && local->resolve_timeout; i++)
 		if (kwgi_names_is_named(&plan->peers[i]) &&
-		    !kwgi_names_works(kwgi_names_find(&ask->host->wg, &plan->peers[i].key), ask->now))
+		    !kwgi_names_works(kwgi_host_peer(&ask->host->wg, &plan->peers[i].key), ask->now))
 			l.of_peer[i] = add_lookup(&l, plan->peers[i].endpoint.host);
 	if (!ret)
 		ret = kwgi_resolve(l.v, l.n, local->resolve_timeout * 1000, local->fwmark, err);

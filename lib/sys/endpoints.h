@@ -9,7 +9,6 @@
 struct kwgi_endpoints_ask {
 	const struct kwg_plan *plan;
 	const struct kwgi_host *host;
-	const struct kwgi_host_wg *before;	/* of the device that is replaced; or NULL */
 	int64_t now;			/* seconds since 1970 */
 	bool dont_ask;			/* only say what is known */
 	kwg_log_fn *log;		/* NULL: silent */

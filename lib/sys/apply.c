@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "sys/apply.h"
+#include "sys/iptables.h"
 #include "sys/nft.h"
 #include "sys/rtnl.h"
 #include "sys/uapi.h"
@@ -152,6 +153,8 @@ static int run_step(struct kwgi_live *live, const struct kwgi_host *h, const str
 					    s->link);
 	if (s->kind == KWGI_STEP_FIREWALL)
 		return kwgi_nft_step(s, undo, err);
+	if (s->kind == KWGI_STEP_IPTABLES)
+		return kwgi_ipt_step(s, undo, err);
 	if (is_daemon_step(s))
 		return run_daemon_step(live, s, undo, err);
 	if (!is_wireguard_step(s))

@@ -7,6 +7,7 @@
 #define KWGI_NFT_H
 
 #include "core/steps.h"
+#include "sys/mnl.h"
 
 /*
  * nft_encode.c: the table for the firewall rules of a plan, in a's memory. Not
@@ -24,6 +25,12 @@ uint64_t kwgi_nft_element_sum(const char *set, const void *key, size_t len, bool
  * process ask, has none. KWG_ERR_KERNEL, KWG_ERR_NOMEM.
  */
 int kwgi_nft_observe(struct kwgi_host *h, struct kwg_error *err);
+
+/*
+ * nft_others.c: looks at all chains, and fills h->drops and h->nft_iptables.
+ * KWG_ERR_KERNEL, KWG_ERR_NOMEM, KWGI_NL_AGAIN.
+ */
+int kwgi_nft_look_at_others(struct kwgi_host *h, struct kwgi_nl *nl, struct kwg_error *err);
 
 /* Carries out or undoes a step KWGI_STEP_FIREWALL, in one transaction. KWG_ERR_KERNEL. */
 int kwgi_nft_step(const struct kwgi_step *s, bool undo, struct kwg_error *err);

@@ -255,6 +255,8 @@ static int on_other_rule(struct parser *p, const char *chain, size_t chain_len, 
 	if (mark && !strncmp(mark, own_mark, sizeof(own_mark) - 1))
 		return add_jump(p, chain, chain_len, rule, len);
 	p->dropped |= drops_all(&p->words);
+	if (p->dropped && p->table == KWGI_IPT_FILTER && !strcmp(p->chain, "FORWARD"))
+		p->out->forward_rule_drops = true;
 	return 0;
 }
 
@@ -378,7 +380,8 @@ int kwgi_ipt_pick(struct kwgi_ipt_rules *out, struct kwgi_arena *a,
 	int t;
 
 	*out = (struct kwgi_ipt_rules){ .family = all->family, .variant = all->variant,
-					.is_nft = all->is_nft, .forward_drop = all->forward_drop };
+					.is_nft = all->is_nft, .forward_drop = all->forward_drop,
+					.forward_rule_drops = all->forward_rule_drops };
 	for (t = 0; t < KWGI_IPT_TABLES; t++) {
 		const struct kwgi_ipt_table *from = &all->tables[t];
 		struct kwgi_ipt_table *to = &out->tables[t];

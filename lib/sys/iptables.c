@@ -59,12 +59,13 @@ static int add_drop(struct kwgi_host *h, const struct kwgi_ipt_rules *r)
 	struct kwgi_drop *d;
 
 	/* That of iptables-nft stands in nf_tables, where it has been seen. */
-	if (!r->forward_drop || r->is_nft)
+	if ((!r->forward_drop && !r->forward_rule_drops) || r->is_nft)
 		return 0;
 	if (kwgi_arena_grow(&h->arena, &h->drops, h->n_drops, &h->drops_cap, sizeof(*h->drops)))
 		return -1;
 	d = &h->drops[h->n_drops++];
-	*d = (struct kwgi_drop){ .family = r->family, .iptables = true, .legacy = true };
+	*d = (struct kwgi_drop){ .family = r->family, .iptables = true, .legacy = true,
+				  .by_rule = !r->forward_drop };
 	snprintf(d->chain, sizeof(d->chain), "%s filter FORWARD", r->family == KWGI_AF_V6 ? "ip6" : "ip");
 	return 0;
 }

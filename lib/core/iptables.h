@@ -47,6 +47,7 @@ struct kwgi_ipt_rules {
 	uint8_t family;			/* enum kwgi_family */
 	uint8_t variant;		/* enum kwgi_ipt_variant */
 	bool is_nft;			/* iptables-nft has printed it, by whatever name */
+	bool has_tables;		/* anything at all, of anybody */
 	bool forward_drop;		/* the policy of FORWARD is DROP ... */
 	bool forward_rule_drops;	/* ... or a rule in it drops everything */
 	struct kwgi_ipt_table tables[KWGI_IPT_TABLES];

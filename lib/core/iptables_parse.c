@@ -290,6 +290,7 @@ static int on_line(struct parser *p, const char *line, size_t len)
 		p->out->is_nft = true;
 	if (len && *line == '*') {
 		p->table = table_of(line + 1, len - 1);
+		p->out->has_tables = true;
 		*p->chain = '\0';
 		return 0;
 	}
@@ -379,9 +380,8 @@ int kwgi_ipt_pick(struct kwgi_ipt_rules *out, struct kwgi_arena *a,
 	uint32_t i;
 	int t;
 
-	*out = (struct kwgi_ipt_rules){ .family = all->family, .variant = all->variant,
-					.is_nft = all->is_nft, .forward_drop = all->forward_drop,
-					.forward_rule_drops = all->forward_rule_drops };
+	*out = *all;
+	memset(out->tables, 0, sizeof(out->tables));
 	for (t = 0; t < KWGI_IPT_TABLES; t++) {
 		const struct kwgi_ipt_table *from = &all->tables[t];
 		struct kwgi_ipt_table *to = &out->tables[t];

@@ -70,8 +70,9 @@ static int add_drop(struct kwgi_host *h, const struct kwgi_ipt_rules *r)
 	return 0;
 }
 
+/* legacy: whether that has tables here. Then a program that prints none is the other. */
 static int save(struct kwgi_host *h, char path[KWGI_PROGRAM_PATH_MAX], struct kwgi_ipt_rules *r,
-		struct kwg_error *err)
+		bool legacy, struct kwg_error *err)
 {
 	char *const argv[] = { path, NULL };
 	struct kwgi_buf out = { 0 };
@@ -79,14 +80,17 @@ static int save(struct kwgi_host *h, char path[KWGI_PROGRAM_PATH_MAX], struct kw
 				  .timeout = TIMEOUT };
 	int ret = kwgi_program_run(&p, err);
 
-	if (!ret && (kwgi_ipt_parse(r, &h->arena, out.p, out.len) || add_drop(h, r) ||
-		     kwgi_arena_grow(&h->arena, &h->iptables, h->n_iptables, &h->iptables_cap,
-				     sizeof(*h->iptables))))
+	if (!ret && kwgi_ipt_parse(r, &h->arena, out.p, out.len))
 		ret = kwgi_nomem(err);
-	if (!ret)
-		h->iptables[h->n_iptables++] = *r;
 	kwgi_buf_free(&out);
-	return ret;
+	if (ret)
+		return ret;
+	r->is_nft |= legacy && !r->has_tables;
+	if (add_drop(h, r) || kwgi_arena_grow(&h->arena, &h->iptables, h->n_iptables,
+					      &h->iptables_cap, sizeof(*h->iptables)))
+		return kwgi_nomem(err);
+	h->iptables[h->n_iptables++] = *r;
+	return 0;
 }
 
 static int observe_other(struct kwgi_host *h, uint8_t family, uint8_t variant,
@@ -96,7 +100,7 @@ static int observe_other(struct kwgi_host *h, uint8_t family, uint8_t variant,
 	char path[KWGI_PROGRAM_PATH_MAX];
 
 	if (!find_program(path, &r, "save"))
-		return save(h, path, &r, err);
+		return save(h, path, &r, false, err);
 	h->iptables_unseen = true;
 	return 0;
 }
@@ -120,7 +124,7 @@ static int observe_family(struct kwgi_host *h, uint8_t family, bool wanted, stru
 	}
 	if (wanted && find_program(restore, &r, "restore"))
 		return missing(&r, "restore", err);
-	ret = save(h, path, &r, err);
+	ret = save(h, path, &r, legacy, err);
 	if (!ret && nft && !r.is_nft)
 		ret = observe_other(h, family, KWGI_IPT_NFT, err);
 	else if (!ret && legacy && r.is_nft)
@@ -191,7 +195,7 @@ static int go_back(const struct kwgi_step *s, struct kwg_error *err)
 
 	if (find_program(path, &now, "save"))
 		return missing(&now, "save", err);
-	ret = save(&h, path, &now, err);
+	ret = save(&h, path, &now, false, err);
 	if (!ret && kwgi_ipt_pick(&now, &h.arena, &h.iptables[0], NULL, is_of_step, s))
 		ret = kwgi_nomem(err);
 	if (!ret)

@@ -13,11 +13,11 @@ need wg ping nft jq iptables-nft-save iptables-legacy-save
 nft list ruleset >/dev/null 2>&1 || cannot 'the kernel has no nftables, or does not let us use them'
 choose_backend
 three_nodes
-sed '/^firewall/d; $a cni = yes\nforward-rules = yes' "$T/local.ini" >"$T/local.new"
+sed 's/^firewall = .*/firewall = nftables\ncni = yes\nforward-rules = yes/' "$T/local.ini" >"$T/local.new"
 mv "$T/local.new" "$T/local.ini"
 daemons a b c
 local_edit() { sed "$1" "$T/local.ini" >"$T/local.new" && mv "$T/local.new" "$T/local.ini"; }
-firewall() { local_edit "/^firewall/d; \$a firewall = $1"; }
+firewall() { local_edit "s/^firewall = .*/firewall = $1/"; }
 
 expect 0 'check --live where nobody drops' kwg a check --live --strict
 is 'is silent' '' "$(cat "$T/out" "$T/err")"

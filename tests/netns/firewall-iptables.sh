@@ -19,7 +19,7 @@ for node in a b c; do
 done
 mesh_edit a '' 'pod-cidr = fd00:2:1::/64'
 mesh_edit c '' 'pod-cidr = fd00:2:3::/64'
-sed '/^firewall/d; $a cni = yes\nforward-rules = yes\nfirewall = iptables' "$T/local.ini" >"$T/local.new"
+sed 's/^firewall = .*/firewall = iptables\ncni = yes\nforward-rules = yes/' "$T/local.ini" >"$T/local.new"
 mv "$T/local.new" "$T/local.ini"
 daemons a b c
 

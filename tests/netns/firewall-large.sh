@@ -36,7 +36,13 @@ for kind in $kinds; do
 	sed "s/^firewall = .*/firewall = $kind/" "$T/local.ini" >"$T/local.new"
 	mv "$T/local.new" "$T/local.ini"
 	start=$(date +%s)
-	expect 0 "$kind: apply" kwg a apply
+	run kwg a apply
+	# Only root of the machine may send messages of any size.
+	if [ $status = 2 ] && grep -q 'Message too long' "$T/err"; then
+		skip "$kind" "$(cut -c1-200 "$T/err")"
+		continue
+	fi
+	is "$kind: apply" 0 $status
 	expect 0 'then there is no difference' kwg a diff
 	if [ $kind = nftables ]; then
 		on a nft list set inet kilowg-kilo no-masquerade-4 >"$T/set"

@@ -17,7 +17,7 @@
 #include "kilowg.h"
 #include "sys/apply.h"
 #include "sys/files.h"
-#include "sys/iptables.h"
+#include "sys/ipt.h"
 #include "sys/nft.h"
 #include "sys/resolve.h"
 #include "sys/rtnl.h"

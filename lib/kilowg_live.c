@@ -7,7 +7,7 @@
 #include "core/json.h"
 #include "facade.h"
 #include "kilowg.h"
-#include "sys/iptables.h"
+#include "sys/ipt.h"
 #include "sys/nft.h"
 
 struct live {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The firewall of a plan in the words of iptables: chains of our own, and the
- * jumps to them from the built-in chains. Text in and out; lib/sys/iptables.c
+ * jumps to them from the built-in chains. Text in and out; lib/sys/ipt.c
  * runs the programs.
  *
  * A chain is called kilowg-INTERFACE-PURPOSE. A jump has a comment, "kilowg

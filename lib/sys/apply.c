@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "sys/apply.h"
-#include "sys/iptables.h"
+#include "sys/ipt.h"
 #include "sys/nft.h"
 #include "sys/rtnl.h"
 #include "sys/uapi.h"

@@ -91,7 +91,7 @@ static void read_complaint(int fd, char out[KWGI_COMPLAINT_MAX])
 		(void)fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK);
 }
 
-static int run(const struct kwgi_launch *l, char *const *argv, int64_t deadline,
+static int run(const struct kwgi_launch *l, const char *const *argv, int64_t deadline,
 	       struct kwg_error *err)
 {
 	char complaint[KWGI_COMPLAINT_MAX];
@@ -136,16 +136,15 @@ static int check_free(const char *ifname, struct kwg_error *err)
 int kwgi_daemon_start(const struct kwgi_launch *l, const char *ifname, struct kwg_error *err)
 {
 	int64_t deadline = kwgi_monotonic_ms() + (int64_t)l->timeout * 1000;
-	char name[KWGI_IFNAME_MAX + 1], *argv[MAX_WORDS + 2];
+	const char *argv[MAX_WORDS + 2];
 	size_t n;
 	int ret;
 
 	for (n = 0; l->command && l->command[n] && n < MAX_WORDS; n++)
-		argv[n] = (char *)(uintptr_t)l->command[n];	/* nobody writes to it */
-	if (!n || n == MAX_WORDS || strlen(ifname) >= sizeof(name))
+		argv[n] = l->command[n];
+	if (!n || n == MAX_WORDS)
 		return kwgi_fail(err, KWG_ERR_USAGE, 0, "no userspace WireGuard to start is known");
-	memcpy(name, ifname, strlen(ifname) + 1);
-	argv[n] = name;
+	argv[n] = ifname;
 	argv[n + 1] = NULL;
 	ret = check_free(ifname, err);
 	if (!ret)

@@ -50,6 +50,12 @@ static int set_attributes(posix_spawnattr_t *attr, bool session)
 	return e;
 }
 
+/* posix_spawn() takes lists of char *, for old times' sake, and writes to none. */
+static char *const *unconst(const char *const *list)
+{
+	return (char *const *)(uintptr_t)list;
+}
+
 int kwgi_spawn(pid_t *pid, const struct kwgi_spawn *s)
 {
 	posix_spawn_file_actions_t files;
@@ -66,7 +72,8 @@ int kwgi_spawn(pid_t *pid, const struct kwgi_spawn *s)
 	if (!e)
 		e = set_attributes(&attr, s->session);
 	if (!e)
-		e = posix_spawn(pid, s->argv[0], &files, &attr, s->argv, s->env ? s->env : environ);
+		e = posix_spawn(pid, s->argv[0], &files, &attr, unconst(s->argv),
+				s->env ? unconst(s->env) : environ);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
 	return e;
@@ -192,8 +199,7 @@ static int open_all(struct running *r)
 
 static int start(struct running *r)
 {
-	static char path[] = "PATH=" FOLDERS, locale[] = "LC_ALL=C";
-	char *const env[] = { path, locale, NULL };
+	static const char *const env[] = { "PATH=" FOLDERS, "LC_ALL=C", NULL };
 	int e = open_all(r);
 
 	if (!e)

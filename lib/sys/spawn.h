@@ -15,8 +15,8 @@
 #include "kilowg.h"
 
 struct kwgi_spawn {
-	char *const *argv;	/* argv[0] is the path */
-	char *const *env;	/* NULL: that of this process */
+	const char *const *argv;	/* argv[0] is the path */
+	const char *const *env;	/* NULL: that of this process */
 	int in, out, err;	/* -1: /dev/null, for err: that of this process */
 	bool session;		/* in one of its own */
 };
@@ -40,7 +40,7 @@ enum { KWGI_COMPLAINT_MAX = 200, KWGI_PROGRAM_PATH_MAX = 64 };
 
 /* A program that is run to its end. */
 struct kwgi_program {
-	char *const *argv;
+	const char *const *argv;
 	const void *input;		/* what it reads */
 	size_t input_size;
 	struct kwgi_buf *out;		/* what it writes; NULL: nobody cares */

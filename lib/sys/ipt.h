@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The firewall by iptables-save and iptables-restore. Others' chains are never touched. */
-#ifndef KWGI_SYS_IPTABLES_H
-#define KWGI_SYS_IPTABLES_H
+#ifndef KWGI_IPT_H
+#define KWGI_IPT_H
 
 #include "core/steps.h"
 

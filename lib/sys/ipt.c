@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "sys/iptables.h"
+#include "sys/ipt.h"
 #include "sys/spawn.h"
 
 enum {
@@ -15,7 +15,7 @@ enum {
 	OUTPUT_MAX = 256 * 1024 * 1024,	/* of iptables-save: some millions of rules */
 };
 
-static char lock_seconds[] = "20";	/* that iptables-restore waits for the lock of others */
+static const char lock_seconds[] = "20";	/* that iptables-restore waits for the lock of others */
 
 static int find_program(char path[KWGI_PROGRAM_PATH_MAX], const struct kwgi_ipt_rules *r,
 			const char *what)
@@ -74,7 +74,7 @@ static int add_drop(struct kwgi_host *h, const struct kwgi_ipt_rules *r)
 static int save(struct kwgi_host *h, char path[KWGI_PROGRAM_PATH_MAX], struct kwgi_ipt_rules *r,
 		bool legacy, struct kwg_error *err)
 {
-	char *const argv[] = { path, NULL };
+	const char *const argv[] = { path, NULL };
 	struct kwgi_buf out = { 0 };
 	struct kwgi_program p = { .argv = argv, .out = &out, .out_max = OUTPUT_MAX,
 				  .timeout = TIMEOUT };
@@ -146,9 +146,8 @@ int kwgi_ipt_observe(struct kwgi_host *h, bool wanted, struct kwg_error *err)
 static int restore(const struct kwgi_ipt_rules *to, const struct kwgi_ipt_rules *from,
 		   struct kwg_error *err)
 {
-	static char no_flush[] = "--noflush", wait[] = "--wait";
 	char path[KWGI_PROGRAM_PATH_MAX];
-	char *const argv[] = { path, no_flush, wait, lock_seconds, NULL };
+	const char *const argv[] = { path, "--noflush", "--wait", lock_seconds, NULL };
 	struct kwgi_program p = { .argv = argv, .timeout = TIMEOUT };
 	struct kwgi_buf text = { 0 };
 	int ret;

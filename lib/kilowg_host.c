@@ -421,7 +421,7 @@ static int build_iptables(struct kwg_steps *s, struct kwg_error *err)
 	for (i = 0; i < s->host.n_iptables && n < 2; i++)
 		if (s->host.iptables[i].variant == KWGI_IPT_DEFAULT &&
 		    kwgi_ipt_build(&s->iptables[n++], &s->wanted.arena, s->plan,
-				   s->host.iptables[i].family))
+				   &s->host.iptables[i]))
 			return kwgi_nomem(err);
 	s->wanted.iptables = s->iptables;
 	s->wanted.n_iptables = n;

@@ -123,6 +123,7 @@ struct kwgi_host {
 	struct kwgi_ipt_rules *iptables;	/* chains called kilowg-..., and jumps to them */
 	uint32_t n_iptables, iptables_cap;
 	bool nft_iptables;		/* nf_tables has such chains: iptables-nft made them */
+	uint8_t nft_bases[2];		/* its built-in chains there, as kwgi_ipt_base(): IPv4, IPv6 */
 	bool iptables_unseen;		/* there are some, but no program to see or change them */
 	struct kwgi_drop *drops;	/* of others */
 	uint32_t n_drops, drops_cap;

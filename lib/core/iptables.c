@@ -19,9 +19,25 @@ bool kwgi_ipt_takes(const char *ifname)
 
 /* ---- building -------------------------------------------------------- */
 
+uint8_t kwgi_ipt_base(int table, const char *chain)
+{
+	return (uint8_t)(1 << (table * 2 + !strcmp(chain, "INPUT")));
+}
+
+bool kwgi_ipt_has_made(const struct kwgi_ipt_jump *j)
+{
+	return strstr(j->rule, " made\" ") != NULL;
+}
+
+const char *kwgi_ipt_table_name(int table)
+{
+	return table_names[table];
+}
+
 struct builder {
 	struct kwgi_arena *arena;
 	struct kwgi_ipt_rules *out;
+	const struct kwgi_ipt_rules *here;
 	const struct kwg_plan *plan;
 	uint8_t family;
 	char mark[KWGI_IPT_MARK_MAX];
@@ -63,6 +79,24 @@ static void add_rule(struct builder *b, struct kwgi_ipt_chain *c, struct kwgi_bu
 		c->rules[c->n++] = rule;
 }
 
+/* Is it made by the jump, or has it been made by one that leads to this chain? */
+static bool makes(const struct builder *b, int table, const char *chain, const char *to)
+{
+	const struct kwgi_ipt_table *t = &b->here->tables[table];
+	size_t len, to_len = strlen(to);
+	uint32_t i;
+
+	if (!(b->here->bases & kwgi_ipt_base(table, chain)))
+		return true;
+	for (i = 0; i < t->n_jumps; i++) {
+		len = strlen(t->jumps[i].rule);
+		if (!strcmp(t->jumps[i].chain, chain) && kwgi_ipt_has_made(&t->jumps[i]) &&
+		    len > to_len && !strcmp(t->jumps[i].rule + len - to_len, to))
+			return true;
+	}
+	return false;
+}
+
 /* match: what stands before the comment, or "". */
 static void add_jump(struct builder *b, int table, const char *chain, const char *match,
 		     const struct kwgi_ipt_chain *to)
@@ -74,7 +108,8 @@ static void add_jump(struct builder *b, int table, const char *chain, const char
 		b->failed = true;
 		return;
 	}
-	kwgi_buf_printf(&text, "%s-m comment --comment \"%s\" -j %s", match, b->mark, to->name);
+	kwgi_buf_printf(&text, "%s-m comment --comment \"%s%s\" -j %s", match, b->mark,
+			makes(b, table, chain, to->name) ? " made" : "", to->name);
 	t->jumps[t->n_jumps++] = (struct kwgi_ipt_jump){ .chain = chain, .rule = keep(b, &text),
 							 .at = 1 };
 }
@@ -205,11 +240,12 @@ static void build_mss(struct builder *b)
 }
 
 int kwgi_ipt_build(struct kwgi_ipt_rules *out, struct kwgi_arena *a, const struct kwg_plan *plan,
-		   uint8_t family)
+		   const struct kwgi_ipt_rules *here)
 {
-	struct builder b = { .arena = a, .out = out, .plan = plan, .family = family };
+	struct builder b = { .arena = a, .out = out, .plan = plan, .here = here,
+			     .family = here->family };
 
-	*out = (struct kwgi_ipt_rules){ .family = family };
+	*out = (struct kwgi_ipt_rules){ .family = here->family };
 	snprintf(b.mark, sizeof(b.mark), "kilowg mesh=%s protocol=%u", plan->cfg->mesh.name,
 		 (unsigned)plan->cfg->local.route_protocol);
 	build_mss(&b);

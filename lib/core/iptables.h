@@ -48,6 +48,7 @@ struct kwgi_ipt_rules {
 	uint8_t variant;		/* enum kwgi_ipt_variant */
 	bool is_nft;			/* iptables-nft has printed it, by whatever name */
 	bool has_tables;		/* anything at all, of anybody */
+	uint8_t bases;			/* bits of kwgi_ipt_base(): built-in chains that there are */
 	bool forward_drop;		/* the policy of FORWARD is DROP ... */
 	bool forward_rule_drops;	/* ... or a rule in it drops everything */
 	struct kwgi_ipt_table tables[KWGI_IPT_TABLES];
@@ -59,9 +60,22 @@ enum { KWGI_IPT_NAME_MAX = 29, KWGI_IPT_MARK_MAX = 128 };
 /* Can the name of an interface be part of one of a chain, and stand for that interface only? */
 bool kwgi_ipt_takes(const char *ifname);
 
-/* The rules of a plan for one family, in a's memory. 0 or -1 (no memory). */
+/*
+ * iptables-nft makes built-in chains, and tables, when they are first used. The
+ * comment of the jump that was the first use ends with " made", so that we know to
+ * take them away again.
+ */
+enum { KWGI_IPT_ALL_BASES = 0x3f };
+uint8_t kwgi_ipt_base(int table, const char *chain);
+bool kwgi_ipt_has_made(const struct kwgi_ipt_jump *j);
+const char *kwgi_ipt_table_name(int table);
+
+/*
+ * The rules of a plan for the family of what is here, in a's memory. 0 or -1 (no
+ * memory).
+ */
 int kwgi_ipt_build(struct kwgi_ipt_rules *out, struct kwgi_arena *a, const struct kwg_plan *plan,
-		   uint8_t family);
+		   const struct kwgi_ipt_rules *here);
 
 /*
  * What is of kilowg, of whichever mesh, in what iptables-save prints. Lines that

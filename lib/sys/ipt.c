@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Running iptables-save and iptables-restore. */
 #include <fcntl.h>
+#include <linux/netfilter.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "base/error.h"
 #include "sys/ipt.h"
+#include "sys/nft.h"
 #include "sys/spawn.h"
 
 enum {
@@ -70,6 +72,18 @@ static int add_drop(struct kwgi_host *h, const struct kwgi_ipt_rules *r)
 	return 0;
 }
 
+/* Which of the two is it? Of interest where there are no tables, which tell it, too. */
+static bool says_nft(const char *path)
+{
+	const char *const argv[] = { path, "--version", NULL };
+	struct kwgi_buf out = { 0 };
+	struct kwgi_program p = { .argv = argv, .out = &out, .out_max = 4096, .timeout = TIMEOUT };
+	bool nft = !kwgi_program_run(&p, NULL) && out.p && strstr(out.p, "nf_tables");
+
+	kwgi_buf_free(&out);
+	return nft;
+}
+
 /* legacy: whether that has tables here. Then a program that prints none is the other. */
 static int save(struct kwgi_host *h, char path[KWGI_PROGRAM_PATH_MAX], struct kwgi_ipt_rules *r,
 		bool legacy, struct kwg_error *err)
@@ -85,7 +99,8 @@ static int save(struct kwgi_host *h, char path[KWGI_PROGRAM_PATH_MAX], struct kw
 	kwgi_buf_free(&out);
 	if (ret)
 		return ret;
-	r->is_nft |= legacy && !r->has_tables;
+	r->is_nft |= !r->has_tables && (legacy || says_nft(path));
+	r->bases = r->is_nft ? h->nft_bases[r->family == KWGI_AF_V6] : KWGI_IPT_ALL_BASES;
 	if (add_drop(h, r) || kwgi_arena_grow(&h->arena, &h->iptables, h->n_iptables,
 					      &h->iptables_cap, sizeof(*h->iptables)))
 		return kwgi_nomem(err);
@@ -143,6 +158,33 @@ int kwgi_ipt_observe(struct kwgi_host *h, bool wanted, struct kwg_error *err)
 
 /* ---- changing -------------------------------------------------------- */
 
+static bool has_jump(const struct kwgi_ipt_rules *r, int table, const char *chain)
+{
+	uint32_t i;
+
+	for (i = 0; r && i < r->tables[table].n_jumps; i++)
+		if (!strcmp(r->tables[table].jumps[i].chain, chain))
+			return true;
+	return false;
+}
+
+/* Built-in chains that there are because of jumps that are gone. */
+static void remove_made(const struct kwgi_ipt_rules *to, const struct kwgi_ipt_rules *from)
+{
+	uint32_t i;
+	int t;
+
+	for (t = 0; from && t < KWGI_IPT_TABLES; t++)
+		for (i = 0; i < from->tables[t].n_jumps; i++) {
+			const struct kwgi_ipt_jump *j = &from->tables[t].jumps[i];
+
+			if (kwgi_ipt_has_made(j) && !has_jump(to, t, j->chain))
+				kwgi_nft_remove_empty(from->family == KWGI_AF_V6 ? NFPROTO_IPV6
+										 : NFPROTO_IPV4,
+						      kwgi_ipt_table_name(t), j->chain);
+		}
+}
+
 static int restore(const struct kwgi_ipt_rules *to, const struct kwgi_ipt_rules *from,
 		   struct kwg_error *err)
 {
@@ -161,6 +203,8 @@ static int restore(const struct kwgi_ipt_rules *to, const struct kwgi_ipt_rules 
 	p.input_size = text.len;
 	ret = kwgi_program_run(&p, err);
 	kwgi_buf_free(&text);
+	if (!ret)
+		remove_made(to, from);
 	return ret;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Tables of nf_tables: what is there, and replacing one. */
+/* Tables of kilowg in nf_tables: what is there. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter.h>
@@ -16,7 +16,6 @@
 
 enum {
 	TRIES = 20,		/* a dump that keeps changing under our hands */
-	SMALL = 1024,		/* more than a message without a list takes */
 };
 
 static const char prefix[] = "kilowg-";
@@ -390,99 +389,5 @@ int kwgi_nft_observe(struct kwgi_host *h, struct kwg_error *err)
 	}
 	if (ret && err)
 		*err = own;
-	return ret;
-}
-
-/* ---- changing -------------------------------------------------------- */
-
-static struct nlmsghdr *put_message(char room[SMALL], uint16_t type, uint16_t flags,
-				    uint8_t family, uint16_t res_id)
-{
-	struct nlmsghdr *nlh;
-	struct nfgenmsg *nfg;
-
-	memset(room, 0, SMALL);
-	nlh = mnl_nlmsg_put_header(room);
-	nlh->nlmsg_type = type;
-	nlh->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
-	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
-	nfg->nfgen_family = family;
-	nfg->version = NFNETLINK_V0;
-	nfg->res_id = htons(res_id);
-	return nlh;
-}
-
-static void add_control(struct kwgi_buf *b, uint16_t type)
-{
-	char room[SMALL];
-	const struct nlmsghdr *nlh = put_message(room, type, 0, NFPROTO_UNSPEC, NFNL_SUBSYS_NFTABLES);
-
-	kwgi_buf_add(b, nlh, nlh->nlmsg_len);
-}
-
-/* Makes or deletes the bare table. */
-static void add_table(struct kwgi_buf *b, uint8_t type, uint16_t flags, const char *name)
-{
-	char room[SMALL];
-	struct nlmsghdr *nlh = put_message(room, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
-					   flags, NFPROTO_INET, 0);
-
-	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, name);
-	kwgi_buf_add(b, nlh, kwgi_nl_aligned(nlh));
-}
-
-/* The last message of all that change something asks for the answer. */
-static void ask_for_answer(struct kwgi_buf *b, size_t from)
-{
-	struct nlmsghdr *nlh;
-
-	while (!b->failed && from < b->len) {
-		nlh = (struct nlmsghdr *)(void *)(b->p + from);
-		from += kwgi_nl_aligned(nlh);
-		if (from >= b->len)
-			nlh->nlmsg_flags |= NLM_F_ACK;
-	}
-}
-
-/*
- * Deleting what may not be there is an error, so it is made first. All of it
- * is one transaction: packets meet the old table or the new one.
- */
-static void build_batch(struct kwgi_buf *b, const struct kwgi_nft_table *to,
-			const struct kwgi_nft_table *from)
-{
-	size_t start;
-
-	add_control(b, NFNL_MSG_BATCH_BEGIN);
-	start = b->len;
-	add_table(b, NFT_MSG_NEWTABLE, NLM_F_CREATE, to ? to->name : from->name);
-	add_table(b, NFT_MSG_DELTABLE, 0, to ? to->name : from->name);
-	if (to)
-		kwgi_buf_add(b, to->messages, to->size);
-	ask_for_answer(b, start);
-	add_control(b, NFNL_MSG_BATCH_END);
-}
-
-int kwgi_nft_step(const struct kwgi_step *s, bool undo, struct kwg_error *err)
-{
-	const struct kwgi_nft_table *to = undo ? s->u.firewall.old : s->u.firewall.table;
-	const struct kwgi_nft_table *from = undo ? s->u.firewall.table : s->u.firewall.old;
-	struct kwgi_buf batch = { 0 };
-	char what[128];
-	struct kwgi_nl nl;
-	int ret;
-
-	build_batch(&batch, to, from);
-	if (batch.failed) {
-		kwgi_buf_free(&batch);
-		return kwgi_nomem(err);
-	}
-	snprintf(what, sizeof(what), "nftables table inet %.80s", to ? to->name : from->name);
-	ret = kwgi_nl_open(&nl, NETLINK_NETFILTER, err);
-	if (!ret) {
-		ret = kwgi_nl_batch(&nl, batch.p, batch.len, what, err);
-		kwgi_nl_close(&nl);
-	}
-	kwgi_buf_free(&batch);
 	return ret;
 }

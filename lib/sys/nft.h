@@ -32,7 +32,14 @@ int kwgi_nft_observe(struct kwgi_host *h, struct kwg_error *err);
  */
 int kwgi_nft_look_at_others(struct kwgi_host *h, struct kwgi_nl *nl, struct kwg_error *err);
 
-/* Carries out or undoes a step KWGI_STEP_FIREWALL, in one transaction. KWG_ERR_KERNEL. */
+/* nft_change.c: carries out or undoes a step KWGI_STEP_FIREWALL, in one transaction. KWG_ERR_KERNEL. */
 int kwgi_nft_step(const struct kwgi_step *s, bool undo, struct kwg_error *err);
+
+/*
+ * Deletes a base chain of others that has no rule, no use and no policy but accept,
+ * and its table if there is nothing else in it. Leaves it, without a word, if not,
+ * or if anything changes meanwhile. family: NFPROTO_IPV4 or NFPROTO_IPV6.
+ */
+void kwgi_nft_remove_empty(uint8_t family, const char *table, const char *chain);
 
 #endif

@@ -49,6 +49,19 @@ static bool is_iptables_table(uint8_t family, const char *table)
 					  !strcmp(table, "mangle"));
 }
 
+/* The built-in chains of iptables that we have to do with. */
+static void note_base(struct kwgi_host *h, uint8_t family, const char *table, const char *chain)
+{
+	int t;
+
+	if (strcmp(chain, "INPUT") && strcmp(chain, "FORWARD") && strcmp(chain, "POSTROUTING"))
+		return;
+	for (t = 0; t < KWGI_IPT_TABLES; t++)
+		if (!strcmp(table, kwgi_ipt_table_name(t)) &&
+		    !strcmp(chain, "POSTROUTING") == (t == KWGI_IPT_NAT))
+			h->nft_bases[family == NFPROTO_IPV6] |= kwgi_ipt_base(t, chain);
+}
+
 static bool is_at_forward(const struct nlmsghdr *nlh)
 {
 	const struct nlattr *hook = nft_find(nlh, NFTA_CHAIN_HOOK), *num;
@@ -70,6 +83,8 @@ static int on_chain(const struct nlmsghdr *nlh, void *arg)
 		return MNL_CB_OK;
 	if (is_kilowg(chain) && is_iptables_table(family, table))
 		l->h->nft_iptables = true;
+	if (family != NFPROTO_INET)
+		note_base(l->h, family, table, chain);
 	if (!is_at_forward(nlh) || (family == NFPROTO_INET && is_kilowg(table)))
 		return MNL_CB_OK;
 	if (kwgi_arena_grow(&l->arena, &l->v, l->n, &l->cap, sizeof(*l->v))) {
@@ -204,6 +219,7 @@ int kwgi_nft_look_at_others(struct kwgi_host *h, struct kwgi_nl *nl, struct kwg_
 
 	h->n_drops = 0;
 	h->nft_iptables = false;
+	memset(h->nft_bases, 0, sizeof(h->nft_bases));
 	ret = kwgi_nl_dump(nl, begin(nl, NFT_MSG_GETCHAIN, NFPROTO_UNSPEC), on_chain, &l,
 			   "listing nftables", err);
 	if (!ret)

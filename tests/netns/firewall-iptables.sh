@@ -166,6 +166,31 @@ life() {
 	saved "$v" >"$T/now"
 	same 'leaves the rules of others, byte for byte' "$T/others" "$T/now"
 }
+# ---- from nothing to nothing: what iptables-nft makes on the way goes, too ----
+
+choose nft
+expect 0 'where there are no tables: apply' kwg a apply
+on a iptables-nft-save >"$T/now"
+like 'the jumps say that their chains have been made for them' "$T/now" \
+	'^-A FORWARD -m comment --comment "kilowg mesh=kilo protocol=107 made" -j kilowg-kilo0-fwd$'
+expect 0 'then there is no difference' kwg a diff
+must on a iptables-nft -t nat -F kilowg-kilo0-out
+expect 0 'a repair' kwg a apply
+expect 0 'down' kwg a down
+is 'leaves no tables and chains' '' "$(on a nft list ruleset)"
+must on a iptables-nft -A FORWARD -i lan0 -j ACCEPT
+on a nft list ruleset >"$T/others" 2>&1
+[ "$backend" != external ] || { daemon_stop TERM a; daemons a; }
+expect 0 'where there is FORWARD: apply' kwg a apply
+must on a iptables-nft -t nat -A POSTROUTING -s 10.77.0.1 -j ACCEPT
+expect 0 'down' kwg a down
+must on a iptables-nft -t nat -D POSTROUTING -s 10.77.0.1 -j ACCEPT
+like 'leaves a chain that others have come to use' "$(on a nft list ruleset >"$T/now"; echo "$T/now")" 'chain POSTROUTING'
+must on a nft delete table ip nat
+on a nft list ruleset >"$T/now" 2>&1
+same 'and else what was there' "$T/others" "$T/now"
+must on a nft flush ruleset
+[ "$backend" != external ] || { daemon_stop TERM a; daemons a; }
 life nft
 
 # ---- a table that is refused: those before it go back ----

@@ -12,6 +12,9 @@
 
 struct kwgi_launch {
 	const char *const *command;	/* NULL-terminated; the interface's name is appended */
+	const char *const *launcher;	/* words before it, or NULL; done without if it fails */
+	kwg_log_fn *log;		/* is told of that; NULL: nobody is */
+	void *log_arg;
 	uint32_t timeout;		/* seconds until it has to answer */
 	const char *dir, *mesh;		/* where a start is noted, and for whom */
 };

@@ -18,6 +18,10 @@
 
 extern char **environ;
 
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+#define CAN_CLOSE_FROM
+#endif
+
 /* ---- starting -------------------------------------------------------- */
 
 static int add_files(posix_spawn_file_actions_t *files, const struct kwgi_spawn *s)
@@ -31,6 +35,10 @@ static int add_files(posix_spawn_file_actions_t *files, const struct kwgi_spawn 
 			       : posix_spawn_file_actions_adddup2(files, s->out, 1);
 	if (!e && s->err >= 0)
 		e = posix_spawn_file_actions_adddup2(files, s->err, 2);
+#ifdef CAN_CLOSE_FROM
+	if (!e && s->bare)
+		e = posix_spawn_file_actions_addclosefrom_np(files, 3);
+#endif
 	return e;
 }
 
@@ -205,7 +213,7 @@ static int start(struct running *r)
 	if (!e)
 		e = kwgi_spawn(&r->pid, &(struct kwgi_spawn){ .argv = r->p->argv, .env = env,
 							      .in = r->in, .out = r->out[1],
-							      .err = r->err[1] });
+							      .err = r->err[1], .bare = true });
 	if (e) {
 		close_all(r);
 		return e;

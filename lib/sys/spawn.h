@@ -19,6 +19,7 @@ struct kwgi_spawn {
 	const char *const *env;	/* NULL: that of this process */
 	int in, out, err;	/* -1: /dev/null, for err: that of this process */
 	bool session;		/* in one of its own */
+	bool bare;		/* without other files that this process has open, if the C library can */
 };
 
 /* No signal is blocked or ignored there. Returns 0 or an errno value. */

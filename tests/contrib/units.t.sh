@@ -41,6 +41,16 @@ same_sandbox() { sed -n '/^CapabilityBoundingSet/,/^UMask/p' "$units/$1"; }
 is 'kilowg-recheck.service may do what kilowg.service may' "$(same_sandbox kilowg.service)" \
 	"$(same_sandbox kilowg-recheck.service)"
 
+if command -v mandoc >/dev/null; then
+	is 'mandoc finds nothing in kilowg.service.8' '' "$(mandoc -Tlint -W warning "$top/man/kilowg.service.8")"
+else
+	skip 'mandoc finds nothing in kilowg.service.8' 'there is no mandoc'
+fi
+units_in() { sed -n 's/^\.Nm \(kilowg[^ ]*\.[a-z]*\).*/\1/p' | sort -u; }
+is 'kilowg.service(8) names all units, and no other' \
+	"$(cd "$units" && for f in kilowg*; do echo "$f"; done | sort)" \
+	"$(sed '/^\.Nd/q' "$top/man/kilowg.service.8" | units_in)"
+
 if ! command -v systemd-analyze >/dev/null; then
 	skip 'systemd-analyze' 'there is no systemd-analyze'
 elif ! systemd-analyze --help 2>/dev/null | grep -q -e --offline; then

@@ -30,6 +30,23 @@ done
 is 'and no other is there' "$(cd "$T/new" && ls)" "$(cd "$manifests" && ls -- *.yaml)"
 check 'all are fit for the API, and have no more rights than needed' faults "$manifests"/*.yaml
 
+# Images, and what they are built from.
+file=$top/contrib/container/Containerfile
+version=$(sed -n 's/^AC_INIT(\[kilowg\], \[\(.*\)\])$/\1/p' "$top/configure.ac")
+is 'the manifests want the image of this version' "kilowg:$version" \
+	"$(grep -hoE 'image: kilowg:.*' "$manifests"/*.yaml | sort -u | sed 's/image: //')"
+check 'the Containerfile builds it' grep -q " kilowg:$version " "$file"
+sources() { grep '^COPY [^-]' "$file" | sed 's/^COPY //; s/ [^ ]*$//' | tr ' ' '\n'; }
+check 'and it takes all that is there' test -z "$(cd "$top" && for f in $(sources); do [ -e "$f" ] || echo "$f"; done)"
+
+# Samples for Butane.
+is 'the samples for Butane are YAML, with a unit each that starts kilowg' 'flatcar fcos ' \
+	"$("$python" -c 'import sys, yaml
+for f in sys.argv[1:]:
+    d = yaml.safe_load(open(f))
+    assert any("start --no-block kilowg.service" in u.get("contents", "") for u in d["systemd"]["units"])
+    print(d["variant"], end=" ")' "$top/contrib/immutable/flatcar.bu" "$top/contrib/immutable/fedora-coreos.bu")"
+
 # TEXT SED PATTERN: such a change of a manifest is found, with such a message.
 found() {
 	sed "$2" "$manifests/k3s-heterogeneous.yaml" >"$T/bad.yaml"

@@ -41,6 +41,10 @@ same_sandbox() { sed -n '/^CapabilityBoundingSet/,/^UMask/p' "$units/$1"; }
 is 'kilowg-recheck.service may do what kilowg.service may' "$(same_sandbox kilowg.service)" \
 	"$(same_sandbox kilowg-recheck.service)"
 
+# The sample for cron: times, root, and a command that kilowg knows.
+is 'each line of kilowg.cron is one of cron.d' '' "$(grep -vE '^(#.*|[A-Z]+=.*|(@reboot|([0-9*/,-]+ ){4}[0-9*/,-]+) root kilowg .*)$' "$top/etc/kilowg.cron")"
+check 'kilowg has what it uses' sh -c '"$1" apply --help | grep -q -e --wait && "$1" --help | grep -q -e -q' sh "$KILOWG"
+
 if command -v mandoc >/dev/null; then
 	is 'mandoc finds nothing in kilowg.service.8' '' "$(mandoc -Tlint -W warning "$top/man/kilowg.service.8")"
 else

@@ -2,9 +2,11 @@
 """Checks manifests of contrib/kubernetes: the API's field names and types, and our own rules.
 
     manifests.py FIELDS FILE...      prints a line per fault; exit status 1 if there is one
+    manifests.py --kubectl FILE...   the same for fields that kubectl's own types do not have
     manifests.py --script FILE NAME  prints a script of the ConfigMap, or "label": the inline one
 """
 import re
+import subprocess
 import sys
 
 import yaml
@@ -172,7 +174,34 @@ def script(path, name):
     return ""
 
 
+def lost(a, b, where):
+    """What of a is not, or not the same, in b."""
+    if isinstance(a, dict):
+        return [f for k, v in a.items() for f in
+                (lost(v, b[k], "%s.%s" % (where, k)) if k in b else ["%s.%s is lost" % (where, k)])]
+    if isinstance(a, list):
+        if len(a) > len(b):
+            return ["%s is shorter" % where]
+        return [f for i, v in enumerate(a) for f in lost(v, b[i], "%s[%d]" % (where, i))]
+    return [] if a == b else ["%s: %r is %r" % (where, a, b)]
+
+
+def kubectl(path):
+    """Through kubectl's types, which drop what they do not know."""
+    faults = []
+    for d in yaml.safe_load_all(open(path)):
+        if d["kind"] == "DaemonSet":
+            out = subprocess.run(["kubectl", "set", "env", "--local", "-f", "-", "-o", "yaml", "X=1"],
+                                 input=yaml.dump(d), capture_output=True, text=True)
+            faults += lost(d, yaml.safe_load(out.stdout), path) if not out.returncode else [out.stderr]
+    return faults
+
+
 def main():
+    if sys.argv[1] == "--kubectl":
+        faults = [f for path in sys.argv[2:] for f in kubectl(path)]
+        print("\n".join(faults))
+        return 1 if faults else 0
     if sys.argv[1] == "--script":
         sys.stdout.write(script(sys.argv[2], sys.argv[3]))
         return 0

@@ -30,6 +30,14 @@ done
 is 'and no other is there' "$(cd "$T/new" && ls)" "$(cd "$manifests" && ls -- *.yaml)"
 check 'all are fit for the API, and have no more rights than needed' faults "$manifests"/*.yaml
 
+if kubectl version --client >/dev/null 2>&1; then
+	check 'kubectl knows all their fields' "$python" "$tests/manifests.py" --kubectl "$manifests"/*.yaml
+	sed 's/hostNetwork:/hostNetworks:/' "$manifests/k3s-auto.yaml" >"$T/bad.yaml"
+	check 'and not others' gone "$python" "$tests/manifests.py" --kubectl "$T/bad.yaml"
+else
+	skip 'kubectl knows all their fields' 'there is no kubectl'
+fi
+
 # Images, and what they are built from.
 file=$top/contrib/container/Containerfile
 version=$(sed -n 's/^AC_INIT(\[kilowg\], \[\(.*\)\])$/\1/p' "$top/configure.ac")

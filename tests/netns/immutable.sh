@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: ISC
 #
 # A host whose root is read-only, but for /run and /var/lib: apply, with a key that it
-# makes itself, and down.
+# makes itself, and down. Then with no other capability than NET_ADMIN, as in the
+# containers of contrib/kubernetes.
 
 # shellcheck disable=SC2154,SC3043
 # shellcheck source=tests/lib.sh
@@ -42,6 +43,16 @@ kilowg="$KILOWG -f $T/mesh.ini -f $T/local.ini"
 	expect 0 'diff: no difference' $kilowg diff
 	expect 0 'down' $kilowg down
 	check 'the interface is gone' gone ip link show kilo0
+	if setpriv --bounding-set=-all,+net_admin true 2>/dev/null; then
+		least='setpriv --no-new-privs --inh-caps=-all --bounding-set=-all,+net_admin'
+		expect 0 'apply, with NET_ADMIN alone' $least $kilowg apply
+		show "$T/err"
+		expect 0 'diff: no difference' $least $kilowg diff
+		expect 0 'down' $least $kilowg down
+		check 'the interface is gone' gone ip link show kilo0
+	else
+		skip 'apply, with NET_ADMIN alone' 'there is no setpriv'
+	fi
 	rm /var/lib/kilowg/key
 	expect 1 'apply without a key' $kilowg apply
 	show "$T/err"

@@ -67,7 +67,7 @@ s = socket.socket(socket.AF_INET6 if ':' in a else socket.AF_INET, socket.SOCK_D
 s.bind((a, 7777 if what == 'listen' else 0))
 if what == 'listen':
 	open(b + '.ready', 'w').close()
-	s.settimeout(10)
+	s.settimeout(60)
 	open(b, 'w').write(s.recvfrom(99)[1][0])
 else:
 	for i in range(3):
@@ -79,7 +79,7 @@ arrives() {
 	rm -f "$T/source" "$T/source.ready"
 	on "$5" python3 "$T/udp.py" listen "$6" "$T/source" 2>/dev/null &
 	listener=$!
-	wait_for 10 test -e "$T/source.ready"
+	wait_for 60 test -e "$T/source.ready"
 	on "$3" python3 "$T/udp.py" send "$4" "$6"
 	wait $listener
 	is "$1" "$2" "$(cat "$T/source" 2>/dev/null)"

@@ -61,6 +61,12 @@ struct kwgi_device_io {
 	int (*listen)(void *arg, uint16_t port);
 	int (*fwmark)(void *arg, uint32_t mark);
 	uint32_t (*scope)(void *arg, const char *name);
+	/*
+	 * Memory for what holds keys, zeroed; the device is held alone. It is wiped when it is
+	 * given back. Both NULL: of the heap.
+	 */
+	void *(*alloc)(void *arg, size_t size);
+	void (*release)(void *arg, void *p, size_t size);
 };
 
 enum {

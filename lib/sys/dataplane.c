@@ -210,6 +210,7 @@ static void close_all(struct kwgi_dataplane *p)
 	if (p->link)
 		kwgi_link_close(p->link);
 	kwgi_device_free(p->device);
+	kwgi_keymem_end(&p->keys);
 	if (p->tun.queues)
 		kwgi_tun_close(&p->tun);
 	if (p->wake >= 0)

@@ -23,6 +23,7 @@
 #include "dp/device.h"
 #include "dp/split.h"
 #include "sys/event.h"
+#include "sys/keymem.h"
 #include "sys/link.h"
 #include "sys/route.h"
 #include "sys/tun.h"
@@ -79,6 +80,8 @@ struct kwgi_worker {
 };
 
 struct kwgi_dataplane {
+	struct kwgi_keymem keys;	/* where device, peers and sessions are */
+	bool unlocked_told;
 	struct kwgi_device *device;
 	struct kwgi_tun tun;
 	struct kwgi_link *link;

@@ -9,6 +9,7 @@
 #include <sodium.h>
 
 #include "sys/dataplane.h"
+#include "sys/errtext.h"
 #include "sys/path.h"
 
 /* ---- the log ------------------------------------ */
@@ -148,11 +149,33 @@ static uint32_t io_scope(void *arg, const char *name)
 	return if_nametoindex(name);
 }
 
+/* The first time that the system refuses to lock memory is told, if anybody wants to know. */
+static void *io_alloc(void *arg, size_t size)
+{
+	struct kwgi_dataplane *p = arg;
+	void *v = kwgi_keymem_alloc(&p->keys, size);
+
+	if (p->keys.error && !p->unlocked_told) {
+		p->unlocked_told = true;
+		kwgi_dataplane_say(p, false, "not all keys are locked in memory: %s; the limit is RLIMIT_MEMLOCK",
+				   kwgi_errtext(p->keys.error));
+	}
+	return v;
+}
+
+static void io_release(void *arg, void *v, size_t size)
+{
+	struct kwgi_dataplane *p = arg;
+
+	kwgi_keymem_free(&p->keys, v, size);
+}
+
 struct kwgi_device_io kwgi_dataplane_io(struct kwgi_dataplane *p)
 {
 	return (struct kwgi_device_io){
 		.arg = p, .random = io_random, .send = io_send, .event = tell_event,
 		.listen = io_listen, .fwmark = io_fwmark, .scope = io_scope,
+		.alloc = io_alloc, .release = io_release,
 	};
 }
 

@@ -61,6 +61,15 @@ must test -n "$pid"
 like "capabilities: NET_ADMIN and NET_BIND_SERVICE are left" "/proc/$pid/status" '^CapEff:	0000000000001400$' '^CapPrm:	0000000000001400$'
 like "no new ones can be gained" "/proc/$pid/status" '^NoNewPrivs:	1$'
 like "no core dumps" "/proc/$pid/limits" '^Max core file size +0 +0'
+# The address sanitizer locks nothing and has much memory of its own.
+sanitized() { grep -q '__asan_init' "$ours"; }
+vm() { awk -v k="$1:" '$1 == k { print $2 }' "/proc/$2/status"; }
+if sanitized; then
+	skip "keys are locked in memory" "the address sanitizer locks none"
+else
+	check "keys are locked in memory" [ "$(vm VmLck "$pid")" -ge 64 ]
+	check "and all of it is less than 8 MiB at the start ($(vm VmRSS "$pid") kB)" [ "$(vm VmRSS "$pid")" -lt 8192 ]
+fi
 if grep -q libseccomp "${top_builddir:-${lib_dir%/*}/build}/kilowg.pc"; then
 	like "system calls are filtered" "/proc/$pid/status" '^Seccomp:	2$'
 else
@@ -192,6 +201,78 @@ hex() { base64 -d <"$1" | od -An -tx1 | tr -d ' \n'; }
 check "requests: the right errno for each, half-sent ones hold up nobody, 10,000 peers" \
 	on b python3 "$T/uapi.py" $socket "$(hex "$T/keys/a.pub")" "$(hex "$T/keys/b.pub")"
 check "and packets still pass" wait_for 5 on b ping -c 1 -W 1 -q 10.9.0.1
+
+# ---- no key stays in memory
+
+cat >"$T/search.py" <<'END'
+import sys
+pid, keys = sys.argv[1], [bytes.fromhex(k) for k in sys.argv[2:]]
+def forms(k):	# as it is, and as the configuration tells it; its middle, for the rest may be written over
+    return k[4:20], k.hex().encode()[16:48]
+found = set()
+mem = open("/proc/%s/mem" % pid, "rb")
+for line in open("/proc/%s/maps" % pid):
+    r, flags = line.split()[:2]
+    if not flags.startswith("rw"): continue
+    begin, end = (int(x, 16) for x in r.split("-"))
+    mem.seek(begin)
+    try: b = mem.read(end - begin)
+    except OSError: continue
+    found |= {i for i, k in enumerate(keys) for f in forms(k) if f in b}
+print("".join(str(i) for i in sorted(found)))
+END
+pid=$(daemon_pid b wg0)
+(umask 077; wg genpsk >"$T/old.psk"; wg genkey >"$T/old.key")
+search() { python3 "$T/search.py" "$pid" "$(hex "$T/old.psk")" "$(hex "$T/old.key")" "$(hex "$T/keys/b")" 2>"$T/check"; }
+must on b wg set wg0 private-key "$T/old.key" peer "$(wg pubkey <"$T/old.psk")" preshared-key "$T/old.psk"
+on b wg show wg0 dump >"$T/dump"
+if ! found=$(search); then
+	skip "keys in memory" "the memory of the process cannot be read: $(tail -n 1 "$T/check")"
+else
+	is "the keys in use are found in memory" 01 "$found"
+	must on b wg set wg0 private-key "$T/keys/b" peer "$(wg pubkey <"$T/old.psk")" remove
+	on b wg show wg0 dump >"$T/dump"
+	is "of a removed peer and an old private key nothing is left" 2 "$(search)"
+fi
+check "and packets still pass" wait_for 10 on b ping -c 1 -W 1 -q 10.9.0.1
+
+# ---- keys where memory cannot be locked, or not much of it
+
+cat >"$T/many.py" <<'END'
+import socket, sys
+def ask(text):
+    s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(text.encode())
+    b = b""
+    while not b.endswith(b"\n\n"): b += s.recv(1 << 20) or sys.exit("closed")
+    return b.decode()
+if "errno=0" not in ask("set=1\n" + "".join("public_key=%064x\npreshared_key=%064x\n" % (i + 1, i + 1) for i in range(10000)) + "\n"):
+    sys.exit("set")
+if ask("get=1\n\n").count("public_key=") != 10000: sys.exit("get")
+END
+# LIMIT: kilowg-userspace wg1 as one who may lock so many kB, no more.
+start_limited() {
+	on a setpriv --bounding-set -ipc_lock,-sys_resource --inh-caps -ipc_lock,-sys_resource \
+		sh -c "ulimit -l $1; LOG_LEVEL=verbose exec \"\$0\" wg1" "$ours" >"$T/limited" 2>&1
+}
+if sanitized; then
+	skip "with a limit of locked memory" "the address sanitizer locks none"
+elif ! command -v setpriv >/dev/null; then
+	skip "with a limit of locked memory" "there is no setpriv"
+else
+	for limit in 0 64 8192; do
+		check "locked memory of $limit kB at most: it starts" start_limited $limit
+		check "10,000 peers" on a python3 "$T/many.py" "${socket%wg0.sock}wg1.sock"
+		pid=$(daemon_pid a wg1)
+		check "what may be locked is ($(vm VmLck "$pid") kB)" [ "$(vm VmLck "$pid")" -le $limit ]
+		if [ $limit -lt 8192 ]; then
+			is "that not all is, is told once" 1 "$(grep -c 'locked in memory' "$T/limited")"
+		else
+			unlike "they all are" "$T/limited" 'locked in memory'
+		fi
+		must kill -TERM "$pid"
+		must wait_for 2 is_gone a wg1
+	done
+fi
 
 # ---- wg-quick
 

@@ -26,7 +26,7 @@ esac
 need_vm --accel "$accel"
 # Those first that take longest.
 tests='ownership rollback'
-userspace_only='attack daemon interop long traffic tun userspace'
+userspace_only='attack daemon interop long packets threads threads_tsan traffic tun userspace'
 for f in "$lib_dir"/netns/*.sh; do
 	name=$(basename "$f" .sh)
 	case " $tests $userspace_only " in *" $name "*) ;; *) tests="$tests $name" ;; esac

@@ -21,26 +21,6 @@ plug b eth0 wan 192.0.2.2/24
 for node in a b; do public_key $node >/dev/null; done
 socket=/var/run/wireguard/wg0.sock
 
-# ---- names and instances
-
-for name in '' . .. a/b 'a b' a234567890123456; do
-	expect 1 "the name \"$name\" is refused" on a "$ours" -f "$name"
-	is "with one line" 1 "$(grep -c . "$T/err")"
-done
-expect 1 "no name is refused" on a "$ours"
-expect 1 "a wrong option is refused" on a "$ours" --no-such wg0
-expect 0 "--version" on a "$ours" --version
-expect 0 "--help" on a "$ours" --help
-
-expect 0 "the parent ends when the socket answers" on a "$ours" wg0
-expect 0 "and it does" on a wg show wg0
-is "the socket is its owner's" 'srw-------' "$(stat -c %A "$T/nodes/a/wireguard/wg0.sock")"
-is "the link is down" '' "$(on a ip link show up dev wg0)"
-like "and has its MTU" <(on a ip link show wg0) 'mtu 1420'
-expect 1 "a second instance is refused" on a "$ours" wg0
-like "and says why" "$T/err" 'wg0'
-expect 0 "the first is untouched" on a wg show wg0
-
 # PID of the daemon in a node, found by its socket.
 daemon_pid() {
 	local pid
@@ -54,10 +34,47 @@ daemon_pid() {
 is_gone() { [ -z "$(daemon_pid "$1" "$2")" ]; }
 socket_gone() { [ ! -e "$T/nodes/$1/wireguard/$2.sock" ]; }
 
-# ---- privileges
+# ---- names and instances
 
+for name in '' . .. a/b 'a b' a234567890123456; do
+	expect 1 "the name \"$name\" is refused" on a "$ours" -f "$name"
+	is "with one line" 1 "$(grep -c . "$T/err")"
+done
+expect 1 "no name is refused" on a "$ours"
+for option in --no-such -x -xf -fx; do
+	expect 1 "the option $option is refused" on a "$ours" $option wg0
+	is "with one line" 1 "$(grep -c . "$T/err")"
+	like "that names it" "$T/err" "option (--no-such|-x);"
+done
+for count in 0 65 ' 1' +1 1x; do
+	expect 1 "KILOWG_WORKERS=\"$count\" is refused" on a env KILOWG_WORKERS="$count" "$ours" wg0
+done
+expect 0 "--version" on a "$ours" --version
+expect 0 "--help" on a "$ours" --help
+
+expect 0 "the parent ends when the socket answers" on a "$ours" wg0
+expect 0 "and it does" on a wg show wg0
+is "the socket is its owner's" 'srw-------' "$(stat -c %A "$T/nodes/a/wireguard/wg0.sock")"
+is "the link is down" '' "$(on a ip link show up dev wg0)"
+like "and has its MTU" <(on a ip link show wg0) 'mtu 1420'
 pid=$(daemon_pid a wg0)
 must test -n "$pid"
+is "it has left terminal and folder" '/dev/null /dev/null /dev/null /' \
+	"$(readlink "/proc/$pid/fd/0" "/proc/$pid/fd/1" "/proc/$pid/fd/2" "/proc/$pid/cwd" | tr '\n' ' ' | sed 's/ $//')"
+check "who reads what it prints comes to an end" on a timeout 5 sh -c "x=\$($ours wg1 2>&1); wg show wg1 && ip link del wg1"
+check "so with standard error kept for the log" on a timeout 5 sh -c "x=\$(LOG_LEVEL=verbose $ours wg1 2>$T/err); wg show wg1 && ip link del wg1"
+like "which is written" "$T/err" 'DEBUG: .*cipher'
+check "it starts without any of the three" on a sh -c "$ours wg1 <&- >&- 2>&-; wg show wg1 && ip link del wg1"
+mkdir -p "$T/nodes/a/wireguard/wg1.sock"
+expect 1 "a folder where the socket should be" on a "$ours" wg1
+like "is told" "$T/err" 'wg1.sock is there already, and is no socket'
+rmdir "$T/nodes/a/wireguard/wg1.sock"
+expect 1 "a second instance is refused" on a "$ours" wg0
+like "and says why" "$T/err" 'wg0'
+expect 0 "the first is untouched" on a wg show wg0
+
+# ---- privileges
+
 like "capabilities: NET_ADMIN and NET_BIND_SERVICE are left" "/proc/$pid/status" '^CapEff:	0000000000001400$' '^CapPrm:	0000000000001400$'
 like "no new ones can be gained" "/proc/$pid/status" '^NoNewPrivs:	1$'
 like "no core dumps" "/proc/$pid/limits" '^Max core file size +0 +0'
@@ -148,6 +165,14 @@ must on a ip link set wg0 mtu 1280
 must on b ip link set wg0 mtu 1280
 check "another MTU: as large as it" on a ping -c 1 -W 2 -q -M do -s 1252 10.9.0.2
 check "not larger" gone on a ping -c 1 -W 1 -q -M do -s 1253 10.9.0.2
+
+# Padding to a multiple of 16 ends at the MTU: 1285 bytes and 32 around them.
+must on a ip link set wg0 mtu 1285
+sent() { on a wg show wg0 transfer | cut -f 3; }
+before=$(sent)
+must on a ping -c 1 -W 2 -q -s 1257 10.9.0.2
+is "it is followed: padding ends there" $((before + 1317)) "$(sent)"
+must on a ip link set wg0 mtu 1280
 
 must on a ip link set wg0 down
 check "link down: nothing is answered" unreachable b 10.9.0.1

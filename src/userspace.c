@@ -113,12 +113,16 @@ static void ready(void *arg)
 	daemonise_ready(&p->daemon);
 }
 
+/* A terminal that goes away ends us cleanly, too, unless nohup(1) has a word in it. */
 static int stop_signals(void)
 {
+	struct sigaction hup;
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
+	if (!sigaction(SIGHUP, NULL, &hup) && hup.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);

@@ -387,15 +387,15 @@ int kwgi_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *
 	if (!ret)
 		ret = start_workers(&p, &own);
 	if (!ret) {
-		kwgi_dataplane_say(&p, false, "%s: cipher %s, offloads of the TUN device: %s", p.tun.name,
-		    p.device->aead->name, kwgi_tun_offloads(&p.tun));
+		kwgi_dataplane_say(&p, false, "cipher %s, offloads of the TUN device: %s",
+				   p.device->aead->name, kwgi_tun_offloads(&p.tun));
 		kwgi_dataplane_link_changed(&p.workers[0]);
 		if (o->ready)
 			o->ready(o->arg);
 		(void)kwgi_notify(o->notify_socket, "READY=1");
 		run(&p.workers[0]);
 		(void)kwgi_notify(o->notify_socket, "STOPPING=1");
-		kwgi_dataplane_say(&p, false, "%s: ending", p.tun.name);
+		kwgi_dataplane_say(&p, false, "ending");
 	}
 	end_workers(&p);
 	close_all(&p);

@@ -103,6 +103,7 @@ static int open_sockets(struct kwgi_dataplane *p, uint16_t port)
 		e = e ? e : watch_sockets(&p->workers[i]);
 	}
 	p->device->listen_port = v[0].port;
+	kwgi_dataplane_say(p, false, "listening on port %u", v[0].port);
 	free(v);
 	return e;
 }
@@ -187,7 +188,7 @@ static void go_up(struct kwgi_dataplane *p, const struct kwgi_time *t)
 	if (p->workers[0].udp.fd4 < 0 && open_sockets(p, p->device->listen_port))
 		return;
 	kwgi_device_set_up(p->device, true, t);
-	kwgi_dataplane_say(p, false, "interface up, listening on port %u", p->device->listen_port);
+	kwgi_dataplane_say(p, false, "interface up");
 }
 
 /* Brings the device to the link's state; the device is held alone. */

@@ -101,6 +101,17 @@ check "the socket is gone" socket_gone a wg0
 check "the link is gone" gone on a ip link show wg0
 
 must on a "$ours" wg0
+must kill -HUP "$(daemon_pid a wg0)"
+check "so does SIGHUP" wait_for 2 is_gone a wg0
+check "the socket is gone" socket_gone a wg0
+must on a nohup "$ours" wg0
+pid=$(daemon_pid a wg0)
+must kill -HUP "$pid"
+expect 0 "not if it was ignored" on a wg show wg0
+must kill -TERM "$pid"
+must wait_for 2 is_gone a wg0
+
+must on a "$ours" wg0
 must on a ip link del wg0
 check "deleting the link ends it" wait_for 2 is_gone a wg0
 check "the socket is gone" socket_gone a wg0

@@ -61,8 +61,6 @@ static void peer_down(struct kwgi_device *d, struct kwgi_dp_peer *p)
 
 static void peer_up(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_time *t)
 {
-	if (p->persistent_interval)
-		kwgi_send_keepalive(d, p, t);
 	kwgi_send_staged(d, p, t);
 	kwgi_timers_persistent_changed(d, p, t->now);
 }
@@ -204,7 +202,6 @@ void kwgi_peer_set_persistent(struct kwgi_device *d, struct kwgi_dp_peer *p, uin
 	bool turned_on = interval && !p->persistent_interval;
 
 	p->persistent_interval = interval;
-	kwgi_timers_persistent_changed(d, p, t->now);
-	if (turned_on && d->up)
-		kwgi_send_keepalive(d, p, t);
+	/* By the timer, since thousands of peers may be turned on at once. */
+	kwgi_timers_persistent_changed(d, p, turned_on ? t->now : t->now + interval);
 }

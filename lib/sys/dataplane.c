@@ -295,7 +295,7 @@ static uint64_t do_what_is_due(struct kwgi_worker *w)
 	t = kwgi_dataplane_time();
 	kwgi_worker_lock_all(w);
 	kwgi_work_handshakes(p->device, KWGI_HANDSHAKES_PER_TURN, &t);
-	kwgi_timers_run(p->device, &t);
+	kwgi_timers_work(p->device, KWGI_TIMERS_PER_TURN, &t);
 	kwgi_worker_unlock_all(w);
 	return look_at_deadline(w);
 }

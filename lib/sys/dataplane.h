@@ -35,6 +35,7 @@ enum {
 	KWGI_OUT_SEGMENTS = 2048,	/* packets of one turn from the TUN; one read has up to KWGI_SPLIT_SEGMENTS */
 	KWGI_OUT_ARENA = 512 * 1024,
 	KWGI_HANDSHAKES_PER_TURN = 4,	/* each costs as much as hundreds of packets */
+	KWGI_TIMERS_PER_TURN = 8,	/* peers: many may begin a handshake at once */
 };
 
 /* What a descriptor in a worker's loop is. */

@@ -260,6 +260,10 @@ static int configure(struct kwgi_worker *w, const struct kwgi_uapi_request *r,
 	} else {
 		e = kwgi_device_configure(p->device, &r->set, &t);
 		follow_link(p, &t);
+		/* It asks for the port that could not be opened when the link came up. */
+		if (!e && r->set.parts & KWGI_UAPI_LISTEN_PORT && kwgi_link_state(p->link)->up &&
+		    !p->device->up)
+			e = EADDRINUSE;
 	}
 	kwgi_worker_unlock_all(w);
 	return e;

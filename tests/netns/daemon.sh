@@ -155,14 +155,13 @@ is "disturbs no session" "$before" "$(handshakes a)"
 must on a wg set wg0 listen-port 51999
 check "another port: packets pass at once" on a ping -c 1 -W 2 -q 10.9.0.2
 like "the other side has learnt it" <(on b wg show wg0 endpoints) '192.0.2.1:51999'
-on a python3 -c 'import signal, socket
+on a python3 -c 'import os, signal, socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("0.0.0.0", 52000)); print("here", flush=True); signal.pause()' >"$T/busy" &
-holder=$!
-wait_for 5 grep -q here "$T/busy"
+s.bind(("0.0.0.0", 52000)); print(os.getpid(), flush=True); signal.pause()' >"$T/busy" &
+wait_for 5 grep -q . "$T/busy"
 expect 1 "a port that is taken is refused" on a wg set wg0 listen-port 52000
 check "and the old one goes on" on a ping -c 1 -W 2 -q 10.9.0.2
-kill $holder
+must kill "$(cat "$T/busy")"
 
 must on a wg set wg0 fwmark 0x1234
 like "fwmark is set" <(on a wg show wg0 fwmark) '^0x1234$'
@@ -190,6 +189,23 @@ check "link down: nothing is answered" unreachable b 10.9.0.1
 is "and nobody listens" '' "$(on a ss -Hlun sport = 51999)"
 must on a ip link set wg0 up
 check "link up: packets pass again" wait_for 10 on a ping -c 1 -W 1 -q 10.9.0.2
+must on a ip link set wg0 down
+on a python3 -c 'import os, signal, socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+s.bind(("::", 51999)); print(os.getpid(), flush=True); signal.pause()' >"$T/busy" &
+if wait_for 5 grep -q . "$T/busy"; then
+	must on a ip link set wg0 up
+	expect 1 "link up while IPv6 has the port for somebody else: that is told to who asks for it" \
+		on a wg set wg0 listen-port 51999
+	must kill "$(cat "$T/busy")"
+	must wait_for 5 gone on a sh -c "ss -Hlun6 sport = 51999 | grep -q ."
+	expect 0 "and when it is free it is taken" on a wg set wg0 listen-port 51999
+else
+	skip "a port that is taken on IPv6" "there is no IPv6 here"
+	must on a ip link set wg0 up
+fi
+check "packets pass again" wait_for 10 on a ping -c 1 -W 1 -q 10.9.0.2
 like "on the same port" <(on a wg show wg0 listen-port) '^51999$'
 
 check "an address of nobody is answered at once" gone on a ping -c 1 -W 5 -q -I 10.9.0.1 10.9.0.77
@@ -237,6 +253,24 @@ hex() { base64 -d <"$1" | od -An -tx1 | tr -d ' \n'; }
 check "requests: the right errno for each, half-sent ones hold up nobody, 10,000 peers" \
 	on b python3 "$T/uapi.py" $socket "$(hex "$T/keys/a.pub")" "$(hex "$T/keys/b.pub")"
 check "and packets still pass" wait_for 5 on b ping -c 1 -W 1 -q 10.9.0.1
+
+# Thousands that are all to be spoken to at once: who has a session waits for none of them.
+cat >"$T/speak.py" <<'END'
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+s.sendall(("set=1\n" + "".join("public_key=%064x\nendpoint=192.0.2.77:1\npersistent_keepalive_interval=%s\n%s" % (
+    i + 1, sys.argv[2], sys.argv[3]) for i in range(10000)) + "\n").encode())
+sys.exit(s.recv(99) != b"errno=0\n\n")
+END
+on b ping -i 0.05 -c 40 -W 2 10.9.0.1 >"$T/pings" 2>&1 &
+pings=$!
+check "10,000 peers with a persistent keepalive" on b python3 "$T/speak.py" $socket 25 ""
+wait $pings
+like "a session waits for none of them" "$T/pings" ' 0% packet loss'
+longest=$(sed -n 's/^rtt .*= *[0-9.]*\/[0-9.]*\/\([0-9]*\).*/\1/p' "$T/pings")
+check "not even a second (${longest} ms at most)" [ "$longest" -lt 1000 ]
+check "and they go" on b python3 "$T/speak.py" $socket 0 "remove=true
+"
 
 # ---- no key stays in memory
 

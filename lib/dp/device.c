@@ -21,7 +21,8 @@ struct kwgi_device *kwgi_device_new(const struct kwgi_device_io *io, const struc
 	d->aead = aead;
 	d->mtu = DEFAULT_MTU;
 	io->random(io->arg, seed, sizeof(seed));
-	kwgi_keymap_init(&d->by_key, seed + KWGI_RATELIMITER_SEED);
+	kwgi_keymap_init(&d->by_key, seed + KWGI_RATELIMITER_SEED,
+			 offsetof(struct kwgi_dp_peer, remote.static_public));
 	if (kwgi_ratelimiter_init(&d->limiter, LIMITED_SOURCES, seed)) {
 		kwgi_keymap_free(&d->by_key);
 		kwgi_secret_free(io, d, sizeof(*d));
@@ -157,7 +158,7 @@ struct kwgi_dp_peer *kwgi_device_add(struct kwgi_device *d, const struct kwgi_ke
 	p = kwgi_timers_reserve(d) ? NULL : peer_new(d, public_key);
 	if (!p)
 		return NULL;
-	if (kwgi_keymap_insert(&d->by_key, &p->remote.static_public, p)) {
+	if (kwgi_keymap_insert(&d->by_key, p)) {
 		kwgi_secret_free(&d->io, p, sizeof(*p));
 		return NULL;
 	}

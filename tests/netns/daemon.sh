@@ -87,7 +87,9 @@ else
 	check "keys are locked in memory" [ "$(vm VmLck "$pid")" -ge 64 ]
 	check "and all of it is less than 8 MiB at the start ($(vm VmRSS "$pid") kB)" [ "$(vm VmRSS "$pid")" -lt 8192 ]
 fi
-if grep -q libseccomp "${top_builddir:-${lib_dir%/*}/build}/kilowg.pc"; then
+if sanitized; then
+	skip "system calls are filtered" "not under the address sanitizer"
+elif grep -q libseccomp "${top_builddir:-${lib_dir%/*}/build}/kilowg.pc"; then
 	like "system calls are filtered" "/proc/$pid/status" '^Seccomp:	2$'
 else
 	skip "system calls are filtered" "built without libseccomp"
@@ -285,6 +287,7 @@ for line in open("/proc/%s/maps" % pid):
     r, flags = line.split()[:2]
     if not flags.startswith("rw"): continue
     begin, end = (int(x, 16) for x in r.split("-"))
+    if end - begin > 1 << 30: continue	# no memory of ours but the shadow of a sanitizer
     mem.seek(begin)
     try: b = mem.read(end - begin)
     except OSError: continue
@@ -300,8 +303,10 @@ if ! found=$(search); then
 	skip "keys in memory" "the memory of the process cannot be read: $(tail -n 1 "$T/check")"
 else
 	is "the keys in use are found in memory" 01 "$found"
-	must on b wg set wg0 private-key "$T/keys/b" peer "$(wg pubkey <"$T/old.psk")" remove
-	on b wg show wg0 dump >"$T/dump"
+fi
+must on b wg set wg0 private-key "$T/keys/b" peer "$(wg pubkey <"$T/old.psk")" remove
+on b wg show wg0 dump >"$T/dump"
+if [ -n "$found" ]; then
 	is "of a removed peer and an old private key nothing is left" 2 "$(search)"
 fi
 check "and packets still pass" wait_for 10 on b ping -c 1 -W 1 -q 10.9.0.1

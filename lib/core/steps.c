@@ -61,6 +61,97 @@ static bool is_unfinished(const struct diff *d, const struct kwgi_link *l)
 	return !strcmp(l->name, name);
 }
 
+/* ---- links that make room --------------------------------------------- */
+
+/* A link of ours that is up and not the wanted one: it needs the port of that. */
+static bool is_set_down(const struct diff *d, const struct kwgi_link *l)
+{
+	return d->w->ifname && l != d->link && l->up && is_ours(d, l);
+}
+
+static void take_routes(struct diff *d, const struct kwgi_link *l)
+{
+	const struct kwgi_host *h = d->h;
+	uint32_t i;
+
+	for (i = 0; i < h->n_routes; i++)
+		if (h->routes[i].oif == l->index)
+			make(d, &(struct kwgi_step){
+				.kind = KWGI_STEP_ROUTE_DEL, .link = l->name,
+				.u.route = { .old = h->routes[i] } });
+}
+
+static void take_addrs(struct diff *d, const struct kwgi_link *l)
+{
+	const struct kwgi_host *h = d->h;
+	uint32_t i;
+
+	/* Backwards, so that the first one of a subnet is the first again once this is undone. */
+	for (i = h->n_addrs; i-- > 0;)
+		if (h->addrs[i].ifindex == l->index && !h->addrs[i].auto_made)
+			make(d, &(struct kwgi_step){ .kind = KWGI_STEP_ADDR_DEL, .link = l->name,
+						     .u.addr = { h->addrs[i].prefix } });
+}
+
+/* Routes, and IPv6 addresses, would go by themselves, but not come back when it is up again. */
+static void set_down(struct diff *d, const struct kwgi_link *l)
+{
+	take_routes(d, l);
+	/* Those of a link that stays are for diff_addrs(). */
+	if (!kwgi_mark_is_adopted(l->alias))
+		take_addrs(d, l);
+	make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_DOWN, .link = l->name });
+}
+
+/*
+ * The old link is kept under another name, with its keys and peers, until all
+ * the rest is done: if that fails, it is as it was when it has its name back
+ * and is up. Down it needs no UDP port; a daemon hears of that some time later.
+ */
+static void set_aside(struct diff *d, const struct kwgi_link *l)
+{
+	const struct kwgi_host_wg *wg = &d->h->aside_wg;
+	char *name = kwgi_arena_alloc(&d->s->arena, KWGI_IFNAME_MAX + 1, 1);
+
+	if (!name) {
+		d->failed = true;
+		return;
+	}
+	kwgi_mark_aside_name(name, l->name);
+	if (is_set_down(d, l))
+		set_down(d, l);
+	if (wg->userspace && wg->port)
+		make(d, &(struct kwgi_step){
+			.kind = KWGI_STEP_WG_DEVICE, .link = l->name, .parts = KWGI_WG_PORT,
+			.u.wg = { .old = { wg->private_key, wg->port, wg->fwmark } } });
+	make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_NAME, .link = l->name,
+				     .u.link_name = { name } });
+	break_later(d, &(struct kwgi_step){
+		.kind = KWGI_STEP_LINK_DEL, .link = name, .label = l->name,
+		.u.link_alias = { .old_alias = l->alias, .kind = l->kind } });
+}
+
+/* First of all links, so that what cannot be undone is last of all. */
+static void diff_aside(struct diff *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->h->n_links; i++)
+		if (d->h->links[i].aside)
+			set_aside(d, &d->h->links[i]);
+}
+
+/* Left by a crash under the name that set_aside() needs. */
+static bool is_in_the_way(const struct diff *d, const struct kwgi_link *l)
+{
+	char name[KWGI_IFNAME_MAX + 1];
+
+	if (!d->w->ifname)
+		return false;
+	kwgi_mark_aside_name(name, d->w->ifname);
+	return !strcmp(l->name, name);
+}
+
 /* ---- links ----------------------------------------------------------- */
 
 static const char *name_of(const struct diff *d, uint32_t ifindex)
@@ -104,8 +195,8 @@ static void empty_link(struct diff *d, const struct kwgi_link *l)
 {
 	struct kwgi_step down = { .kind = KWGI_STEP_LINK_DOWN, .link = l->name };
 
-	if (l->up && d->w->ifname)
-		make(d, &down);
+	if (is_set_down(d, l))
+		set_down(d, l);
 	else if (l->up)
 		break_later(d, &down);
 	if (!strcmp(l->name, d->h->old_ifname))
@@ -143,8 +234,8 @@ static void diff_leftover(struct diff *d, const struct kwgi_link *l)
 	struct kwgi_step del = { .kind = KWGI_STEP_LINK_DEL, .link = l->name,
 				 .u.link_alias = { .old_alias = l->alias, .kind = l->kind } };
 
-	/* Its name is needed for the next link that is made. */
-	if (is_unfinished(d, l) || l->replaced) {
+	/* Its name is needed for the next link that is made, or renamed. */
+	if (is_unfinished(d, l) || l->replaced || is_in_the_way(d, l)) {
 		make(d, &del);
 		return;
 	}
@@ -156,8 +247,8 @@ static void diff_leftover(struct diff *d, const struct kwgi_link *l)
 		empty_link(d, l);
 		return;
 	}
-	if (l->up && d->w->ifname)
-		make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_DOWN, .link = l->name });
+	if (is_set_down(d, l))
+		set_down(d, l);
 	free_port(d, l);
 	break_later(d, &del);
 }
@@ -219,10 +310,11 @@ static void diff_links(struct diff *d)
 	const struct kwgi_wanted *w = d->w;
 	uint32_t i;
 
+	diff_aside(d);
 	for (i = 0; i < d->h->n_links; i++) {
 		const struct kwgi_link *l = &d->h->links[i];
 
-		if (l != d->link && (is_ours(d, l) || is_unfinished(d, l)))
+		if (l != d->link && !l->aside && (is_ours(d, l) || is_unfinished(d, l)))
 			diff_leftover(d, l);
 	}
 	if (!w->ifname)
@@ -350,12 +442,20 @@ static void diff_route(struct diff *d, const struct kwgi_wanted_route *want,
 	make(d, &step);
 }
 
+/* Is the route there when others are made? It goes with a link that makes room. */
+static bool is_kept_route(const struct diff *d, const struct kwgi_host_route *r)
+{
+	const struct kwgi_link *l = kwgi_host_link_by_index(d->h, r->oif);
+
+	return !l || !(l->replaced || is_set_down(d, l));
+}
+
 static void diff_routes(struct diff *d)
 {
 	const struct kwgi_host *h = d->h;
 	const struct kwgi_host_route **have, *key, **found;
+	uint32_t i, n = 0;
 	bool *used;
-	uint32_t i;
 
 	have = kwgi_arena_alloc(&d->s->arena, h->n_routes + 1u, sizeof(*have));
 	used = kwgi_arena_alloc(&d->s->arena, h->n_routes + 1u, sizeof(*used));
@@ -364,17 +464,18 @@ static void diff_routes(struct diff *d)
 		return;
 	}
 	for (i = 0; i < h->n_routes; i++)
-		have[i] = &h->routes[i];
-	if (h->n_routes)
-		qsort(have, h->n_routes, sizeof(*have), cmp_have);
+		if (is_kept_route(d, &h->routes[i]))
+			have[n++] = &h->routes[i];
+	if (n)
+		qsort(have, n, sizeof(*have), cmp_have);
 	for (i = 0; i < d->w->n_routes; i++) {
 		key = &d->w->routes[i].route;
-		found = h->n_routes ? bsearch(&key, have, h->n_routes, sizeof(*have), cmp_have) : NULL;
+		found = n ? bsearch(&key, have, n, sizeof(*have), cmp_have) : NULL;
 		if (found)
 			used[found - have] = true;
 		diff_route(d, &d->w->routes[i], found ? *found : NULL);
 	}
-	for (i = 0; i < h->n_routes; i++)
+	for (i = 0; i < n; i++)
 		if (!used[i])
 			break_later(d, &(struct kwgi_step){
 				.kind = KWGI_STEP_ROUTE_DEL, .link = name_of(d, have[i]->oif),
@@ -574,6 +675,14 @@ static const struct kwgi_host_peer *complete_peer(struct diff *d,
 	return p;
 }
 
+/* Where a peer is may have been learnt by the device that makes room. */
+static const struct kwgi_host_peer *new_peer(struct diff *d, const struct kwgi_wanted_peer *want)
+{
+	const struct kwgi_host_peer *known = kwgi_host_peer(&d->h->aside_wg, &want->peer.key);
+
+	return known ? complete_peer(d, want, known, differing_parts(want, known)) : &want->peer;
+}
+
 static void build_owners(struct diff *d)
 {
 	const struct kwgi_host_wg *wg = &d->h->wg;
@@ -626,7 +735,7 @@ static void diff_peer(struct diff *d, const struct kwgi_wanted_peer *want,
 	} else {
 		step.parts = KWGI_WG_ENDPOINT | KWGI_WG_KEEPALIVE | KWGI_WG_PSK |
 			     KWGI_WG_ALLOWED_REPLACE;
-		step.u.peer.peer = &want->peer;
+		step.u.peer.peer = new_peer(d, want);
 	}
 	if (step.parts & (KWGI_WG_ALLOWED_ADD | KWGI_WG_ALLOWED_REPLACE))
 		find_victims(d, &step);

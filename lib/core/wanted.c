@@ -42,13 +42,23 @@ bool kwgi_mark_is_adopted(const char *alias)
 	return len > word && !strcmp(alias + len - word, adopted_word);
 }
 
-void kwgi_mark_unfinished_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
+static void derived_name(char out[KWGI_IFNAME_MAX + 1], const char *prefix, const char *ifname)
 {
 	uint32_t hash = 2166136261u;	/* FNV-1a: all that it has to do is differ */
 
 	for (; *ifname; ifname++)
 		hash = (hash ^ (unsigned char)*ifname) * 16777619u;
-	snprintf(out, KWGI_IFNAME_MAX + 1, "kwgnew%08x", hash);
+	snprintf(out, KWGI_IFNAME_MAX + 1, "%.6s%08x", prefix, hash);
+}
+
+void kwgi_mark_unfinished_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
+{
+	derived_name(out, "kwgnew", ifname);
+}
+
+void kwgi_mark_aside_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
+{
+	derived_name(out, "kwgold", ifname);
 }
 
 bool kwgi_mark_is_rival(const char *alias, const char *mesh)

@@ -70,6 +70,8 @@ bool kwgi_mark_is_adopted(const char *alias);
  * in one request. One that a crash left under it is known by the name.
  */
 void kwgi_mark_unfinished_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname);
+/* What a link is called while another one takes its name. */
+void kwgi_mark_aside_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname);
 /* A number after "WORD=" in a mark; 0 if there is none. */
 uint32_t kwgi_mark_number(const char *alias, const char *word);
 /* Is it the mark of another mesh of kilowg? */

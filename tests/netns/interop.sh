@@ -109,6 +109,8 @@ with open(sys.argv[2], "wb") as f:
 import socket, sys
 s = socket.create_connection((sys.argv[1], 4000)); s.sendfile(open(sys.argv[2], "rb")); s.shutdown(1)' \
 		"$address" "$T/file"
+	# It still listens if nobody came, and then nobody will.
+	wait_for 2 gone kill -0 $receiver || kill $receiver
 	wait $receiver
 	same "$names: arrive as they were" "$T/file" "$T/copy"
 }

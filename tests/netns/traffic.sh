@@ -161,6 +161,14 @@ if on router nft -f "$T/nft" >"$T/out" 2>&1; then
 	check "the NAT has another address: packets pass" wait_for 5 passes c 10.9.0.1
 	like "which is learnt from them" <(endpoint a c) '^192.0.2.9:'
 	check "and a finds c there" passes a 10.9.0.3
+	# The same address taken away and given again: only the port is another one.
+	before=$(endpoint a c)
+	must on router ip addr del 192.0.2.9/24 dev wan0
+	must on router ip addr add 192.0.2.9/24 dev wan0
+	check "the NAT has forgotten the port: packets pass" wait_for 5 passes c 10.9.0.1
+	like "the address is the same" <(endpoint a c) '^192.0.2.9:'
+	check "the port is another one, and learnt" [ "$(endpoint a c)" != "$before" ]
+	check "and a finds c there" passes a 10.9.0.3
 else
 	skip "NAT" "nft cannot masquerade here: $(head -n 1 "$T/out")"
 fi

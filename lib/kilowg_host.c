@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "core/backend.h"
 #include "core/json.h"
+#include "core/mtu.h"
 #include "core/status.h"
 #include "core/wanted.h"
 #include "facade.h"
@@ -17,6 +18,7 @@
 #include "sys/apply.h"
 #include "sys/files.h"
 #include "sys/nft.h"
+#include "sys/pathmtu.h"
 #include "sys/resolve.h"
 #include "sys/rtnl.h"
 #include "sys/uapi.h"
@@ -316,6 +318,30 @@ static void observe_old(struct kwg_steps *s, const struct kwg_config *cfg, const
 	}
 }
 
+/* ---- MTU ------------------------------------------------------------- */
+
+static int build_mtu(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwg_config *cfg = s->plan->cfg;
+	struct kwgi_addr *to = NULL;
+	uint32_t n = 0;
+	int ret = 0;
+
+	if (cfg->local.mtu == KWGI_MTU_AUTO) {
+		if (kwgi_mtu_questions(&s->wanted.arena, &s->wanted, &s->host, &to, &n))
+			return kwgi_nomem(err);
+		ret = kwgi_pathmtu_observe(&s->live.nl, to, n, s->wanted.wg.port, cfg->local.fwmark,
+					   &s->host, err);
+	}
+	if (ret)
+		return ret;
+	if (kwgi_mtu_decide(&s->wanted, cfg, s->plan, &s->host))
+		return kwgi_nomem(err);
+	if (s->wanted.mtu_warning)
+		say(s, KWG_WARNING, "%s", s->wanted.mtu_warning);
+	return 0;
+}
+
 /* ---- steps ----------------------------------------------------------- */
 
 static char *step_text(const struct kwg_steps *s, uint32_t i, bool undo)
@@ -436,6 +462,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 		observe_old(s, cfg, local->interface);
 		ret = build_wanted(s, &key, err);
 	}
+	if (!ret)
+		ret = build_mtu(s, err);
 	if (!ret)
 		ret = build_firewall(s, err);
 	if (!ret)

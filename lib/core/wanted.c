@@ -160,8 +160,8 @@ static int merge_same_keys(struct kwgi_wanted *w)
 	return 0;
 }
 
-static int build_peers(struct kwgi_wanted *w, const struct kwg_plan *plan,
-		       const struct kwgi_facts *facts)
+int kwgi_wanted_peers(struct kwgi_wanted *w, const struct kwg_plan *plan,
+		      const struct kwgi_facts *facts)
 {
 	uint32_t i;
 
@@ -307,7 +307,7 @@ int kwgi_wanted_build(struct kwgi_wanted *w, const struct kwg_plan *plan,
 	w->ifname = cfg->local.interface;
 	kwgi_mark_format(w->alias, w->mesh, w->protocol, plan->port, !w->create);
 	w->up = plan->leader;
-	w->mtu = cfg->local.mtu;
+	w->mtu = w->path_mtu = cfg->local.mtu;
 	if (plan->leader)
 		w->addr = plan->wg_cidr;
 	w->wg = (struct kwgi_wg_device_conf){
@@ -320,7 +320,7 @@ int kwgi_wanted_build(struct kwgi_wanted *w, const struct kwg_plan *plan,
 	ret = find_devices(&d, plan, h, err);
 	if (ret)
 		return ret;
-	if (build_peers(w, plan, facts) || build_routes(w, plan, &d) || build_rules(w, plan))
+	if (kwgi_wanted_peers(w, plan, facts) || build_routes(w, plan, &d) || build_rules(w, plan))
 		return kwgi_nomem(err);
 	return 0;
 }

@@ -33,6 +33,8 @@ struct kwgi_wanted {
 	bool keep_link;			/* down: leave the interface that we made */
 	bool up;
 	uint32_t mtu;			/* 0: leave what it has */
+	uint32_t path_mtu;		/* what passes to every peer; for pods. See mtu.h */
+	const char *mtu_warning;	/* NULL: all is well */
 	struct kwgi_prefix addr;	/* family NONE: no address */
 	struct kwgi_prefix subnet;	/* addresses in it are ours */
 	struct kwgi_wg_device_conf wg;
@@ -82,6 +84,9 @@ bool kwgi_mark_is_rival(const char *alias, const char *mesh);
 void kwgi_mark_table(char out[KWGI_NFT_MARK_MAX], const char *mesh, uint8_t protocol,
 		     const char *digest);
 
+/* The peers only: into w, which is empty but for its public key. 0 or -1. */
+int kwgi_wanted_peers(struct kwgi_wanted *w, const struct kwg_plan *plan,
+		      const struct kwgi_facts *facts);
 /* w is empty; facts are copied. 0, KWG_ERR_KERNEL (a device is missing) or KWG_ERR_NOMEM. */
 int kwgi_wanted_build(struct kwgi_wanted *w, const struct kwg_plan *plan,
 		      const struct kwgi_host *h, const struct kwgi_facts *facts,

@@ -210,6 +210,8 @@ void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf 
 	if (*s->host->forward_drop && s->wanted->table)
 		kwgi_buf_printf(b, "warning: nftables chain %s drops what is forwarded and not accepted there\n",
 				s->host->forward_drop);
+	if (s->wanted->mtu_warning)
+		kwgi_buf_printf(b, "warning: %s\n", s->wanted->mtu_warning);
 	if (!s->drift)
 		kwgi_buf_puts(b, "drift: none\n");
 	else
@@ -258,7 +260,9 @@ void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 	kwgi_json_string(j, "backend_reason", s->backend ? s->backend->reason : NULL);
 	kwgi_json_string(j, "implementation", s->host->wg.present ? s->host->wg.implementation : NULL);
 	kwgi_json_uint(j, "mtu", l ? l->mtu : 0);
+	kwgi_json_string(j, "mtu_warning", s->wanted->mtu_warning);
 	kwgi_json_string(j, "name", s->wanted->ifname);
+	kwgi_json_uint(j, "path_mtu", s->wanted->path_mtu);
 	kwgi_json_uint(j, "port", s->host->wg.port);
 	kwgi_json_bool(j, "present", l != NULL);
 	kwgi_json_bool(j, "up", l && l->up);

@@ -18,6 +18,7 @@
 #include "sys/apply.h"
 #include "sys/files.h"
 #include "sys/nft.h"
+#include "sys/pathmemo.h"
 #include "sys/pathmtu.h"
 #include "sys/resolve.h"
 #include "sys/rtnl.h"
@@ -335,6 +336,7 @@ static int build_mtu(struct kwg_steps *s, struct kwg_error *err)
 	}
 	if (ret)
 		return ret;
+	kwgi_pathmemo_recall(KWG_RUNDIR, cfg->mesh.name, &s->host);
 	if (kwgi_mtu_decide(&s->wanted, cfg, s->plan, &s->host))
 		return kwgi_nomem(err);
 	if (s->wanted.mtu_warning)
@@ -592,6 +594,10 @@ int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 {
 	int ret = kwgi_live_run(&s->live, &s->steps, s->opt.log, s->opt.log_arg, err);
 
+	if (!ret && s->plan)
+		kwgi_pathmemo_save(s->live.launch.dir, s->live.launch.mesh, &s->host);
+	else if (!ret)
+		kwgi_pathmemo_forget(s->live.launch.dir, s->live.launch.mesh);
 	/* The interface of an interrupted start has its mark now, or is gone. */
 	if (!ret && *s->host.starting)
 		kwgi_daemon_forget(&s->live.launch);

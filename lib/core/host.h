@@ -49,6 +49,8 @@ struct kwgi_host_path {
 	struct kwgi_addr to;
 	uint32_t oif;			/* 0: there is no way */
 	uint32_t mtu;			/* of the route, or learnt by the kernel; 0: that of the device */
+	bool learnt;			/* from a router on the way; it will be forgotten */
+	int64_t learnt_at;		/* seconds since the start of the host */
 };
 
 struct kwgi_host_rule {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/error.h"
@@ -15,6 +16,17 @@ static void read_metrics(struct kwgi_host_path *p, const struct nlattr *metrics)
 	kwgi_attr_for_each_nested(attr, metrics)
 		if (mnl_attr_get_type(attr) == RTAX_MTU && !mnl_attr_validate(attr, MNL_TYPE_U32))
 			p->mtu = mnl_attr_get_u32(attr);
+}
+
+/* What has been learnt is of a clone of the route, and has an end. */
+static bool expires(const struct nlattr *attr)
+{
+	struct rta_cacheinfo info;
+
+	if (mnl_attr_get_payload_len(attr) < sizeof(info))
+		return false;
+	memcpy(&info, mnl_attr_get_payload(attr), sizeof(info));
+	return info.rta_expires;
 }
 
 /* An address of this host itself is no way to a peer. */
@@ -31,7 +43,10 @@ static int on_answer(const struct nlmsghdr *nlh, void *arg)
 			p->oif = mnl_attr_get_u32(attr);
 		else if (mnl_attr_get_type(attr) == RTA_METRICS)
 			read_metrics(p, attr);
+		else if (mnl_attr_get_type(attr) == RTA_CACHEINFO)
+			p->learnt = rtm->rtm_flags & RTM_F_CLONED && expires(attr);
 	}
+	p->learnt = p->learnt && p->mtu;
 	return MNL_CB_OK;
 }
 

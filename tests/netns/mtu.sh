@@ -7,6 +7,8 @@
 #   a ---- wan 203.0.113.0/24, 2001:db8:0:1::/64 ---- c
 #   |
 #   +----- dsl 198.51.100.0/24 ---------------------- d
+#
+# and later a router r on the wan, with e behind it.
 
 # shellcheck disable=SC2119,SC2317,SC3043
 # shellcheck source=tests/lib.sh
@@ -235,12 +237,55 @@ is 'is enough' '' "$(cat "$T/err")"
 is 'for all' '1280' "$(mtu_of a)"
 is 'without routes of their own' '' "$(on a ip route show dev kilo0 | grep mtu)"
 
+# ---- a router on the way has less ------------------------------------------
+
+underlay 1500
+mesh_drop c
+bridge_add far
+node_add e
+must ip netns add r
+quick_ipv6 on r sh -c
+plug r wan0 wan 2001:db8:0:1::2/64
+plug r far0 far 2001:db8:0:2::2/64
+plug e far0 far 2001:db8:0:2::5/64
+must on e ip -6 route add default via 2001:db8:0:2::2
+must on a ip -6 route add 2001:db8:0:2::/64 via 2001:db8:0:1::2
+must on e ip addr add 10.1.5.5/24 dev far0
+for node in e r; do
+	must on $node ip link set far0 mtu 1400
+done
+must on e nft -f "$T/no-fragments"
+mesh_edit a 'endpoint = 203.0.113.1:51820' 'endpoint = [2001:db8:0:1::1]:51820'
+mesh_node e 'location = w' 'endpoint = [2001:db8:0:2::5]:51820' 'internal-ip = 10.1.5.5/24' 'pod-cidr = 10.2.5.0/24'
+daemons e
+expect 0 'apply on a' kwg a apply
+expect 0 'apply on e' kwg e apply
+is 'nobody on a knows yet' 1420 "$(mtu_of a)"
+learnt() { on a ip -6 route get 2001:db8:0:2::5 | grep -q 'expires .* mtu 1400'; }
+full_size() { passes a 10.1.5.5 1420; learnt; }
+check 'a large packet makes the kernel learn' wait_for 10 full_size
+check 'now it would go in fragments' gone passes a 10.1.5.5 1420
+expect 0 'the next apply' kwg a apply
+is 'follows' 1320 "$(mtu_of a)"
+check 'and it passes' passes a 10.1.5.5 1320
+must on a ip -6 route flush cache
+check 'the kernel forgets' gone learnt
+expect 0 'kilowg does not' kwg a diff
+must on a ip link set wan0 mtu 1450
+expect 3 'unless it is about another network' kwg a diff
+is 'which counts' '~ link kilo0 mtu 1370' "$(cat "$T/out")"
+must on a ip link set wan0 mtu 1500
+must on a sh -c 'rm /run/kilowg/kilo.paths'
+expect 3 'or told to' kwg a diff
+is 'forget it' '~ link kilo0 mtu 1420' "$(cat "$T/out")"
+expect 0 'apply' kwg a apply
+
 # ---- nobody knows ----------------------------------------------------------
 
 must on a ip link set wan0 down
 must on a ip link set dsl0 down
 expect 0 'a host without any route' kwg a apply
-is 'keeps what it has' 1280 "$(mtu_of a)"
+is 'keeps what it has' 1420 "$(mtu_of a)"
 must on a ip link set wan0 up
 expect 0 'it comes back' kwg a apply
 expect 0 'down' kwg a down

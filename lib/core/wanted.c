@@ -20,6 +20,17 @@ void kwgi_mark_format(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protoc
 		 adopted ? adopted_word : "");
 }
 
+void kwgi_mark_adopted(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, uint32_t port,
+		       uint32_t mtu)
+{
+	size_t len;
+
+	kwgi_mark_format(out, mesh, protocol, port, !mtu);
+	len = strlen(out);
+	if (mtu)
+		snprintf(out + len, KWGI_ALIAS_MAX - len, " mtu=%u%s", mtu, adopted_word);
+}
+
 void kwgi_mark_table(char out[KWGI_NFT_MARK_MAX], const char *mesh, uint8_t protocol,
 		     const char *digest)
 {

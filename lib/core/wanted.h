@@ -63,6 +63,12 @@ enum { KWGI_RULE_PRIORITY = 32765 };	/* just before the main table's rule */
  */
 void kwgi_mark_format(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, uint32_t port,
 		      bool adopted);
+/*
+ * That of a link somebody else made, which had another MTU before: with " mtu=N"
+ * in front of " adopted", so that it gets it back. mtu 0: it had the same.
+ */
+void kwgi_mark_adopted(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, uint32_t port,
+		       uint32_t mtu);
 /* Does an alias carry the mark of this mesh? */
 bool kwgi_mark_is_ours(const char *alias, const char *mesh);
 bool kwgi_mark_is_adopted(const char *alias);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "core/encap.h"
 #include "core/mtu.h"
 #include "core/prefixset.h"
 
@@ -24,8 +25,8 @@ struct mtu {
 
 /* The narrowest way, for a remark. */
 struct narrow {
-	const char *name;		/* of the peer; NULL: packets of the location */
-	const struct kwgi_host_path *path;
+	const char *name;		/* of the peer */
+	const struct kwgi_host_path *path;	/* NULL: the network of the location */
 	const struct kwgi_link *link;
 	uint32_t outer, room;
 };
@@ -183,6 +184,36 @@ static int measure_peers(struct mtu *m, struct narrow *narrow)
 	if (!m->n_rooms)
 		m->rooms[m->n_rooms++] = room_anywhere(m, narrow);
 	return 0;
+}
+
+static bool uses_tunnel(const struct mtu *m)
+{
+	uint32_t i;
+
+	for (i = 0; m->plan && i < m->plan->n_routes; i++)
+		if (m->plan->routes[i].role == KWGI_ROLE_TUNL)
+			return true;
+	return false;
+}
+
+/*
+ * Between the leader and the others of its location packets of pods travel in
+ * another tunnel, over the network of the private addresses. What comes out of
+ * WireGuard has to fit in there, and the other way round nothing larger comes.
+ */
+static void measure_location(struct mtu *m, struct narrow *narrow)
+{
+	const struct kwgi_addr *ip = m->plan ? &m->plan->node->internal_ip.addr : NULL;
+	const struct kwgi_link *l;
+
+	if (!uses_tunnel(m) || m->cfg->mesh.compatibility != KWGI_COMPAT_NONE)
+		return;
+	l = kwgi_host_link_with_addr(m->h, ip);
+	if (!l || !l->mtu)
+		return;
+	m->cap = kwgi_encap_mtu(m->cfg->mesh.encap_protocol, ip->family, l->mtu);
+	if (m->cap && (!narrow->link || m->cap < narrow->room))
+		*narrow = (struct narrow){ .link = l, .outer = l->mtu, .room = m->cap };
 }
 
 /* ---- the interface --------------------------------------------------- */
@@ -365,6 +396,11 @@ static int set_routes(struct mtu *m)
 
 /* ---- remarks --------------------------------------------------------- */
 
+static bool is_anywhere(const struct kwgi_addr *a)
+{
+	return kwgi_addr_equal(a, &kwgi_mtu_anywhere_v4) || kwgi_addr_equal(a, &kwgi_mtu_anywhere_v6);
+}
+
 static int warn(struct mtu *m, const struct narrow *n)
 {
 	uint32_t least = floor_of(m->has_v6), overhead = n->outer - n->room;
@@ -372,12 +408,15 @@ static int warn(struct mtu *m, const struct narrow *n)
 
 	if (!n->link || n->room >= least)
 		return 0;
-	kwgi_buf_printf(&b, "the way to %.100s", n->name ? n->name : "the other nodes");
-	if (n->path && n->name) {
-		kwgi_buf_puts(&b, " at ");
+	if (!n->path) {
+		kwgi_buf_puts(&b, "the way to the other nodes of the location");
+	} else if (is_anywhere(&n->path->to)) {
+		kwgi_buf_puts(&b, "the default route");
+	} else {
+		kwgi_buf_printf(&b, "the way to %.100s at ", n->name);
 		kwgi_buf_addr(&b, &n->path->to);
 	}
-	kwgi_buf_printf(&b, " over %s has an MTU of %u, which leaves %u bytes inside of WireGuard; %s needs %u, so larger packets will go in fragments: give that network an MTU of at least %u",
+	kwgi_buf_printf(&b, " over %s has an MTU of %u, which leaves %u bytes for a packet; %s needs %u, so larger ones will go in fragments: give that network an MTU of at least %u",
 			n->link->name, n->outer, n->room, m->has_v6 ? "IPv6" : "IPv4", least,
 			least + overhead);
 	m->w->mtu_warning = b.failed ? NULL : kwgi_arena_strndup(&m->w->arena, b.p, b.len);
@@ -399,6 +438,7 @@ int kwgi_mtu_decide(struct kwgi_wanted *w, const struct kwg_config *cfg,
 	m.has_v6 = has_v6(&m);
 	if (measure_peers(&m, &narrow))
 		return KWG_ERR_NOMEM;
+	measure_location(&m, &narrow);
 	set_interface(&m);
 	set_path_mtu(&m);
 	return set_routes(&m) || warn(&m, &narrow) ? KWG_ERR_NOMEM : 0;

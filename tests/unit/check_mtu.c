@@ -39,7 +39,7 @@ static void discard(struct fixture *f)
 /* In the order of addresses, as they come from the kernel. */
 static void path(struct fixture *f, const char *to, uint32_t oif, uint32_t mtu)
 {
-	f->paths[f->o.h.n_paths++] = (struct kwgi_host_path){ addr(to), oif, mtu };
+	f->paths[f->o.h.n_paths++] = (struct kwgi_host_path){ .to = addr(to), .oif = oif, .mtu = mtu };
 }
 
 static void decide(struct fixture *f)
@@ -194,10 +194,10 @@ START_TEST(anywhere)
 	want_peer(&f->o, 1, "c", "203.0.113.3:1", "10.4.0.2/32");
 	want_peer(&f->o, 2, "p", "", "10.5.0.1/32");
 	want_route(&f->o, "10.5.0.1/32", "", "", "wg0", MAIN);
-	f->paths[0] = (struct kwgi_host_path){ kwgi_mtu_anywhere_v4, WAN, 0 };
+	f->paths[0] = (struct kwgi_host_path){ .to = kwgi_mtu_anywhere_v4, .oif = WAN, .mtu = 0 };
 	f->o.h.n_paths = 1;
 	path(f, "203.0.113.3", WAN, 0);
-	f->paths[2] = (struct kwgi_host_path){ kwgi_mtu_anywhere_v6, _i ? DSL : 0, 0 };
+	f->paths[2] = (struct kwgi_host_path){ .to = kwgi_mtu_anywhere_v6, .oif = _i ? DSL : 0, .mtu = 0 };
 	f->o.h.n_paths = 3;
 	decide(f);
 	ck_assert_uint_eq(f->o.w.mtu, 1440);
@@ -215,7 +215,7 @@ static struct fixture *roaming(bool keep, const char *configured)
 	have->key = key(1);
 	have->endpoint = endpoint("198.51.100.4:7");
 	f->o.h.wg.n_peers = 1;
-	f->paths[0] = (struct kwgi_host_path){ kwgi_mtu_anywhere_v4, WAN, 0 };
+	f->paths[0] = (struct kwgi_host_path){ .to = kwgi_mtu_anywhere_v4, .oif = WAN, .mtu = 0 };
 	f->o.h.n_paths = 1;
 	path(f, "198.51.100.4", DSL, 0);
 	path(f, "203.0.113.3", WAN, 0);
@@ -273,7 +273,7 @@ START_TEST(too_narrow_for_v6)
 	ck_assert_uint_eq(mtu_of(f, "10.42.2.0/24"), 1240);
 	ck_assert_uint_eq(mtu_of(f, "fd00:2::/64"), 0);
 	ck_assert_str_eq(f->o.w.mtu_warning,
-			 "the way to d at 198.51.100.4 over dsl0 has an MTU of 1300, which leaves 1240 bytes inside of WireGuard; IPv6 needs 1280, so larger packets will go in fragments: give that network an MTU of at least 1340");
+			 "the way to d at 198.51.100.4 over dsl0 has an MTU of 1300, which leaves 1240 bytes for a packet; IPv6 needs 1280, so larger ones will go in fragments: give that network an MTU of at least 1340");
 	discard(f);
 }
 END_TEST
@@ -292,6 +292,62 @@ START_TEST(v6_behind_a_narrow_way)
 	ck_assert_uint_eq(mtu_of(f, "10.42.2.0/24"), 1240);
 	ck_assert_uint_eq(mtu_of(f, "fd00:2::/64"), 1280);
 	ck_assert_ptr_nonnull(f->o.w.mtu_warning);
+	discard(f);
+}
+END_TEST
+
+START_TEST(default_route_too_narrow)
+{
+	struct fixture *f = make();
+
+	want_peer(&f->o, 2, "p", "", "fd00:5::1/128");
+	f->paths[0] = (struct kwgi_host_path){ .to = kwgi_mtu_anywhere_v4, .oif = WAN, .mtu = 1300 };
+	f->o.h.n_paths = 1;
+	decide(f);
+	ck_assert_uint_eq(f->o.w.mtu, 1280);
+	ck_assert_ptr_nonnull(strstr(f->o.w.mtu_warning, "the default route over wan0 has an MTU of 1300"));
+	discard(f);
+}
+END_TEST
+
+/* ---- the location ---- */
+
+static const struct {
+	uint32_t protocol;
+	const char *internal_ip;
+	uint32_t wan, lan, mtu;
+} locations[] = {
+	{ KWGI_ENCAP_IPIP, "10.1.1.1/24", 1500, 1500, 1440 },
+	{ KWGI_ENCAP_IPIP, "10.1.1.1/24", 1500, 1450, 1430 },
+	{ KWGI_ENCAP_IPIP, "10.1.1.1/24", 1450, 1410, 1390 },
+	{ KWGI_ENCAP_IPIP, "10.1.1.1/24", 1450, 1409, 1389 },
+	{ KWGI_ENCAP_VXLAN, "10.1.1.1/24", 1500, 1500, 1440 },
+	{ KWGI_ENCAP_VXLAN, "10.1.1.1/24", 1500, 1489, 1439 },
+	{ KWGI_ENCAP_VXLAN, "fd00:1::1/64", 1500, 1500, 1430 },
+	{ KWGI_ENCAP_VXLAN, "fd00:1::1/64", 9000, 1500, 1430 },
+	{ KWGI_ENCAP_VXLAN, "fd00:1::1/64", 1400, 1500, 1340 },
+};
+
+/* Without routes into the tunnel of the location there is none. */
+START_TEST(encapsulated)
+{
+	struct fixture *f = make();
+	struct kwgi_node node = { .internal_ip = prefix(locations[_i].internal_ip) };
+	struct kwgi_route r = { .dst = prefix("10.42.7.0/24"), .role = KWGI_ROLE_TUNL };
+	struct kwg_plan plan = { .cfg = &f->cfg, .node = &node, .routes = &r };
+
+	f->cfg.mesh.encap_protocol = locations[_i].protocol;
+	f->o.links[0].mtu = locations[_i].wan;
+	f->o.links[1].mtu = locations[_i].lan;
+	add_addr(&f->o, DSL, locations[_i].internal_ip);
+	want_peer(&f->o, 1, "c", "203.0.113.3:1", "10.4.0.2/32 10.42.1.0/24");
+	path(f, "203.0.113.3", WAN, 0);
+	ck_assert_int_eq(kwgi_mtu_decide(&f->o.w, &f->cfg, &plan, &f->o.h), 0);
+	ck_assert_uint_eq(f->o.w.mtu, locations[_i].wan - KWGI_MTU_OVERHEAD_V4);
+	plan.n_routes = 1;
+	ck_assert_int_eq(kwgi_mtu_decide(&f->o.w, &f->cfg, &plan, &f->o.h), 0);
+	ck_assert_uint_eq(f->o.w.mtu, locations[_i].mtu);
+	ck_assert_uint_eq(f->o.w.path_mtu, locations[_i].mtu);
 	discard(f);
 }
 END_TEST
@@ -329,6 +385,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, roamed_to_a_wider_network);
 	tcase_add_test(tc, too_narrow_for_v6);
 	tcase_add_test(tc, v6_behind_a_narrow_way);
+	tcase_add_test(tc, default_route_too_narrow);
+	tcase_add_loop_test(tc, encapsulated, 0, N_OF(locations));
 	tcase_add_test(tc, questions);
 }
 

@@ -90,7 +90,10 @@ static int find_mtu(struct kwgi_announce *a, struct kwgi_live *live, struct kwgi
 	struct kwgi_key *psks = calloc(n_peers + 1u, sizeof(*psks));
 	struct kwgi_addr *addresses = calloc(n_peers + 1u, sizeof(*addresses)), *to = NULL;
 	struct kwgi_facts nothing = { .psks = psks, .addresses = addresses };
-	struct kwgi_wanted w = { .public_key = a->key, .userspace = a->backend->userspace };
+	struct kwgi_wanted w = {
+		.mesh = a->cfg->mesh.name, .protocol = (uint8_t)local->route_protocol,
+		.public_key = a->key, .userspace = a->backend->userspace,
+	};
 	uint16_t port = a->plan ? (uint16_t)a->plan->port : 0;
 	int ret;
 
@@ -99,6 +102,9 @@ static int find_mtu(struct kwgi_announce *a, struct kwgi_live *live, struct kwgi
 		ret = kwgi_nomem(err);
 	else
 		ret = kwgi_pathmtu_observe(&live->nl, to, n, port, local->fwmark, h, err);
+	/* If there is none yet, nothing is known of it. */
+	if (!ret && a->plan)
+		(void)kwgi_wanted_tunnel(&w, a->plan, h, NULL);
 	if (!ret && kwgi_mtu_decide(&w, a->cfg, a->plan, h))
 		ret = kwgi_nomem(err);
 	a->mtu = w.mtu;

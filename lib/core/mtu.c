@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "core/encap.h"
 #include "core/mtu.h"
 #include "core/prefixset.h"
 
@@ -25,10 +24,10 @@ struct mtu {
 
 /* The narrowest way, for a remark. */
 struct narrow {
-	const char *name;		/* of the peer */
-	const struct kwgi_host_path *path;	/* NULL: the network of the location */
+	const char *name;		/* of the peer, or of the tunnel of the location */
+	const struct kwgi_host_path *path;	/* NULL: it is that tunnel */
 	const struct kwgi_link *link;
-	uint32_t outer, room;
+	uint32_t outer, room;		/* outside, inside; 0: nothing is known */
 };
 
 /* ---- where each peer is ---------------------------------------------- */
@@ -137,7 +136,7 @@ static uint32_t room_of(const struct mtu *m, const struct kwgi_addr *to, struct 
 		outer = smaller(outer, link->mtu6);
 	outer = smaller(outer, UINT16_MAX);
 	outer = outer > overhead ? outer : overhead + 1;
-	if (!narrow->link || outer - overhead < narrow->room) {
+	if (!narrow->room || outer - overhead < narrow->room) {
 		narrow->path = path;
 		narrow->link = link;
 		narrow->outer = outer;
@@ -177,7 +176,7 @@ static int measure_peers(struct mtu *m, struct narrow *narrow)
 	for (i = 0; i < m->w->n_peers; i++) {
 		own = (struct narrow){ .name = m->w->peers[i].name };
 		m->rooms[m->n_rooms++] = room_of_peer(m, &m->w->peers[i], &own);
-		if (own.link && (!narrow->link || own.room < narrow->room))
+		if (own.room && (!narrow->room || own.room < narrow->room))
 			*narrow = own;
 	}
 	/* A follower, whose interface is down; its pods still want to know. */
@@ -186,34 +185,21 @@ static int measure_peers(struct mtu *m, struct narrow *narrow)
 	return 0;
 }
 
-static bool uses_tunnel(const struct mtu *m)
-{
-	uint32_t i;
-
-	for (i = 0; m->plan && i < m->plan->n_routes; i++)
-		if (m->plan->routes[i].role == KWGI_ROLE_TUNL)
-			return true;
-	return false;
-}
-
 /*
  * Between the leader and the others of its location packets of pods travel in
- * another tunnel, over the network of the private addresses. What comes out of
- * WireGuard has to fit in there, and the other way round nothing larger comes.
+ * another tunnel. What comes out of WireGuard has to fit in there; nothing larger
+ * comes the other way.
  */
 static void measure_location(struct mtu *m, struct narrow *narrow)
 {
-	const struct kwgi_addr *ip = m->plan ? &m->plan->node->internal_ip.addr : NULL;
-	const struct kwgi_link *l;
+	const struct kwgi_wanted_tunnel *t = &m->w->tunnel;
+	const struct kwgi_link *l = kwgi_host_link(m->h, t->name);
 
-	if (!uses_tunnel(m) || m->cfg->mesh.compatibility != KWGI_COMPAT_NONE)
+	if (!*t->name)
 		return;
-	l = kwgi_host_link_with_addr(m->h, ip);
-	if (!l || !l->mtu)
-		return;
-	m->cap = kwgi_encap_mtu(m->cfg->mesh.encap_protocol, ip->family, l->mtu);
-	if (m->cap && (!narrow->link || m->cap < narrow->room))
-		*narrow = (struct narrow){ .link = l, .outer = l->mtu, .room = m->cap };
+	m->cap = t->kind ? t->mtu : l ? l->mtu : 0;
+	if (m->cap && (!narrow->room || m->cap < narrow->room))
+		*narrow = (struct narrow){ .name = t->name, .outer = m->cap, .room = m->cap };
 }
 
 /* ---- the interface --------------------------------------------------- */
@@ -401,24 +387,34 @@ static bool is_anywhere(const struct kwgi_addr *a)
 	return kwgi_addr_equal(a, &kwgi_mtu_anywhere_v4) || kwgi_addr_equal(a, &kwgi_mtu_anywhere_v6);
 }
 
+static void put_way(struct kwgi_buf *b, const struct narrow *n)
+{
+	if (!n->path) {
+		kwgi_buf_printf(b, "the tunnel %s within the location", n->name);
+		return;
+	}
+	if (is_anywhere(&n->path->to)) {
+		kwgi_buf_puts(b, "the default route");
+	} else {
+		kwgi_buf_printf(b, "the way to %.100s at ", n->name);
+		kwgi_buf_addr(b, &n->path->to);
+	}
+	kwgi_buf_printf(b, " over %s", n->link->name);
+}
+
 static int warn(struct mtu *m, const struct narrow *n)
 {
 	uint32_t least = floor_of(m->has_v6), overhead = n->outer - n->room;
 	struct kwgi_buf b = { 0 };
 
-	if (!n->link || n->room >= least)
+	if (!n->room || n->room >= least)
 		return 0;
-	if (!n->path) {
-		kwgi_buf_puts(&b, "the way to the other nodes of the location");
-	} else if (is_anywhere(&n->path->to)) {
-		kwgi_buf_puts(&b, "the default route");
-	} else {
-		kwgi_buf_printf(&b, "the way to %.100s at ", n->name);
-		kwgi_buf_addr(&b, &n->path->to);
-	}
-	kwgi_buf_printf(&b, " over %s has an MTU of %u, which leaves %u bytes for a packet; %s needs %u, so larger ones will go in fragments: give that network an MTU of at least %u",
-			n->link->name, n->outer, n->room, m->has_v6 ? "IPv6" : "IPv4", least,
-			least + overhead);
+	put_way(&b, n);
+	kwgi_buf_printf(&b, " has an MTU of %u", n->outer);
+	if (overhead)
+		kwgi_buf_printf(&b, ", which leaves %u bytes inside", n->room);
+	kwgi_buf_printf(&b, "; %s needs %u, so larger packets will go in fragments: give that network an MTU of at least %u",
+			m->has_v6 ? "IPv6" : "IPv4", least, least + overhead);
 	m->w->mtu_warning = b.failed ? NULL : kwgi_arena_strndup(&m->w->arena, b.p, b.len);
 	kwgi_buf_free(&b);
 	return m->w->mtu_warning ? 0 : KWG_ERR_NOMEM;

@@ -117,6 +117,8 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_wanted *w, const str
 	ret = check_rivals(&d, err);
 	if (!ret)
 		ret = kwgi_diff_check_foreign(&d, err);
+	if (!ret)
+		ret = kwgi_diff_check_tunnel(&d, err);
 	if (ret)
 		return ret;
 	kwgi_diff_links(&d);
@@ -126,6 +128,7 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_wanted *w, const str
 	}
 	kwgi_diff_up(&d);
 	kwgi_diff_addrs(&d);
+	kwgi_diff_tunnel(&d);
 	ret = diff_firewall(&d, err);
 	if (ret)
 		return ret;

@@ -15,6 +15,9 @@ struct kwgi_diff {
 	const struct kwgi_wanted *w;
 	const struct kwgi_host *h;
 	const struct kwgi_link *link;	/* the WireGuard link, NULL if it is not there */
+	const struct kwgi_link *tunnel;	/* the tunnel of ours that can stay, or NULL */
+	uint32_t *gone;			/* links that go before others are made: their indices */
+	uint32_t n_gone, gone_cap;
 	struct kwgi_prefixset owners;	/* allowed IPs of the device, value: index of the peer */
 	struct kwgi_step *breaks;	/* what goes away, carried out after the rest */
 	uint32_t n_breaks, breaks_cap;
@@ -35,6 +38,15 @@ int kwgi_diff_check_foreign(struct kwgi_diff *d, struct kwg_error *err);
 void kwgi_diff_links(struct kwgi_diff *d);
 void kwgi_diff_up(struct kwgi_diff *d);
 void kwgi_diff_addrs(struct kwgi_diff *d);
+
+/*
+ * steps_tunnel.c: the encapsulating tunnel with addresses and neighbours.
+ * KWG_ERR_KERNEL if a link of others is in the way.
+ */
+int kwgi_diff_check_tunnel(struct kwgi_diff *d, struct kwg_error *err);
+void kwgi_diff_tunnel(struct kwgi_diff *d);
+/* Has what is on this link been dealt with when the link went? */
+bool kwgi_diff_is_gone(const struct kwgi_diff *d, uint32_t ifindex);
 
 /* steps_wg.c */
 void kwgi_diff_device(struct kwgi_diff *d);

@@ -123,7 +123,8 @@ int kwgi_diff_check_foreign(struct kwgi_diff *d, struct kwg_error *err)
 {
 	const struct kwgi_wanted *w = d->w;
 
-	if (!d->link || kwgi_diff_is_ours(d, d->link) || kwgi_host_is_starting(d->h, d->link))
+	if (!d->link || kwgi_host_is_starting(d->h, d->link) ||
+	    (kwgi_diff_is_ours(d, d->link) && !kwgi_mark_is_tunnel(d->link->alias)))
 		return 0;
 	if (w->create)
 		return kwgi_fail(err, KWG_ERR_KERNEL, 0,
@@ -197,7 +198,8 @@ void kwgi_diff_links(struct kwgi_diff *d)
 	for (i = 0; i < d->h->n_links; i++) {
 		const struct kwgi_link *l = &d->h->links[i];
 
-		if (l != d->link && (kwgi_diff_is_ours(d, l) || is_unfinished(d, l)))
+		if (l != d->link && !kwgi_mark_is_tunnel(l->alias) &&
+		    (kwgi_diff_is_ours(d, l) || is_unfinished(d, l)))
 			diff_leftover(d, l);
 	}
 	if (!w->ifname)
@@ -231,7 +233,7 @@ void kwgi_diff_up(struct kwgi_diff *d)
 static bool is_our_addr(const struct kwgi_diff *d, const struct kwgi_host_addr *a,
 			const struct kwgi_link *l)
 {
-	if (a->auto_made || !kwgi_diff_is_ours(d, l))
+	if (a->auto_made || !kwgi_diff_is_ours(d, l) || kwgi_mark_is_tunnel(l->alias))
 		return false;
 	return !kwgi_mark_is_adopted(l->alias) ||
 	       kwgi_prefix_contains(&d->w->subnet, &a->prefix.addr);

@@ -41,11 +41,15 @@ static void diff_route(struct kwgi_diff *d, const struct kwgi_wanted_route *want
 	struct kwgi_step step = { .kind = KWGI_STEP_ROUTE_ADD, .link = want->link,
 				  .u.route = { .route = want->route } };
 
+	/* The device of this name is made anew. */
+	if (kwgi_diff_is_gone(d, want->route.oif))
+		step.u.route.route.oif = 0;
 	if (have && same_way(&want->route, have))
 		return;
 	if (have) {
 		step.kind = KWGI_STEP_ROUTE_CHANGE;
 		step.u.route.old = *have;
+		step.u.route.old_link = name_of(d, have->oif);
 	}
 	kwgi_diff_make(d, &step);
 }
@@ -55,7 +59,7 @@ void kwgi_diff_routes(struct kwgi_diff *d)
 	const struct kwgi_host *h = d->h;
 	const struct kwgi_host_route **have, *key, **found;
 	bool *used;
-	uint32_t i;
+	uint32_t i, n = 0;
 
 	have = kwgi_arena_alloc(&d->s->arena, h->n_routes + 1u, sizeof(*have));
 	used = kwgi_arena_alloc(&d->s->arena, h->n_routes + 1u, sizeof(*used));
@@ -64,17 +68,18 @@ void kwgi_diff_routes(struct kwgi_diff *d)
 		return;
 	}
 	for (i = 0; i < h->n_routes; i++)
-		have[i] = &h->routes[i];
-	if (h->n_routes)
-		qsort(have, h->n_routes, sizeof(*have), cmp_have);
+		if (!kwgi_diff_is_gone(d, h->routes[i].oif))
+			have[n++] = &h->routes[i];
+	if (n)
+		qsort(have, n, sizeof(*have), cmp_have);
 	for (i = 0; i < d->w->n_routes; i++) {
 		key = &d->w->routes[i].route;
-		found = h->n_routes ? bsearch(&key, have, h->n_routes, sizeof(*have), cmp_have) : NULL;
+		found = n ? bsearch(&key, have, n, sizeof(*have), cmp_have) : NULL;
 		if (found)
 			used[found - have] = true;
 		diff_route(d, &d->w->routes[i], found ? *found : NULL);
 	}
-	for (i = 0; i < h->n_routes; i++)
+	for (i = 0; i < n; i++)
 		if (!used[i])
 			kwgi_diff_break(d, &(struct kwgi_step){
 				.kind = KWGI_STEP_ROUTE_DEL, .link = name_of(d, have[i]->oif),

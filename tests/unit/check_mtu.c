@@ -273,7 +273,7 @@ START_TEST(too_narrow_for_v6)
 	ck_assert_uint_eq(mtu_of(f, "10.42.2.0/24"), 1240);
 	ck_assert_uint_eq(mtu_of(f, "fd00:2::/64"), 0);
 	ck_assert_str_eq(f->o.w.mtu_warning,
-			 "the way to d at 198.51.100.4 over dsl0 has an MTU of 1300, which leaves 1240 bytes for a packet; IPv6 needs 1280, so larger ones will go in fragments: give that network an MTU of at least 1340");
+			 "the way to d at 198.51.100.4 over dsl0 has an MTU of 1300, which leaves 1240 bytes inside; IPv6 needs 1280, so larger packets will go in fragments: give that network an MTU of at least 1340");
 	discard(f);
 }
 END_TEST
@@ -313,41 +313,55 @@ END_TEST
 /* ---- the location ---- */
 
 static const struct {
-	uint32_t protocol;
-	const char *internal_ip;
-	uint32_t wan, lan, mtu;
+	uint32_t wan, ours, theirs;
+	uint32_t mtu;
 } locations[] = {
-	{ KWGI_ENCAP_IPIP, "10.1.1.1/24", 1500, 1500, 1440 },
-	{ KWGI_ENCAP_IPIP, "10.1.1.1/24", 1500, 1450, 1430 },
-	{ KWGI_ENCAP_IPIP, "10.1.1.1/24", 1450, 1410, 1390 },
-	{ KWGI_ENCAP_IPIP, "10.1.1.1/24", 1450, 1409, 1389 },
-	{ KWGI_ENCAP_VXLAN, "10.1.1.1/24", 1500, 1500, 1440 },
-	{ KWGI_ENCAP_VXLAN, "10.1.1.1/24", 1500, 1489, 1439 },
-	{ KWGI_ENCAP_VXLAN, "fd00:1::1/64", 1500, 1500, 1430 },
-	{ KWGI_ENCAP_VXLAN, "fd00:1::1/64", 9000, 1500, 1430 },
-	{ KWGI_ENCAP_VXLAN, "fd00:1::1/64", 1400, 1500, 1340 },
+	{ 1500, 0, 0, 1440 },
+	{ 1500, 1480, 0, 1440 },
+	{ 1500, 1430, 0, 1430 },
+	{ 1400, 1430, 0, 1340 },
+	{ 1500, 1430, 1300, 1430 },	/* ours will get its own */
+	{ 1500, 0, 1450, 1440 },
+	{ 1500, 0, 1400, 1400 },
 };
 
-/* Without routes into the tunnel of the location there is none. */
 START_TEST(encapsulated)
 {
 	struct fixture *f = make();
-	struct kwgi_node node = { .internal_ip = prefix(locations[_i].internal_ip) };
-	struct kwgi_route r = { .dst = prefix("10.42.7.0/24"), .role = KWGI_ROLE_TUNL };
-	struct kwg_plan plan = { .cfg = &f->cfg, .node = &node, .routes = &r };
+	struct kwgi_wanted_tunnel *t = &f->o.w.tunnel;
 
-	f->cfg.mesh.encap_protocol = locations[_i].protocol;
 	f->o.links[0].mtu = locations[_i].wan;
-	f->o.links[1].mtu = locations[_i].lan;
-	add_addr(&f->o, DSL, locations[_i].internal_ip);
+	if (locations[_i].ours || locations[_i].theirs)
+		memcpy(t->name, "tunl9", 6);
+	if (locations[_i].theirs)
+		add_link(&f->o, 9, "tunl9", "vxlan", "")->mtu = locations[_i].theirs;
+	if (locations[_i].ours) {
+		t->kind = "ipip";
+		t->mtu = locations[_i].ours;
+	}
 	want_peer(&f->o, 1, "c", "203.0.113.3:1", "10.4.0.2/32 10.42.1.0/24");
 	path(f, "203.0.113.3", WAN, 0);
-	ck_assert_int_eq(kwgi_mtu_decide(&f->o.w, &f->cfg, &plan, &f->o.h), 0);
-	ck_assert_uint_eq(f->o.w.mtu, locations[_i].wan - KWGI_MTU_OVERHEAD_V4);
-	plan.n_routes = 1;
-	ck_assert_int_eq(kwgi_mtu_decide(&f->o.w, &f->cfg, &plan, &f->o.h), 0);
+	decide(f);
 	ck_assert_uint_eq(f->o.w.mtu, locations[_i].mtu);
 	ck_assert_uint_eq(f->o.w.path_mtu, locations[_i].mtu);
+	discard(f);
+}
+END_TEST
+
+START_TEST(location_too_narrow)
+{
+	struct fixture *f = make();
+	struct kwgi_wanted_tunnel *t = &f->o.w.tunnel;
+
+	memcpy(t->name, "tunl9", 6);
+	t->kind = "ipip";
+	t->mtu = 1270;
+	want_peer(&f->o, 1, "c", "203.0.113.3:1", "fd00:1::/64");
+	path(f, "203.0.113.3", WAN, 0);
+	decide(f);
+	ck_assert_uint_eq(f->o.w.mtu, 1280);
+	ck_assert_str_eq(f->o.w.mtu_warning,
+			 "the tunnel tunl9 within the location has an MTU of 1270; IPv6 needs 1280, so larger packets will go in fragments: give that network an MTU of at least 1280");
 	discard(f);
 }
 END_TEST
@@ -387,6 +401,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, v6_behind_a_narrow_way);
 	tcase_add_test(tc, default_route_too_narrow);
 	tcase_add_loop_test(tc, encapsulated, 0, N_OF(locations));
+	tcase_add_test(tc, location_too_narrow);
 	tcase_add_test(tc, questions);
 }
 

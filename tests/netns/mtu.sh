@@ -63,9 +63,9 @@ route_mtu() {
 }
 
 # NODE ADDRESS SIZE: does an IPv4 packet of this size, that may not be cut, get there and back?
-passes() { on "$1" ping -c 1 -W 2 -M do -q -s $(($3 - 28)) "$2"; }
+passes() { on "$1" ping -c 1 -W 2 -M "do" -q -s $(($3 - 28)) "$2"; }
 # The same, where it should not; nobody needs to wait long for what has arrived before.
-stopped() { ! on "$1" ping -c 1 -W 0.3 -M do -s $(($3 - 28)) "$2"; }
+stopped() { ! on "$1" ping -c 1 -W 0.3 -M "do" -s $(($3 - 28)) "$2"; }
 
 # MTU: of the network between a and c.
 underlay() {
@@ -88,9 +88,9 @@ exact() {
 	check "$1: and it was not something else" passes a 10.4.0.2 "$2"
 }
 
-# ---- the matrix ------------------------------------------------------------
+# ---- networks (mtu-matrix.sh has more) ---------------------------------------
 
-matrix=${KWG_TEST_MTUS:-1500 1492 1450 1400 1280 9000}
+matrix=${KWG_TEST_MTUS:-1500 1492 9000}
 for u in $matrix; do
 	underlay "$u"
 	exact "$u, over IPv4" $((u - 60))

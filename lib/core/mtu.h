@@ -4,6 +4,8 @@
  * the ways to the endpoints. Each way is as wide as its narrowest part; the
  * interface is as wide as the widest way, and routes to peers behind a narrower
  * one carry an MTU of their own. kilowg.ini(5) has the sums.
+ *
+ * For pods, which have one MTU for all that they talk to, w->path_mtu is the number.
  */
 #ifndef KWGI_MTU_H
 #define KWGI_MTU_H

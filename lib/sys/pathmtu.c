@@ -55,6 +55,8 @@ static bool means_no_way(int sys_errno)
 {
 	switch (sys_errno) {
 	case ENETUNREACH:
+	case ENETDOWN:
+	case ENODEV:
 	case EHOSTUNREACH:
 	case EACCES:		/* route of type prohibit */
 	case EINVAL:		/* blackhole */

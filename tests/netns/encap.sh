@@ -77,30 +77,30 @@ $1 = $2/" >"$T/mesh.new"
 for node in a b d; do
 	on $node nft -f - <<-'END' || bail 'no counters'
 		table inet look {
-			counter ipip { }
-			counter vxlan { }
-			counter plain { }
 			chain in {
 				type filter hook prerouting priority -300;
-				iifname "lan0" meta l4proto 4 counter name ipip
-				iifname "lan0" udp dport 4789 counter name vxlan
-				iifname "lan0" meta l4proto { icmp, ipv6-icmp } counter name plain
+				iifname "lan0" meta l4proto 4 counter comment "ipip"
+				iifname "lan0" udp dport 4789 counter comment "vxlan"
+				iifname "lan0" meta l4proto { icmp, ipv6-icmp } counter comment "plain"
 			}
 		}
 	END
 done
-counter() { on "$1" nft list counter inet look "$2" | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+# NODE: packets, one number each.
+counters() { on "$1" nft list chain inet look in | sed -n 's/.* packets \([0-9]*\) .*/\1/p' | tr '\n' ' '; }
 
-# TEXT FORM FROM ADDRESS NODE: ping it, once each way; in which form do the packets reach NODE?
+# TEXT FORM FROM ADDRESS NODE: ping it; in which form do the packets reach NODE?
 wire() {
-	local form got=''
+	local before='' got
 	check "$1: a way there and back" reaches "$3" "$4"
-	on "$5" nft reset counters table inet look >/dev/null
+	before=$(counters "$5")
 	must on "$3" ping -c 3 -i 0.2 -W 2 -q "$4"
-	for form in ipip vxlan plain; do
-		# Neighbour discovery may add one or two.
-		[ "$(counter "$5" $form)" -lt 3 ] || got="$got$form"
-	done
+	# Neighbour discovery may add one or two.
+	got=$(echo "$before $(counters "$5")" | awk '{
+		if ($4 - $1 > 2) print "ipip"
+		if ($5 - $2 > 2) print "vxlan"
+		if ($6 - $3 > 2) print "plain"
+	}')
 	is "$1: $2 on the wire" "$2" "$got"
 }
 
@@ -189,14 +189,85 @@ reaches_all() {
 		reaches c.pod 10.2.2.2 10.2.4.2 10.1.2.4 && reaches laptop 10.2.2.2 10.2.4.2 10.1.1.2
 }
 
+# ---- what is not there, and what must not be touched ----
+
+must on a ip link add tunl9 type vxlan id 42 dstport 4789 local 10.1.1.1 nolearning
+must on a ip link set tunl9 up
+if [ $has_ipip = yes ]; then
+	# The device without addresses that comes with the module, as Calico and Kilo use it.
+	on a ip link show tunl0 >/dev/null 2>&1 || must on a ip link add tunl0 type ipip
+	must on a ip addr add 10.66.0.1/32 dev tunl0
+	must on a ip link set tunl0 up
+fi
+foreign() {
+	on a ip -d addr show tunl9
+	on a bridge fdb show dev tunl9
+	[ $has_ipip = no ] || on a ip -d addr show tunl0
+}
+foreign | sed 's/ qdisc.*//' >"$T/foreign"
 for node in a b c d; do down_state $node >"$T/$node.fresh"; done
 
-# ---- vxlan ----
+if [ $has_ipip = no ]; then
+	mesh_set encapsulation always
+	expect 2 'a kernel without IPIP: refused' kwg a apply
+	like 'with a way out' "$T/err" 'no IPIP tunnels.*encapsulation-protocol = vxlan'
+	kwg a down
+	down_state a >"$T/a.now"
+	same 'and nothing is left behind' "$T/a.fresh" "$T/a.now"
+fi
 
-mesh_set encapsulation always
-mesh_set encapsulation-protocol vxlan
-expect 3 'vxlan: diff' kwg a diff
-sed 's/^/# /' "$T/out"
-apply_all vxlan
-everything vxlan
+# ---- never, where the subnet is one ----
+
+mesh_set encapsulation never
+apply_all never
+check 'never: no tunnel' gone on a ip link show kilo0-ipip
+wire 'never: in the subnet' plain a.pod 10.2.2.2 b
+wire 'never: from elsewhere' plain c.pod 10.2.2.2 b
+
+# ---- one protocol after the other ----
+
+# NAME FORM DEVICE: all cases with it.
+protocol() {
+	mesh_set encapsulation always
+	mesh_set encapsulation-protocol $1
+	expect 3 "$1: diff" kwg a diff
+	like "$1: the device is a step" "$T/out" "^\\+ link $3 type $1 local 10\\.1\\.1\\.1 .*mtu $4\$" \
+		"^\\+ route 10\\.2\\.2\\.0/24 via 10\\.1\\.1\\.2 dev $3 src 10\\.1\\.1\\.1 onlink\$|^~ route 10\\.2\\.2\\.0/24 via 10\\.1\\.1\\.2 dev $3 "
+	sed 's/^/#   /' "$T/out"
+	apply_all "$1, always"
+	run on a ip -d link show $3
+	like "$1: it carries our mark" "$T/out" 'alias kilowg mesh=kilo protocol=107 tunnel'
+	wire "$1, always: in the subnet" $1 a.pod 10.2.2.2 b
+	wire "$1, always: across subnets" $1 b.pod 10.2.4.2 d
+	wire "$1, always: a node to a pod" $1 b 10.2.4.2 d
+	wire "$1, always: a pod to a private address" $1 b.pod 10.1.2.4 d
+	wire "$1, always: another location, by way of the leader" $1 c.pod 10.2.4.2 d
+	wire "$1, always: and its private addresses" $1 c.pod 10.1.2.4 d
+	wire "$1, always: the laptop" $1 laptop 10.2.2.2 b
+	wire "$1, always: a pod to the laptop" $1 d.pod 10.5.0.1 a
+	everything "$1, always"
+	tcp "$1, always: TCP across subnets" b.pod d.pod 10.2.4.2
+	tcp "$1, always: TCP from another location" c.pod d.pod 10.2.4.2
+
+	mesh_set encapsulation cross-subnet
+	apply_all "$1, cross-subnet"
+	wire "$1, cross-subnet: in the subnet" plain a.pod 10.2.2.2 b
+	wire "$1, cross-subnet: across subnets" $1 b.pod 10.2.4.2 d
+	wire "$1, cross-subnet: another location, far node" $1 c.pod 10.2.4.2 d
+	wire "$1, cross-subnet: another location, near node" plain c.pod 10.2.2.2 b
+	everything "$1, cross-subnet"
+}
+
+protocol vxlan vxlan kilo0-vxlan 1450
+[ $has_ipip = no ] || protocol ipip ipip kilo0-ipip 1480
+foreign | sed 's/ qdisc.*//' >"$T/now"
+same "others' tunnels are as they were" "$T/foreign" "$T/now"
+
+# ---- down ----
+
+for node in a b c d; do
+	expect 0 "down on $node" kwg $node down
+	down_state $node >"$T/$node.now"
+	same 'leaves links, addresses, neighbours, routes and rules as they were' "$T/$node.fresh" "$T/$node.now"
+done
 finish

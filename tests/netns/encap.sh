@@ -4,16 +4,7 @@
 # Encapsulation within a location of two subnets: what goes over the wire, and
 # what is on the hosts.
 #
-#   pod 10.2.2.2        pod 10.2.1.2                    pod 10.2.3.2
-#        |                   |                               |
-#        b ------ lan1 ----- a ------------- wan ----------- c
-#     .2   10.1.1.0/24    .1 | .1       203.0.113.0/24   .3    .5 laptop 10.5.0.1
-#              | .254
-#            router
-#              | .254
-#             lan2 10.1.2.0/24 --- .4 d --- pod 10.2.4.2
-#
-# All pods have fd02:N::2, too. The router knows nothing of pods.
+# The topology is that of two_subnets in tests/lib.sh.
 
 # shellcheck disable=SC2119,SC2317
 # shellcheck source=tests/lib.sh
@@ -21,57 +12,11 @@
 enter "$@"
 need wg ping nft python3
 nft list ruleset >/dev/null 2>&1 || cannot 'the kernel has no nftables, or does not let us use them'
-ip link add probe0 type vxlan id 1 dstport 9999 2>/dev/null || cannot 'the kernel has no VXLAN'
-ip link del probe0
-has_ipip=no
-ip link add probe0 type ipip local 192.0.2.1 2>/dev/null && ip link del probe0 && has_ipip=yes
+has_vxlan || cannot 'the kernel has no VXLAN'
 choose_backend
 
-bridge_add wan lan1 lan2
-node_add a b c d laptop
-must ip netns add router
-must on router sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
-plug router lan1 lan1 10.1.1.254/24
-plug router lan2 lan2 10.1.2.254/24
-plug a wan0 wan 203.0.113.1/24
-plug c wan0 wan 203.0.113.3/24 10.1.3.3/24
-plug laptop wan0 wan 203.0.113.5/24
-plug a lan0 lan1 10.1.1.1/24
-plug b lan0 lan1 10.1.1.2/24
-plug d lan0 lan2 10.1.2.4/24
-must on a ip route add 10.1.2.0/24 via 10.1.1.254
-must on b ip route add 10.1.2.0/24 via 10.1.1.254
-must on d ip route add default via 10.1.2.254
-pods=
-i=0
-for node in a b c d; do
-	i=$((i + 1))
-	if can_ipv6; then
-		pod_add $node 10.2.$i.0/24 fd02:$i::/64
-	else
-		pod_add $node 10.2.$i.0/24
-	fi
-	pods="$pods $node"
-done
-pod_cidr() { echo "pod-cidr = 10.2.$1.0/24$(can_ipv6 && echo ", fd02:$1::/64")"; }
-
-mesh_begin
-mesh_node a 'location = x' 'endpoint = 203.0.113.1:51820' 'internal-ip = 10.1.1.1/24' \
-	"$(pod_cidr 1)" 'leader = yes'
-mesh_node b 'location = x' 'endpoint = 10.1.1.2:51820' 'internal-ip = 10.1.1.2/24' "$(pod_cidr 2)"
-mesh_node c 'location = y' 'endpoint = 203.0.113.3:51820' 'internal-ip = 10.1.3.3/24' "$(pod_cidr 3)"
-mesh_node d 'location = x' 'endpoint = 10.1.2.4:51820' 'internal-ip = 10.1.2.4/24' "$(pod_cidr 4)"
-mesh_peer laptop 'endpoint = 203.0.113.5:51820' 'allowed-ip = 10.5.0.1/32'
-local_ini 'interface-timeout = 1s'
-sed '/^firewall/d' "$T/local.ini" >"$T/local.new" && mv "$T/local.new" "$T/local.ini"
+two_subnets
 daemons a b c d
-
-# KEY VALUE: of [mesh].
-mesh_set() {
-	grep -v "^$1 = " "$T/mesh.ini" | sed "s/^format = 1/&\\
-$1 = $2/" >"$T/mesh.new"
-	mv "$T/mesh.new" "$T/mesh.ini"
-}
 
 # What arrives over the private network, by its outer header.
 for node in a b d; do
@@ -110,7 +55,7 @@ import socket, sys
 what, address = sys.argv[1:3]
 family = socket.AF_INET6 if ':' in address else socket.AF_INET
 s = socket.socket(family)
-s.settimeout(15)
+s.settimeout(60)
 if what == 'at':
 	s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 	s.bind((address, 7777))
@@ -135,23 +80,15 @@ END
 tcp() {
 	rm -f "$T/ready"
 	on "$3" python3 "$T/tcp.py" at "$4" "$T/ready" &
-	wait_for 20 test -e "$T/ready"
-	is "$1" 1000000 "$(on "$2" timeout 20 python3 "$T/tcp.py" to "$4" 2>&1)"
+	wait_for 60 test -e "$T/ready"
+	is "$1" 1000000 "$(on "$2" timeout 60 python3 "$T/tcp.py" to "$4" 2>&1)"
 	wait $!
 }
 
-# Applies on all nodes at once, so that none waits long for the others.
-apply_all() {
-	local node pids=''
-	for node in a b c d; do
-		kwg $node apply >"$T/$node.out" 2>"$T/$node.err" &
-		pids="$pids $!"
-	done
-	for pid in $pids; do
-		wait "$pid" || fail "$1: apply"
-	done
-	cat "$T"/?.err >"$T/err"
-	is "$1: apply on all nodes is silent" '' "$(cat "$T/err")"
+# TEXT: applies everywhere.
+apply_everywhere() {
+	check "$1: apply on all nodes" apply_all a b c d
+	is "$1: it is silent" '' "$(cat "$T/err")"
 	for node in a b c d; do
 		expect 0 "$1: then there is no difference on $node" kwg $node diff
 	done
@@ -160,8 +97,6 @@ apply_all() {
 		is "$1: a second apply sends nothing" 0 "$(count_mutations "$T/trace")"
 	fi
 }
-
-others() { ip -n "$1" -d link show "$2" | sed 's/qdisc.*//'; }
 
 # ---- laptop ----
 
@@ -193,7 +128,7 @@ reaches_all() {
 
 must on a ip link add tunl9 type vxlan id 42 dstport 4789 local 10.1.1.1 nolearning
 must on a ip link set tunl9 up
-if [ $has_ipip = yes ]; then
+if has_ipip; then
 	# The device without addresses that comes with the module, as Calico and Kilo use it.
 	on a ip link show tunl0 >/dev/null 2>&1 || must on a ip link add tunl0 type ipip
 	must on a ip addr add 10.66.0.1/32 dev tunl0
@@ -202,12 +137,12 @@ fi
 foreign() {
 	on a ip -d addr show tunl9
 	on a bridge fdb show dev tunl9
-	[ $has_ipip = no ] || on a ip -d addr show tunl0
+	! has_ipip || on a ip -d addr show tunl0
 }
 foreign | sed 's/ qdisc.*//' >"$T/foreign"
 for node in a b c d; do down_state $node >"$T/$node.fresh"; done
 
-if [ $has_ipip = no ]; then
+if ! has_ipip; then
 	mesh_set encapsulation always
 	expect 2 'a kernel without IPIP: refused' kwg a apply
 	like 'with a way out' "$T/err" 'no IPIP tunnels.*encapsulation-protocol = vxlan'
@@ -219,7 +154,7 @@ fi
 # ---- never, where the subnet is one ----
 
 mesh_set encapsulation never
-apply_all never
+apply_everywhere never
 check 'never: no tunnel' gone on a ip link show kilo0-ipip
 wire 'never: in the subnet' plain a.pod 10.2.2.2 b
 wire 'never: from elsewhere' plain c.pod 10.2.2.2 b
@@ -234,7 +169,7 @@ protocol() {
 	like "$1: the device is a step" "$T/out" "^\\+ link $3 type $1 local 10\\.1\\.1\\.1 .*mtu $4\$" \
 		"^\\+ route 10\\.2\\.2\\.0/24 via 10\\.1\\.1\\.2 dev $3 src 10\\.1\\.1\\.1 onlink\$|^~ route 10\\.2\\.2\\.0/24 via 10\\.1\\.1\\.2 dev $3 "
 	sed 's/^/#   /' "$T/out"
-	apply_all "$1, always"
+	apply_everywhere "$1, always"
 	run on a ip -d link show $3
 	like "$1: it carries our mark" "$T/out" 'alias kilowg mesh=kilo protocol=107 tunnel'
 	wire "$1, always: in the subnet" $1 a.pod 10.2.2.2 b
@@ -250,7 +185,7 @@ protocol() {
 	tcp "$1, always: TCP from another location" c.pod d.pod 10.2.4.2
 
 	mesh_set encapsulation cross-subnet
-	apply_all "$1, cross-subnet"
+	apply_everywhere "$1, cross-subnet"
 	wire "$1, cross-subnet: in the subnet" plain a.pod 10.2.2.2 b
 	wire "$1, cross-subnet: across subnets" $1 b.pod 10.2.4.2 d
 	wire "$1, cross-subnet: another location, far node" $1 c.pod 10.2.4.2 d
@@ -259,7 +194,7 @@ protocol() {
 }
 
 protocol vxlan vxlan kilo0-vxlan 1450
-[ $has_ipip = no ] || protocol ipip ipip kilo0-ipip 1480
+! has_ipip || protocol ipip ipip kilo0-ipip 1480
 foreign | sed 's/ qdisc.*//' >"$T/now"
 same "others' tunnels are as they were" "$T/foreign" "$T/now"
 

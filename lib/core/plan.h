@@ -130,7 +130,7 @@ struct kwgi_addr kwgi_plan_gateway(const struct kwg_plan *plan, const struct kwg
 /* Have packets of this family for this gateway to be encapsulated? */
 bool kwgi_plan_is_tunnelled(const struct kwg_plan *plan, const struct kwgi_addr *gw,
 			    uint8_t family);
-/* The gateway over the tunnel for packets of this family: that above, or a link-local address. */
+/* The gateway over the tunnel for packets of this family: as above, or with VXLAN a link-local address. */
 struct kwgi_addr kwgi_plan_tunnel_gateway(const struct kwg_plan *plan, const struct kwgi_node *m,
 					  uint8_t family);
 /* Is the tunnel VXLAN of our own? */

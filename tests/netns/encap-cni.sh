@@ -46,6 +46,9 @@ wire() {
 	is "$1: $2 on the wire" "$2" "$got"
 }
 
+# After a new start of WireGuard on a, which c does not know of: WireGuard waits 15 seconds to see it.
+new_session() { must reaches a 10.2.3.2; }
+
 overlay_mac() { echo "0a:00:00:00:00:0$1"; }
 
 # NODE NAME ID PORT LAST: a VXLAN device with the address 10.X.N.LAST and entries for all other
@@ -142,6 +145,7 @@ if has_ipip; then
 	mesh_edit b '' 'cni-compatibility-ip = 10.10.2.17'
 	mesh_edit d '' 'cni-compatibility-ip = 10.10.4.17'
 	expect 0 'cilium: apply' apply_all a b c d
+	new_session
 	expect 0 'then there is no difference' kwg b diff
 	run on b ip -d link show kilo0-ipip
 	like 'the tunnel goes over the overlay' "$T/out" 'ipip remote any local 10\.10\.2\.17' 'mtu 1430'
@@ -158,6 +162,7 @@ if has_ipip; then
 		must on $node ip link set tunl0 name cilium_tunl
 	done
 	expect 0 "cilium's own tunnel: apply" apply_all a b c d
+	new_session
 	check 'no tunnel of our own' gone on b ip link show kilo0-ipip
 	wire "cilium's own tunnel: another location" cni c.pod 10.2.4.2 d
 	for node in a b d; do kwg $node down; done
@@ -188,6 +193,7 @@ if can_ipv6; then
 	like 'with a way out' "$T/err" 'IPv6 address fd10:1::2, and IPIP goes over IPv4 only; set encapsulation-protocol = vxlan'
 	mesh_set encapsulation-protocol vxlan
 	expect 0 'VXLAN over IPv6: apply' apply_all a b c d
+	new_session
 	expect 0 'then there is no difference' kwg b diff
 	run on b ip -d link show kilo0-vxlan
 	like 'with room for its headers' "$T/out" 'mtu 1430' 'local fd10:1::2'

@@ -504,7 +504,7 @@ struct kwg_userspace_options {
 	int stop_fd;		/* -1, or: end when it becomes readable, e.g. a signalfd */
 	const char *notify_socket;	/* NULL, or of a service manager: sd_notify(3) */
 	const char *aead;	/* NULL: the fastest; "sodium", "avx2", "avx512" */
-	unsigned workers;	/* threads that move packets, the caller's included; 0: one */
+	unsigned workers;	/* threads that move packets, the caller's included; 0: by processors, 1 to 4 */
 	unsigned without;	/* KWG_WITHOUT_* */
 	bool sandbox;		/* give up what is not needed: for a process of its own */
 	bool verbose;		/* also log what is no error */

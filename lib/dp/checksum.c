@@ -74,36 +74,74 @@ uint64_t kwgi_csum_partial_portable(const void *p, size_t len, uint64_t sum)
  * them: lengths are far below. A word of 2 * 16 bits has the same sum modulo
  * 2^16 - 1 wherever in 64 bits it stands.
  */
-__attribute__((target("avx2")))
-static __m256i add_lanes(__m256i acc, const uint8_t *p)
+#define AVX2 __attribute__((target("avx2"), always_inline)) static inline
+
+AVX2 __m256i load256(const uint8_t *p)
+{
+	return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+
+AVX2 __m256i add_lanes(__m256i acc, __m256i v)
 {
 	const __m256i low = _mm256_set1_epi64x(0xffffffff);
-	__m256i v = _mm256_loadu_si256((const __m256i *)(const void *)p);
 
 	return _mm256_add_epi64(acc, _mm256_add_epi64(_mm256_and_si256(v, low), _mm256_srli_epi64(v, 32)));
+}
+
+/* The sum of all lanes, and of the len bytes at p that are left, less than 32. */
+AVX2 uint64_t finish_avx2(__m256i a, const uint8_t *p, size_t len, uint64_t sum)
+{
+	__m128i half = _mm_add_epi64(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+
+	sum = kwgi_csum_add(sum, (uint64_t)_mm_cvtsi128_si64(half));
+	sum = kwgi_csum_add(sum, (uint64_t)_mm_extract_epi64(half, 1));
+	for (; len >= 8; p += 8, len -= 8)
+		sum = kwgi_csum_add(sum, load64(p));
+	return len ? add_tail(p, len, sum) : sum;
 }
 
 __attribute__((target("avx2")))
 static uint64_t partial_avx2(const uint8_t *p, size_t len, uint64_t sum)
 {
 	__m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
-	__m128i half;
 
 	for (; len >= 128; p += 128, len -= 128) {
-		a = add_lanes(a, p);
-		b = add_lanes(b, p + 32);
-		c = add_lanes(c, p + 64);
-		d = add_lanes(d, p + 96);
+		a = add_lanes(a, load256(p));
+		b = add_lanes(b, load256(p + 32));
+		c = add_lanes(c, load256(p + 64));
+		d = add_lanes(d, load256(p + 96));
 	}
 	for (; len >= 32; p += 32, len -= 32)
-		a = add_lanes(a, p);
+		a = add_lanes(a, load256(p));
 	a = _mm256_add_epi64(_mm256_add_epi64(a, b), _mm256_add_epi64(c, d));
-	half = _mm_add_epi64(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
-	sum = kwgi_csum_add(sum, (uint64_t)_mm_cvtsi128_si64(half));
-	sum = kwgi_csum_add(sum, (uint64_t)_mm_extract_epi64(half, 1));
-	for (; len >= 8; p += 8, len -= 8)
-		sum = kwgi_csum_add(sum, load64(p));
-	return len ? add_tail(p, len, sum) : sum;
+	return finish_avx2(a, p, len, sum);
+}
+
+AVX2 __m256i copy256(uint8_t *to, const uint8_t *from)
+{
+	__m256i v = load256(from);
+
+	_mm256_storeu_si256((__m256i *)(void *)to, v);
+	return v;
+}
+
+__attribute__((target("avx2")))
+static uint64_t copy_avx2(uint8_t *to, const uint8_t *from, size_t len, uint64_t sum)
+{
+	__m256i a = _mm256_setzero_si256(), b = a;
+
+	for (; len >= 64; to += 64, from += 64, len -= 64) {
+		a = add_lanes(a, copy256(to, from));
+		b = add_lanes(b, copy256(to + 32, from + 32));
+	}
+	if (len >= 32) {
+		a = add_lanes(a, copy256(to, from));
+		to += 32;
+		from += 32;
+		len -= 32;
+	}
+	memcpy(to, from, len);
+	return finish_avx2(_mm256_add_epi64(a, b), from, len, sum);
 }
 #endif
 
@@ -114,6 +152,16 @@ uint64_t kwgi_csum_partial(const void *p, size_t len, uint64_t sum)
 		return partial_avx2(p, len, sum);
 #endif
 	return kwgi_csum_partial_portable(p, len, sum);
+}
+
+uint64_t kwgi_csum_copy(void *to, const void *from, size_t len, uint64_t sum)
+{
+#if HAVE_AVX2
+	if (len >= VECTOR_MIN && __builtin_cpu_supports("avx2"))
+		return copy_avx2(to, from, len, sum);
+#endif
+	memcpy(to, from, len);
+	return kwgi_csum_partial_portable(from, len, sum);
 }
 
 /* Length and protocol, the last words of the version 6 pseudo header; the same sum as in version 4. */

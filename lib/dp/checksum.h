@@ -43,6 +43,9 @@ uint64_t kwgi_csum_partial(const void *p, size_t len, uint64_t sum);
 /* The same without vector instructions; for tests and benchmarks. */
 uint64_t kwgi_csum_partial_portable(const void *p, size_t len, uint64_t sum);
 
+/* The same, and copies the bytes to another place, which does not overlap. */
+uint64_t kwgi_csum_copy(void *to, const void *from, size_t len, uint64_t sum);
+
 /*
  * Sum of the pseudo header (RFC 9293 section 3.1, RFC 8200 section 8.1):
  * addresses are source and destination as they follow each other in the IP

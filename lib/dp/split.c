@@ -7,9 +7,9 @@
 #include "dp/split.h"
 
 enum {
-	PACKET_MAX = 65535 + KWGI_IP6_HEADER,
-	/* After as many small packets in a row the long list of iovecs costs more than it may save. */
-	PLAIN_MAX = 32,
+	PACKET_MAX = KWGI_SPLIT_REST,
+	FIRST_DEFAULT = 1500,	/* while the link's MTU is unknown */
+	FIRST_MIN = 576,	/* all headers are in it */
 
 	TCP_CHECK = 16, UDP_CHECK = 6,
 	TCP_FIN = 0x01, TCP_PSH = 0x08, TCP_CWR = 0x80,
@@ -20,6 +20,7 @@ enum {
 /* A large packet, and what becomes of it. */
 struct large {
 	uint8_t *data;		/* first segment; the others follow at the stride */
+	const uint8_t *more;	/* the others' payloads, as one */
 	uint32_t transport;	/* offset of the TCP or UDP header */
 	uint32_t head;		/* length of all headers */
 	uint32_t gso, stride, segments;
@@ -57,7 +58,12 @@ int kwgi_split_init(struct kwgi_split *s, uint8_t *arena, size_t size, bool vnet
 {
 	if (size < KWGI_SPLIT_ROOM)
 		return -1;
-	*s = (struct kwgi_split){ .arena = arena, .size = size, .vnet = vnet, .mtu = mtu };
+	s->arena = arena;
+	s->size = size;
+	s->used = 0;
+	s->vnet = vnet;
+	s->mtu = mtu;
+	s->first = 0;
 	return 0;
 }
 
@@ -83,35 +89,24 @@ static uint8_t *next_packet(const struct kwgi_split *s)
 	return s->arena + s->used + KWGI_SPLIT_FRONT;
 }
 
-/* Where the pieces of a packet of the last shape go; 0 if that does not help. */
-static unsigned lay_pieces(struct kwgi_split *s, struct iovec *iov, unsigned max)
+static uint8_t *rest(struct kwgi_split *s)
 {
-	uint32_t stride = message_len(kwgi_pad_len(s->head + s->gso, s->mtu));
-	uint32_t pieces = (PACKET_MAX - s->head + s->gso - 1) / s->gso, k, rest = 0;
-	uint8_t *at = next_packet(s) + s->head;
-
-	if (pieces > max - 1)
-		pieces = max - 1;
-	if (s->head + pieces * s->gso < PACKET_MAX)
-		rest = PACKET_MAX - s->head - pieces * s->gso;
-	if (pieces < 2 || pieces * stride + s->head + rest > KWGI_SPLIT_ROOM - KWGI_SPLIT_FRONT)
-		return 0;
-	for (k = 0; k < pieces; k++)
-		iov[k] = (struct iovec){ at + (size_t)k * stride, s->gso };
-	iov[0] = (struct iovec){ next_packet(s), s->head + s->gso };
-	if (rest)
-		iov[k++] = (struct iovec){ at + (size_t)pieces * stride, rest };
-
-	s->laid_head = s->head;
-	s->laid_gso = s->gso;
-	s->laid_stride = stride;
-	s->laid_pieces = pieces;
-	return k;
+	return s->rest + KWGI_SPLIT_MTU_MAX;
 }
 
-unsigned kwgi_split_iov(struct kwgi_split *s, struct iovec *iov, unsigned max)
+/* How much is read to a packet's place: what fits the link. */
+static uint32_t first_len(const struct kwgi_split *s)
 {
-	unsigned n = 0, pieces = 0;
+	if (!s->mtu)
+		return FIRST_DEFAULT;
+	if (s->mtu < FIRST_MIN)
+		return FIRST_MIN;
+	return s->mtu < KWGI_SPLIT_MTU_MAX ? s->mtu : KWGI_SPLIT_MTU_MAX;
+}
+
+unsigned kwgi_split_iov(struct kwgi_split *s, struct iovec iov[KWGI_SPLIT_IOV])
+{
+	unsigned n = 0;
 
 	if (s->size - s->used < KWGI_SPLIT_ROOM)
 		return 0;
@@ -119,36 +114,19 @@ unsigned kwgi_split_iov(struct kwgi_split *s, struct iovec *iov, unsigned max)
 		memset(&s->hdr, 0, sizeof(s->hdr));
 		iov[n++] = (struct iovec){ &s->hdr, KWGI_VNET_LEN };
 	}
-	s->laid_gso = 0;
-	if (s->gso && s->plain < PLAIN_MAX)
-		pieces = lay_pieces(s, iov + n, max - n);
-	if (pieces)
-		return n + pieces;
-	iov[n++] = (struct iovec){ next_packet(s), PACKET_MAX };
+	s->first = first_len(s);
+	iov[n++] = (struct iovec){ next_packet(s), s->first };
+	iov[n++] = (struct iovec){ rest(s), KWGI_SPLIT_REST - s->first };
 	return n;
 }
 
-/* ---- moving what was read elsewhere ------------------------------------ */
+/* ---- bringing what was read to its place ------------------------------------ */
 
-/* How many of n bytes lie together at the begin. */
-static uint32_t together(const struct kwgi_split *s, uint32_t n)
+/* A packet of n bytes as a whole. */
+static void join(const struct kwgi_split *s, uint32_t n)
 {
-	return s->laid_gso && n > s->laid_head + s->laid_gso ? s->laid_head + s->laid_gso : n;
-}
-
-/* Closes the gaps of the layout: all bytes move down, the first ones first. */
-static void join_pieces(struct kwgi_split *s, uint32_t n)
-{
-	uint8_t *to = next_packet(s);
-	uint32_t at = together(s, n), k, len;
-
-	for (k = 1; at < n; k++, at += len) {
-		len = n - at;
-		if (k < s->laid_pieces && len > s->laid_gso)
-			len = s->laid_gso;
-		memmove(to + at, to + (size_t)k * s->laid_stride + s->laid_head, len);
-	}
-	s->laid_gso = 0;
+	if (n > s->first)
+		memcpy(next_packet(s) + s->first, s->rest + KWGI_SPLIT_MTU_MAX, n - s->first);
 }
 
 static uint32_t segment_len(const struct large *l, uint32_t k)
@@ -156,14 +134,17 @@ static uint32_t segment_len(const struct large *l, uint32_t k)
 	return k + 1 < l->segments ? l->head + l->gso : l->last_len;
 }
 
-/* Opens the gaps between segments: all bytes move up, the last ones first. */
-static void spread_pieces(const struct large *l)
+/* The first segment to its place, and all that is not of it together elsewhere. */
+static void part(struct large *l, struct kwgi_split *s, uint32_t n)
 {
-	uint32_t k;
+	uint32_t len = segment_len(l, 0), have = n < s->first ? n : s->first;
 
-	for (k = l->segments - 1; k; k--)
-		memmove(l->data + (size_t)k * l->stride + l->head, l->data + l->head + (size_t)k * l->gso,
-			segment_len(l, k) - l->head);
+	if (len < have) {
+		l->more = memcpy(rest(s) - (have - len), l->data + len, have - len);
+	} else {
+		l->more = rest(s) + (len - have);
+		memcpy(l->data + have, rest(s), len - have);
+	}
 }
 
 /* ---- reading a large packet ------------------------------------ */
@@ -205,7 +186,7 @@ static bool find_transport(struct large *l, uint32_t n)
 	return l->transport >= KWGI_IP4_HEADER && l->transport <= n && !(get16(p + 6) & IP4_FRAGMENT);
 }
 
-/* Of the n bytes that lie together: where the headers end. hdr_len is not asked. */
+/* Of the n bytes that are at their place: where the headers end. hdr_len is not asked. */
 static bool find_head(struct large *l, uint32_t n)
 {
 	if (!find_transport(l, n))
@@ -264,20 +245,6 @@ static bool plan_segments(struct large *l, const struct kwgi_split *s, uint32_t 
 	       (uint64_t)(l->segments - 1) * l->stride + last <= s->size - s->used;
 }
 
-/* Brings the n bytes that were read to their places. */
-static bool place_segments(struct large *l, struct kwgi_split *s, uint32_t n, uint32_t max)
-{
-	if (s->laid_gso && find_head(l, together(s, n)) && l->head == s->laid_head &&
-	    s->hdr.gso_size == s->laid_gso && head_agrees(l, &s->hdr) && plan_segments(l, s, n, max) &&
-	    l->segments <= s->laid_pieces && l->stride == s->laid_stride)
-		return true;
-	join_pieces(s, n);
-	if (!find_head(l, n) || !head_agrees(l, &s->hdr) || !plan_segments(l, s, n, max))
-		return false;
-	spread_pieces(l);
-	return true;
-}
-
 /* ---- writing segments ------------------------------------ */
 
 /* A length in the order of sums; it may need 17 bits. */
@@ -324,9 +291,12 @@ static void write_ip(const struct large *l, uint8_t *p, uint32_t k, uint32_t len
 	memcpy(p + 10, &check, sizeof(check));
 }
 
-static void write_transport(const struct large *l, uint8_t *transport, uint32_t k, uint32_t len)
+/* payload: the sum of the segment's payload. */
+static void write_transport(const struct large *l, uint8_t *transport, uint32_t k, uint32_t len,
+			    uint64_t payload)
 {
 	uint8_t *field = transport + UDP_CHECK, flags = l->flags;
+	uint64_t sum = kwgi_csum_add(kwgi_csum_add(l->pseudo, length_sum(len)), payload);
 	uint16_t check;
 
 	if (l->protocol == KWGI_PROTO_TCP) {
@@ -341,8 +311,7 @@ static void write_transport(const struct large *l, uint8_t *transport, uint32_t 
 		put16(transport + 4, len);
 	}
 	memset(field, 0, sizeof(check));
-	check = (uint16_t)~kwgi_csum_fold(kwgi_csum_partial(transport, len,
-							    kwgi_csum_add(l->pseudo, length_sum(len))));
+	check = (uint16_t)~kwgi_csum_fold(kwgi_csum_partial(transport, l->head - l->transport, sum));
 	/* RFC 768: 0 would say that there is no checksum. */
 	if (!check && l->protocol == KWGI_PROTO_UDP)
 		check = 0xffff;
@@ -359,26 +328,34 @@ static void emit(struct kwgi_split *s, struct kwgi_segment *out, uint8_t *data, 
 	s->used += message_len(padded);
 }
 
+/* The payload of segment k to its place; its sum. */
+static uint64_t place_payload(const struct large *l, uint8_t *p, uint32_t k, uint32_t len)
+{
+	if (!k)
+		return kwgi_csum_partial(p + l->head, len - l->head, 0);
+	memcpy(p, l->data, l->head);
+	return kwgi_csum_copy(p + l->head, l->more + (size_t)(k - 1) * l->gso, len - l->head, 0);
+}
+
 static unsigned split_large(struct kwgi_split *s, uint32_t n, struct kwgi_segment *out, uint32_t max)
 {
 	struct large l = { .data = next_packet(s) };
 	uint32_t k, len;
+	uint64_t sum;
 	uint8_t *p;
 
-	if (!place_segments(&l, s, n, max))
+	if (!find_head(&l, n < s->first ? n : s->first) || !head_agrees(&l, &s->hdr) ||
+	    !plan_segments(&l, s, n, max))
 		return 0;
+	part(&l, s, n);
 	read_fields(&l, n);
 	for (k = 0, p = l.data; k < l.segments; k++, p += l.stride) {
 		len = segment_len(&l, k);
-		if (k)
-			memcpy(p, l.data, l.head);
+		sum = place_payload(&l, p, k, len);
 		write_ip(&l, p, k, len);
-		write_transport(&l, p + l.transport, k, len - l.transport);
+		write_transport(&l, p + l.transport, k, len - l.transport, sum);
 		emit(s, &out[k], p, len);
 	}
-	s->head = l.head;
-	s->gso = l.gso;
-	s->plain = 0;
 	return l.segments;
 }
 
@@ -403,11 +380,9 @@ static unsigned split_small(struct kwgi_split *s, uint32_t n, struct kwgi_segmen
 {
 	if (n > KWGI_INNER_MAX)
 		return 0;
-	join_pieces(s, n);
+	join(s, n);
 	if (s->vnet && s->hdr.flags & KWGI_VNET_NEEDS_CSUM && !complete_checksum(next_packet(s), n, &s->hdr))
 		return 0;
-	if (s->plain < PLAIN_MAX)
-		s->plain++;
 	emit(s, out, next_packet(s), n);
 	return 1;
 }

@@ -7,12 +7,15 @@
  *	16 bytes for the message header | packet | zeros up to the padded
  *	length | 16 bytes for the tag
  *
- * The pieces of one large packet all have the same size, except the last, so
- * that they may go out with one UDP_SEGMENT. To have them there without
- * copying, the caller reads with readv() into iovecs that are laid out for a
- * packet like the last large one; if another comes, its bytes are moved.
+ * The segments of one large packet all have the same size, except the last, so
+ * that they may go out with one UDP_SEGMENT.
  *
- *	n = kwgi_split_iov(s, iov, KWGI_SPLIT_IOV);
+ * A packet that fits the link is read to its place; what a large one has more
+ * is read into a buffer that stays in the cache, and goes to its place while
+ * its checksum is computed. (One iovec for each segment of what is expected
+ * saves that copy; but for the kernel many short pieces take longer than this.)
+ *
+ *	n = kwgi_split_iov(s, iov);
  *	if (!n)
  *		... send what is there, kwgi_split_reset(s), and ask again
  *	len = readv(tun, iov, n);
@@ -36,7 +39,9 @@ enum {
 	KWGI_SPLIT_BACK = 16,		/* room for the tag */
 	/* What one read may need: 64 KB in segments of 48 bytes, the least that Linux' TCP sends. */
 	KWGI_SPLIT_ROOM = 256 * 1024,
-	KWGI_SPLIT_IOV = 130,		/* enough to predict an MTU of 576; must be 2 or more */
+	KWGI_SPLIT_REST = 65535 + 40,	/* the longest packet: payload and header of IPv6 */
+	KWGI_SPLIT_IOV = 3,
+	KWGI_SPLIT_MTU_MAX = 16 * 1024,	/* longer packets are never read to their place at once */
 	KWGI_SPLIT_SEGMENTS = 1400,	/* of one read with such segments */
 };
 
@@ -55,13 +60,11 @@ struct kwgi_split {
 	uint32_t mtu;
 	bool vnet;
 
-	/* Shape of the last large packet: headers and payload per segment, 0 = none lately. */
-	uint32_t head, gso;
-	unsigned plain;		/* reads since then */
-
-	/* What the last kwgi_split_iov() handed out. */
-	uint32_t laid_head, laid_gso, laid_stride, laid_pieces;
+	/* Of the last kwgi_split_iov(). */
 	struct kwgi_vnet hdr;
+	uint32_t first;		/* bytes that go to the packet's place, the others to rest */
+	/* The others begin at KWGI_SPLIT_MTU_MAX: in front goes what was read to the first segment's place too much. */
+	uint8_t rest[KWGI_SPLIT_MTU_MAX + KWGI_SPLIT_REST];
 };
 
 /*
@@ -71,18 +74,18 @@ struct kwgi_split {
  */
 int kwgi_split_init(struct kwgi_split *s, uint8_t *arena, size_t size, bool vnet, uint32_t mtu);
 
-/* From the next read on. */
+/* From the next kwgi_split_done() on. */
 void kwgi_split_set_mtu(struct kwgi_split *s, uint32_t mtu);
 
 /* Forgets all packets: the arena is empty. */
 void kwgi_split_reset(struct kwgi_split *s);
 
 /*
- * Fills at most max (>= 2) iovecs for a readv() of one packet, header included,
- * behind the messages that are in the arena. Their number, or 0 if there is no
- * room for any packet: then flush and reset. May be called again without a read.
+ * Fills iovecs for a readv() of one packet, header included, behind the
+ * messages that are in the arena. Their number, or 0 if there is no room for
+ * any packet: then flush and reset. May be called again without a read.
  */
-unsigned kwgi_split_iov(struct kwgi_split *s, struct iovec *iov, unsigned max);
+unsigned kwgi_split_iov(struct kwgi_split *s, struct iovec iov[KWGI_SPLIT_IOV]);
 
 /*
  * n bytes were read into the iovecs of the last kwgi_split_iov(): fills out

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,8 @@
 #include "sys/notify.h"
 #include "sys/sandbox.h"
 #include "sys/userspace.h"
+
+enum { WORKERS_MAX = 4 };	/* without being told */
 
 /* ---- time and locks ------------------------------------ */
 
@@ -97,11 +100,26 @@ static int open_workers(struct kwgi_dataplane *p, struct kwg_error *err)
 	return 0;
 }
 
+/*
+ * One for each two processors that the process may use: programs whose packets they are need
+ * some, too. Beyond four, packets of few peers have no more to share.
+ */
+static unsigned usual_workers(void)
+{
+	cpu_set_t cpus;
+	int n;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		return 1;
+	n = CPU_COUNT(&cpus) / 2;
+	return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
+}
+
 static int open_tun(struct kwgi_dataplane *p, const struct kwg_userspace_options *o,
 		    struct kwg_error *err)
 {
 	struct kwgi_tun_options t = {
-		.queues = o->workers ? o->workers : 1,
+		.queues = o->workers ? o->workers : usual_workers(),
 		.no_offload = o->without & KWG_WITHOUT_TSO,
 	};
 	int ret = o->tun_fd >= 0 ? kwgi_tun_adopt(&p->tun, o->tun_fd, &t, err) :

@@ -213,7 +213,7 @@ static bool read_once(struct kwgi_worker *w, unsigned *n, int *error)
 	unsigned i, k;
 	ssize_t len;
 
-	k = kwgi_split_iov(&out->split, iov, KWGI_SPLIT_IOV);
+	k = kwgi_split_iov(&out->split, iov);
 	if (!k)
 		return false;
 	len = readv(w->tun, iov, (int)k);

@@ -154,19 +154,23 @@ static void check_merged(const struct packets *v, const struct kwgi_write *w)
 {
 	static uint8_t arena[KWGI_SPLIT_ROOM], bytes[KWGI_VNET_LEN + KWGI_COALESCE_TOTAL];
 	static struct kwgi_segment out[MAX_PACKETS];
-	struct iovec iov[2];
-	struct kwgi_split s;
-	size_t len = 0;
-	unsigned i, k;
+	static struct kwgi_split s;
+	struct iovec iov[KWGI_SPLIT_IOV];
+	size_t len = 0, at = 0, part;
+	unsigned i, k, n;
 
 	for (i = 0; i < w->packets; i++) {
 		check(len + w->iov[i].iov_len <= sizeof(bytes));
 		memcpy(bytes + len, w->iov[i].iov_base, w->iov[i].iov_len);
 		len += w->iov[i].iov_len;
 	}
-	check(!kwgi_split_init(&s, arena, sizeof(arena), true, 0) && kwgi_split_iov(&s, iov, 2) == 2);
-	memcpy(iov[0].iov_base, bytes, KWGI_VNET_LEN);
-	memcpy(iov[1].iov_base, bytes + KWGI_VNET_LEN, len - KWGI_VNET_LEN);
+	check(!kwgi_split_init(&s, arena, sizeof(arena), true, 0));
+	n = kwgi_split_iov(&s, iov);
+	for (i = 0; i < n && at < len; i++, at += part) {
+		part = iov[i].iov_len < len - at ? iov[i].iov_len : len - at;
+		memcpy(iov[i].iov_base, bytes + at, part);
+	}
+	check(at == len);
 	check(kwgi_split_done(&s, len, out, MAX_PACKETS) == w->packets);
 	for (i = 0; i < w->packets; i++) {
 		k = packet_of(v, w->iov[i].iov_base);

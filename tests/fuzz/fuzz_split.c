@@ -51,7 +51,7 @@ static void check_segments(const struct kwgi_split *s, size_t from, const struct
 	check(at == s->arena + s->used && s->used <= s->size);
 }
 
-static void one_read(struct kwgi_split *s, struct fuzz_input *in, unsigned max)
+static void one_read(struct kwgi_split *s, struct fuzz_input *in)
 {
 	static struct kwgi_segment out[KWGI_SPLIT_SEGMENTS];
 	static uint8_t bytes[65536];
@@ -62,12 +62,12 @@ static void one_read(struct kwgi_split *s, struct fuzz_input *in, unsigned max)
 
 	memset(bytes, 0, len);
 	fuzz_bytes(in, bytes, given < len ? given : len);
-	n = kwgi_split_iov(s, iov, max);
+	n = kwgi_split_iov(s, iov);
 	if (!n) {
 		kwgi_split_reset(s);
-		n = kwgi_split_iov(s, iov, max);
+		n = kwgi_split_iov(s, iov);
 	}
-	check(n && n <= max);
+	check(n && n <= KWGI_SPLIT_IOV);
 	check(scatter(iov, n, bytes, len) == len);
 	from = s->used;
 	n = kwgi_split_done(s, len, out, KWGI_SPLIT_SEGMENTS);
@@ -79,13 +79,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	static const uint32_t mtus[] = { 1420, 0, 576, 65535 };
 	struct fuzz_input in = { data, len };
 	uint8_t *arena = malloc(ARENA);
-	struct kwgi_split s;
-	unsigned max, reads;
+	static struct kwgi_split s;
+	unsigned reads;
 
 	check(arena && !kwgi_split_init(&s, arena, ARENA, true, mtus[fuzz_u8(&in) % 4]));
-	max = 2 + fuzz_u8(&in) % (KWGI_SPLIT_IOV - 1);
 	for (reads = 0; in.left && reads < MAX_READS; reads++)
-		one_read(&s, &in, max);
+		one_read(&s, &in);
 	free(arena);
 	return 0;
 }

@@ -11,7 +11,14 @@ static uint32_t host(uint16_t folded)
 
 static void check_sum(const uint8_t *p, size_t len, const char *what)
 {
+	static uint8_t copy[70000];
 	uint32_t want = slow_sum(p, len, 0);
+	uint8_t *to = copy + len % 32;
+
+	memset(to, 0, len);
+	to[len] = 0xa5;
+	ck_assert_msg(host(kwgi_csum_fold(kwgi_csum_copy(to, p, len, 0))) == want, "%s, copied: %zu bytes", what, len);
+	ck_assert_msg(!memcmp(to, p, len) && to[len] == 0xa5, "%s, the copy: %zu bytes", what, len);
 
 	ck_assert_msg(host(kwgi_csum_fold(kwgi_csum_partial(p, len, 0))) == want, "%s: %zu bytes", what, len);
 	ck_assert_msg(host(kwgi_csum_fold(kwgi_csum_partial_portable(p, len, 0))) == want,
@@ -65,7 +72,7 @@ END_TEST
 /* What came before counts, with its carry. */
 START_TEST(goes_on)
 {
-	static uint8_t data[4096];
+	static uint8_t data[4096], copy[4096];
 	static const uint64_t before[] = { 0, 1, 0xffff, 0xffffffff, 0x100000000, UINT64_MAX - 1, UINT64_MAX };
 	uint64_t seed = 3;
 	uint16_t folded;
@@ -85,6 +92,8 @@ START_TEST(goes_on)
 			ck_assert_uint_eq(host(kwgi_csum_fold(kwgi_csum_partial(data, n, before[i]))),
 					  slow_sum(data, n, host(folded)));
 			ck_assert_uint_eq(host(kwgi_csum_fold(kwgi_csum_partial_portable(data, n, before[i]))),
+					  slow_sum(data, n, host(folded)));
+			ck_assert_uint_eq(host(kwgi_csum_fold(kwgi_csum_copy(copy, data, n, before[i]))),
 					  slow_sum(data, n, host(folded)));
 		}
 }

@@ -126,15 +126,17 @@ static uint32_t gather(struct batch *b, const struct kwgi_write *w)
 /* The packets of one write, cut again: b->out. */
 static unsigned cut(struct batch *b, const struct kwgi_write *w)
 {
-	struct iovec iov[2];
-	uint32_t len = gather(b, w);
+	struct iovec iov[KWGI_SPLIT_IOV];
+	uint32_t len = gather(b, w), at = 0, part;
+	unsigned i, n;
 
 	kwgi_split_reset(&b->split);
-	b->split.gso = 0;
-	if (kwgi_split_iov(&b->split, iov, 2) != 2)
-		ck_abort_msg("no room");
-	memcpy(iov[0].iov_base, b->whole, KWGI_VNET_LEN);
-	memcpy(iov[1].iov_base, b->whole + KWGI_VNET_LEN, len - KWGI_VNET_LEN);
+	n = kwgi_split_iov(&b->split, iov);
+	for (i = 0; i < n && at < len; i++, at += part) {
+		part = iov[i].iov_len < len - at ? (uint32_t)iov[i].iov_len : len - at;
+		memcpy(iov[i].iov_base, b->whole + at, part);
+	}
+	ck_assert_uint_eq(at, len);
 	return kwgi_split_done(&b->split, len, b->out, KWGI_SPLIT_SEGMENTS);
 }
 

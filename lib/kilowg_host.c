@@ -75,10 +75,12 @@ static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *
 {
 	int64_t deadline = kwgi_monotonic_ms() + (int64_t)local->interface_timeout * 1000;
 	bool is_tun;
-	int ret = kwgi_rtnl_wait_link(local->interface, deadline,
+	int ret = kwgi_rtnl_wait_link(local->interface, false, deadline,
 				      "create-interface = no or backend = external says that somebody else makes it",
-				      &is_tun, err);
+				      err);
 
+	if (!ret)
+		ret = kwgi_rtnl_is_tun(local->interface, &is_tun, err);
 	if (ret || !is_tun)
 		return ret;
 	return kwgi_uapi_wait(local->interface, deadline, err);
@@ -90,13 +92,12 @@ static int wait_for_tunnel(const struct kwg_plan *plan, struct kwg_error *err)
 	const char *name = kwgi_wanted_foreign_tunnel(plan, NULL);
 	int64_t deadline = kwgi_monotonic_ms() +
 			   (int64_t)plan->cfg->local.interface_timeout * 1000;
-	bool is_tun;
 
 	if (!name)
 		return 0;
-	return kwgi_rtnl_wait_link(name, deadline,
+	return kwgi_rtnl_wait_link(name, true, deadline,
 				   "compatibility = flannel says that flannel makes it, and tunnel-interface under which name",
-				   &is_tun, err);
+				   err);
 }
 
 /* ---- the backend ----------------------------------------------------- */

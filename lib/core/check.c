@@ -420,11 +420,12 @@ static void check_encapsulation(struct kwg_config *cfg)
 		kwgi_diags_add(&cfg->diags, KWG_WARNING, m->at, "encapsulation-protocol",
 			       "vxlan has no effect with compatibility = %s",
 			       kwgi_compatibility_name(m->compatibility));
-	if (m->compatibility == KWGI_COMPAT_FLANNEL && m->encapsulation != KWGI_ENCAP_NEVER &&
+	if (m->compatibility != KWGI_COMPAT_NONE && m->encapsulation != KWGI_ENCAP_NEVER &&
 	    l->manage_local_routes)
 		kwgi_diags_add(&cfg->diags, KWG_WARNING, l->at.line ? l->at : m->at,
 			       "manage-local-routes",
-			       "flannel makes the routes within a location itself, and the kernel takes one of each; set manage-local-routes = no");
+			       "%s makes the routes within a location itself, and the kernel takes one of each; set manage-local-routes = no",
+			       kwgi_compatibility_name(m->compatibility));
 }
 
 /* ---- the whole ------------------------------------------------------- */

@@ -124,7 +124,8 @@ static int add_private_over_tunnel(struct kwg_plan *plan, const struct kwgi_node
 	uint32_t i;
 
 	if (add_route(plan, (struct kwgi_route){
-		    .dst = host, .gw = kwgi_plan_tunnel_gateway(plan, m, host.addr.family),
+		    .dst = host,
+		    .gw = kwgi_plan_tunnel_gateway(plan, m, host.addr.family),
 		    .src = plan->node->internal_ip.addr,
 		    .role = KWGI_ROLE_TUNL, .in_table = true }))
 		return -1;

@@ -130,12 +130,7 @@ struct kwgi_addr kwgi_plan_gateway(const struct kwg_plan *plan, const struct kwg
 /* Have packets of this family for this gateway to be encapsulated? */
 bool kwgi_plan_is_tunnelled(const struct kwg_plan *plan, const struct kwgi_addr *gw,
 			    uint8_t family);
-/*
- * The gateway over the tunnel for packets of this family: that above, or a
- * link-local address. IPv6 takes no gateway that it knows how to reach over
- * another device (net/ipv6/route.c, ip6_route_check_nh_onlink), as it does the
- * private addresses.
- */
+/* The gateway over the tunnel for packets of this family: as above, or with VXLAN a link-local address. */
 struct kwgi_addr kwgi_plan_tunnel_gateway(const struct kwg_plan *plan, const struct kwgi_node *m,
 					  uint8_t family);
 /* Is the tunnel VXLAN of our own? */

@@ -49,7 +49,11 @@ struct kwgi_addr kwgi_plan_tunnel_gateway(const struct kwg_plan *plan, const str
 	struct kwgi_addr gw = kwgi_plan_gateway(plan, m);
 	uint8_t mac[KWGI_MAC_LEN];
 
-	if (!kwgi_plan_has_vxlan(plan) || (gw.family == family && family == KWGI_AF_V4))
+	/*
+	 * IPv6 takes no next hop that another link leads to (net/ipv6/route.c,
+	 * ip6_route_check_nh_onlink), and the private network leads to these.
+	 */
+	if (!kwgi_plan_has_vxlan(plan) || (gw.family == KWGI_AF_V4 && family == KWGI_AF_V4))
 		return gw;
 	kwgi_encap_mac(mac, plan->cfg->mesh.name, m->name);
 	return kwgi_encap_link_local(mac);

@@ -93,7 +93,8 @@ static int build_neighs(struct kwgi_wanted *w, const struct kwg_plan *plan)
 			continue;
 		n = (struct kwgi_host_neigh){ .addr = m->internal_ip.addr };
 		kwgi_encap_mac(n.mac, plan->cfg->mesh.name, m->name);
-		t->neighs[t->n_neighs++] = n;
+		if (n.addr.family == KWGI_AF_V4)
+			t->neighs[t->n_neighs++] = n;
 		n.fdb = true;
 		t->neighs[t->n_neighs++] = n;
 		n.fdb = false;

@@ -44,11 +44,13 @@ int kwgi_rtnl_probe_wireguard(struct kwgi_nl *nl, const char *ifname, bool *has,
 			      struct kwg_error *err);
 
 /*
- * Waits until the link exists; deadline in ms of the monotonic clock. *is_tun:
- * there may be a userspace WireGuard behind it. who: for the error, what says that
- * somebody else makes it. KWG_ERR_TIMEOUT, KWG_ERR_KERNEL.
+ * Waits until the link exists, and is set up if that is asked for; deadline in
+ * ms of the monotonic clock. who: for the error, what says that somebody else
+ * makes it. KWG_ERR_TIMEOUT, KWG_ERR_KERNEL.
  */
-int kwgi_rtnl_wait_link(const char *ifname, int64_t deadline, const char *who, bool *is_tun,
+int kwgi_rtnl_wait_link(const char *ifname, bool up, int64_t deadline, const char *who,
 			struct kwg_error *err);
+/* Is it a TUN device, so that there may be a userspace WireGuard behind it? KWG_ERR_KERNEL. */
+int kwgi_rtnl_is_tun(const char *ifname, bool *is_tun, struct kwg_error *err);
 
 #endif

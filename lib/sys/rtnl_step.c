@@ -10,7 +10,9 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "core/wanted.h"
@@ -304,12 +306,31 @@ static int wait_event(const struct mnl_socket *sock, int64_t deadline)
 	return 1;
 }
 
-static int wait_link(const char *ifname, int64_t deadline, const char *who, struct kwg_error *err)
+static bool is_there(const char *ifname, bool up)
+{
+	struct ifreq ifr = { .ifr_flags = 0 };
+	int fd, ret;
+
+	if (!if_nametoindex(ifname))
+		return false;
+	if (!up)
+		return true;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return true;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
+	ret = ioctl(fd, SIOCGIFFLAGS, &ifr);
+	close(fd);
+	return !ret && ifr.ifr_flags & IFF_UP;
+}
+
+int kwgi_rtnl_wait_link(const char *ifname, bool up, int64_t deadline, const char *who,
+			struct kwg_error *err)
 {
 	struct mnl_socket *sock;
 	int ret = 0;
 
-	if (if_nametoindex(ifname))
+	if (is_there(ifname, up))
 		return 0;
 	sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!sock || mnl_socket_bind(sock, RTMGRP_LINK, MNL_SOCKET_AUTOPID) < 0) {
@@ -320,28 +341,25 @@ static int wait_link(const char *ifname, int64_t deadline, const char *who, stru
 		return kwgi_fail(err, KWG_ERR_KERNEL, e, "listening for links: %s", kwgi_errtext(e));
 	}
 	/* Subscribed first, looked second: no link can slip through in between. */
-	while (!if_nametoindex(ifname)) {
+	while (!is_there(ifname, up)) {
 		if (wait_event(sock, deadline))
 			continue;
 		ret = kwgi_fail(err, KWG_ERR_TIMEOUT, 0,
-				"%s: the interface did not appear within interface-timeout; %s", ifname,
-				who);
+				"%s: the interface %s within interface-timeout; %s", ifname,
+				if_nametoindex(ifname) ? "was not set up" : "did not appear", who);
 		break;
 	}
 	mnl_socket_close(sock);
 	return ret;
 }
 
-int kwgi_rtnl_wait_link(const char *ifname, int64_t deadline, const char *who, bool *is_tun,
-			struct kwg_error *err)
+int kwgi_rtnl_is_tun(const char *ifname, bool *is_tun, struct kwg_error *err)
 {
 	const struct kwgi_link *l;
 	struct kwgi_host h = { 0 };
 	struct kwgi_nl nl;
-	int ret = wait_link(ifname, deadline, who, err);
+	int ret = kwgi_nl_open(&nl, NETLINK_ROUTE, err);
 
-	if (!ret)
-		ret = kwgi_nl_open(&nl, NETLINK_ROUTE, err);
 	if (ret)
 		return ret;
 	ret = kwgi_rtnl_observe(&nl, 0, &h, err);

@@ -18,6 +18,11 @@ choose_backend
 two_subnets
 daemons a b c d
 
+# As on distributions that drop what comes from where no packet would be sent back to.
+for node in a b d; do
+	must on $node sh -c 'for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 1 >$f || exit; done'
+done
+
 # What arrives over the private network, by its outer header.
 for node in a b d; do
 	on $node nft -f - <<-'END' || bail 'no counters'
@@ -161,6 +166,27 @@ wire 'never: from elsewhere' plain c.pod 10.2.2.2 b
 
 # ---- one protocol after the other ----
 
+# PROTOCOL DEVICE: how many of three packets from the router to b come out of b's tunnel?
+stranger() {
+	local id
+	id=$(kwg b plan | sed -n 's/^vxlan id \([0-9]*\) .*/\1/p')
+	case $1 in
+	ipip) must on router ip link add false0 type ipip local 10.1.1.254 remote 10.1.1.2 ;;
+	vxlan) must on router ip link add false0 type vxlan id "$id" dstport 4789 local 10.1.1.254 remote 10.1.1.2 ;;
+	esac
+	must on router ip link set false0 up
+	must on router ip route add 10.2.2.0/24 dev false0 src 10.1.1.254
+	[ $1 = ipip ] || must on router ip neigh add 10.2.2.2 dev false0 nud permanent \
+		lladdr "$(on b ip -br link show "$2" | awk '{ print $3 }')"
+	on b nft add table inet strange
+	on b nft add chain inet strange in '{ type filter hook prerouting priority -300 ; }'
+	on b nft add rule inet strange in iifname "$2" ip saddr 10.1.1.254 icmp type echo-request counter
+	on router ping -c 3 -i 0.2 -W 1 -q 10.2.2.2 >/dev/null
+	on b nft list chain inet strange in | sed -n 's/.* packets \([0-9]*\) .*/\1/p'
+	must on b nft delete table inet strange
+	must on router ip link del false0
+}
+
 # NAME FORM DEVICE: all cases with it.
 protocol() {
 	mesh_set encapsulation always
@@ -184,6 +210,12 @@ protocol() {
 	tcp "$1, always: TCP across subnets" b.pod d.pod 10.2.4.2
 	tcp "$1, always: TCP from another location" c.pod d.pod 10.2.4.2
 
+	# The router is no node: what it encapsulates is not taken, unless nothing filters.
+	is "$1: packets of a stranger" 0 "$(stranger $1 $3)"
+	must on b nft delete table inet kilowg-kilo
+	is "$1: which would be taken without the firewall" 3 "$(stranger $1 $3)"
+	must kwg b apply
+
 	mesh_set encapsulation cross-subnet
 	apply_everywhere "$1, cross-subnet"
 	wire "$1, cross-subnet: in the subnet" plain a.pod 10.2.2.2 b
@@ -195,6 +227,16 @@ protocol() {
 
 protocol vxlan vxlan kilo0-vxlan 1450
 ! has_ipip || protocol ipip ipip kilo0-ipip 1480
+# Of others' VXLAN on the same port nothing is dropped.
+must on router ip link add false0 type vxlan id 42 dstport 4789 local 10.1.1.254 remote 10.1.1.1
+must on router ip link set false0 address 02:00:00:00:00:99 up
+must on router ip addr add 10.77.0.2/24 dev false0
+must on router ip neigh add 10.77.0.1 dev false0 nud permanent \
+	lladdr "$(on a ip -br link show tunl9 | awk '{ print $3 }')"
+before=$(on a ip -s -j link show tunl9 | sed 's/.*"rx":{"bytes":[0-9]*,"packets":\([0-9]*\).*/\1/')
+on router ping -c 3 -i 0.2 -W 1 -q 10.77.0.1 >/dev/null
+after=$(on a ip -s -j link show tunl9 | sed 's/.*"rx":{"bytes":[0-9]*,"packets":\([0-9]*\).*/\1/')
+check "others' VXLAN on the same port is let in" [ "$((after - before))" -ge 3 ]
 foreign | sed 's/ qdisc.*//' >"$T/now"
 same "others' tunnels are as they were" "$T/foreign" "$T/now"
 

@@ -304,6 +304,14 @@ static void unfinished_tunnel(struct world *o)
 	add_link(o, 7, name, "vxlan", "");
 }
 
+/* It has all that the wanted one has, and is nobody else's. */
+static void unfinished_vxlan(struct world *o)
+{
+	want_vxlan(o);
+	unfinished_tunnel(o);
+	o->links[2].tunnel = o->w.tunnel.conf;
+}
+
 static void others_tunnels(struct world *o)
 {
 	has_ipip(o);
@@ -637,6 +645,7 @@ static const struct {
 	  "- neighbour 192.168.1.9 lladdr " MAC1 " dev wg0-vxlan\n",
 	  "+ fdb " MAC1 " dst 192.168.1.9 dev wg0-vxlan\n"
 	  "+ neighbour 192.168.1.9 lladdr " MAC1 " dev wg0-vxlan\n" },
+	{ "unfinished tunnel where one is wanted", unfinished_vxlan, NULL, NULL },
 	{ "unfinished tunnel", unfinished_tunnel, "~ link kwgtund1d4ddc9 down\n- link kwgtund1d4ddc9\n", NULL },
 	{ "others' tunnels", others_tunnels, "", "" },
 	{ "a tunnel that others make", foreign_tunnel, "", "" },

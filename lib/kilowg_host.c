@@ -357,6 +357,8 @@ static int build_mtu(struct kwg_steps *s, struct kwg_error *err)
 	kwgi_pathmemo_recall(KWG_RUNDIR, cfg->mesh.name, &s->host);
 	if (kwgi_mtu_decide(&s->wanted, cfg, s->plan, &s->host))
 		return kwgi_nomem(err);
+	if (s->wanted.mtu_note)
+		say(s, KWG_NOTE, "%s: %s", cfg->local.interface, s->wanted.mtu_note);
 	if (s->wanted.mtu_warning)
 		say(s, KWG_WARNING, "%s", s->wanted.mtu_warning);
 	return 0;

@@ -11,6 +11,14 @@ const struct kwgi_addr kwgi_mtu_anywhere_v6 = {
 	KWGI_AF_V6, { 0x20, 0x01, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 }
 };
 
+/* A way, for people. */
+struct way {
+	const char *name;		/* of the peer, or of the tunnel of the location */
+	const struct kwgi_host_path *path;	/* NULL: it is that tunnel */
+	const struct kwgi_link *link;
+	uint32_t outer, room;		/* outside, inside; 0: nothing is known */
+};
+
 struct mtu {
 	struct kwgi_wanted *w;
 	const struct kwg_config *cfg;
@@ -20,14 +28,7 @@ struct mtu {
 	uint32_t n_rooms;
 	uint32_t cap;			/* for all of them; 0: none */
 	bool has_v6;			/* IPv6 goes through the mesh */
-};
-
-/* The narrowest way, for a remark. */
-struct narrow {
-	const char *name;		/* of the peer, or of the tunnel of the location */
-	const struct kwgi_host_path *path;	/* NULL: it is that tunnel */
-	const struct kwgi_link *link;
-	uint32_t outer, room;		/* outside, inside; 0: nothing is known */
+	struct way narrowest, widest;	/* of all, each as narrow as its narrowest part */
 };
 
 /* ---- where each peer is ---------------------------------------------- */
@@ -121,7 +122,7 @@ static bool is_mesh_link(const struct mtu *m, const struct kwgi_link *l)
  * never beyond the MTU that it goes by (protocol sheet: paper, 5.4.6; wireguard:
  * send.c, calculate_skb_padding), so a packet of just the MTU gets no padding.
  */
-static uint32_t room_of(const struct mtu *m, const struct kwgi_addr *to, struct narrow *narrow)
+static uint32_t room_of(const struct mtu *m, const struct kwgi_addr *to, struct way *way)
 {
 	const struct kwgi_host_path *path = find_path(m->h, to);
 	const struct kwgi_link *link = path && path->oif ? kwgi_host_link_by_index(m->h, path->oif)
@@ -136,52 +137,64 @@ static uint32_t room_of(const struct mtu *m, const struct kwgi_addr *to, struct 
 		outer = smaller(outer, link->mtu6);
 	outer = smaller(outer, UINT16_MAX);
 	outer = outer > overhead ? outer : overhead + 1;
-	if (!narrow->room || outer - overhead < narrow->room) {
-		narrow->path = path;
-		narrow->link = link;
-		narrow->outer = outer;
-		narrow->room = outer - overhead;
+	if (!way->room || outer - overhead < way->room) {
+		way->path = path;
+		way->link = link;
+		way->outer = outer;
+		way->room = outer - overhead;
 	}
 	return outer - overhead;
 }
 
-static uint32_t room_anywhere(const struct mtu *m, struct narrow *narrow)
+static uint32_t room_anywhere(const struct mtu *m, struct way *way)
 {
-	return smaller(room_of(m, &kwgi_mtu_anywhere_v4, narrow),
-		       room_of(m, &kwgi_mtu_anywhere_v6, narrow));
+	return smaller(room_of(m, &kwgi_mtu_anywhere_v4, way),
+		       room_of(m, &kwgi_mtu_anywhere_v6, way));
 }
 
 /* One that has no endpoint, or none to which there is a way, may turn up anywhere. */
 static uint32_t room_of_peer(const struct mtu *m, const struct kwgi_wanted_peer *p,
-			     struct narrow *narrow)
+			     struct way *way)
 {
 	const struct kwgi_addr *in_use = address_in_use(m->h, p);
 	uint32_t room = 0;
 
 	if (p->peer.endpoint.port)
-		room = room_of(m, &p->peer.endpoint.addr, narrow);
+		room = room_of(m, &p->peer.endpoint.addr, way);
 	if (!room)
-		room = room_anywhere(m, narrow);
-	return in_use ? smaller(room, room_of(m, in_use, narrow)) : room;
+		room = room_anywhere(m, way);
+	return in_use ? smaller(room, room_of(m, in_use, way)) : room;
 }
 
-static int measure_peers(struct mtu *m, struct narrow *narrow)
+static void note_way(struct mtu *m, const struct way *way)
 {
-	struct narrow own;
+	if (!way->room)
+		return;
+	if (!m->narrowest.room || way->room < m->narrowest.room)
+		m->narrowest = *way;
+	if (way->room > m->widest.room)
+		m->widest = *way;
+}
+
+static int measure_peers(struct mtu *m)
+{
+	struct way way;
 	uint32_t i;
 
 	m->rooms = kwgi_arena_alloc(&m->w->arena, m->w->n_peers + 1u, sizeof(*m->rooms));
 	if (!m->rooms)
 		return KWG_ERR_NOMEM;
 	for (i = 0; i < m->w->n_peers; i++) {
-		own = (struct narrow){ .name = m->w->peers[i].name };
-		m->rooms[m->n_rooms++] = room_of_peer(m, &m->w->peers[i], &own);
-		if (own.room && (!narrow->room || own.room < narrow->room))
-			*narrow = own;
+		way = (struct way){ .name = m->w->peers[i].name };
+		m->rooms[m->n_rooms++] = room_of_peer(m, &m->w->peers[i], &way);
+		note_way(m, &way);
 	}
+	if (m->n_rooms)
+		return 0;
 	/* A follower, whose interface is down; its pods still want to know. */
-	if (!m->n_rooms)
-		m->rooms[m->n_rooms++] = room_anywhere(m, narrow);
+	way = (struct way){ 0 };
+	m->rooms[m->n_rooms++] = room_anywhere(m, &way);
+	note_way(m, &way);
 	return 0;
 }
 
@@ -190,16 +203,20 @@ static int measure_peers(struct mtu *m, struct narrow *narrow)
  * another tunnel. What comes out of WireGuard has to fit in there; nothing larger
  * comes the other way.
  */
-static void measure_location(struct mtu *m, struct narrow *narrow)
+static void measure_location(struct mtu *m)
 {
 	const struct kwgi_wanted_tunnel *t = &m->w->tunnel;
 	const struct kwgi_link *l = kwgi_host_link(m->h, t->name);
+	struct way way = { .name = t->name };
 
 	if (!*t->name)
 		return;
 	m->cap = t->kind ? t->mtu : l ? l->mtu : 0;
-	if (m->cap && (!narrow->room || m->cap < narrow->room))
-		*narrow = (struct narrow){ .name = t->name, .outer = m->cap, .room = m->cap };
+	way.outer = way.room = m->cap;
+	if (m->cap && m->cap < m->widest.room)
+		m->widest = way;
+	if (m->cap && (!m->narrowest.room || m->cap < m->narrowest.room))
+		m->narrowest = way;
 }
 
 /* ---- the interface --------------------------------------------------- */
@@ -387,7 +404,7 @@ static bool is_anywhere(const struct kwgi_addr *a)
 	return kwgi_addr_equal(a, &kwgi_mtu_anywhere_v4) || kwgi_addr_equal(a, &kwgi_mtu_anywhere_v6);
 }
 
-static void put_way(struct kwgi_buf *b, const struct narrow *n)
+static void put_way(struct kwgi_buf *b, const struct way *n)
 {
 	if (!n->path) {
 		kwgi_buf_printf(b, "the tunnel %s within the location", n->name);
@@ -402,8 +419,27 @@ static void put_way(struct kwgi_buf *b, const struct narrow *n)
 	kwgi_buf_printf(b, " over %s", n->link->name);
 }
 
-static int warn(struct mtu *m, const struct narrow *n)
+/* Why the interface has its MTU. */
+static int explain(struct mtu *m)
 {
+	const struct way *n = &m->widest;
+	struct kwgi_buf b = { 0 };
+
+	if (!m->w->mtu || !n->room)
+		return 0;
+	kwgi_buf_printf(&b, "mtu %u: ", m->w->mtu);
+	put_way(&b, n);
+	kwgi_buf_printf(&b, " has %u", n->outer);
+	if (n->outer != n->room)
+		kwgi_buf_printf(&b, ", and WireGuard takes %u", n->outer - n->room);
+	m->w->mtu_note = b.failed ? NULL : kwgi_arena_strndup(&m->w->arena, b.p, b.len);
+	kwgi_buf_free(&b);
+	return m->w->mtu_note ? 0 : KWG_ERR_NOMEM;
+}
+
+static int warn(struct mtu *m)
+{
+	const struct way *n = &m->narrowest;
 	uint32_t least = floor_of(m->has_v6), overhead = n->outer - n->room;
 	struct kwgi_buf b = { 0 };
 
@@ -426,16 +462,15 @@ int kwgi_mtu_decide(struct kwgi_wanted *w, const struct kwg_config *cfg,
 		    const struct kwg_plan *plan, const struct kwgi_host *h)
 {
 	struct mtu m = { .w = w, .cfg = cfg, .plan = plan, .h = h };
-	struct narrow narrow = { 0 };
 
 	w->mtu = w->path_mtu = cfg->local.mtu;
 	if (cfg->local.mtu != KWGI_MTU_AUTO)
 		return 0;
 	m.has_v6 = has_v6(&m);
-	if (measure_peers(&m, &narrow))
+	if (measure_peers(&m))
 		return KWG_ERR_NOMEM;
-	measure_location(&m, &narrow);
+	measure_location(&m);
 	set_interface(&m);
 	set_path_mtu(&m);
-	return set_routes(&m) || warn(&m, &narrow) ? KWG_ERR_NOMEM : 0;
+	return set_routes(&m) || explain(&m) || warn(&m) ? KWG_ERR_NOMEM : 0;
 }

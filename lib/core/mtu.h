@@ -37,7 +37,7 @@ int kwgi_mtu_questions(struct kwgi_arena *a, const struct kwgi_wanted *w,
 		       const struct kwgi_host *h, struct kwgi_addr **v, uint32_t *n);
 
 /*
- * Sets w->mtu, w->path_mtu, w->mtu_warning and the MTUs of routes, and adds
+ * Sets w->mtu, w->path_mtu, w->mtu_note, w->mtu_warning and the MTUs of routes, and adds
  * routes to addresses of the mesh that need one. With an MTU in the configuration
  * just that. plan: NULL, or what w was made of. 0 or KWG_ERR_NOMEM.
  */

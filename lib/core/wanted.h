@@ -47,6 +47,7 @@ struct kwgi_wanted {
 	bool up;
 	uint32_t mtu;			/* 0: leave what it has */
 	uint32_t path_mtu;		/* what passes to every peer; for pods. See mtu.h */
+	const char *mtu_note;		/* NULL, or why it is that */
 	const char *mtu_warning;	/* NULL: all is well */
 	struct kwgi_prefix addr;	/* family NONE: no address */
 	struct kwgi_prefix subnet;	/* addresses in it are ours */

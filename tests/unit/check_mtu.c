@@ -168,6 +168,8 @@ START_TEST(widest_and_narrower)
 	ck_assert_uint_eq(f->o.w.n_routes, 4);
 	ck_assert_uint_eq(mtu_of(f, "10.4.0.3/32"), narrow);
 	ck_assert_ptr_null(f->o.w.mtu_warning);
+	ck_assert_str_eq(f->o.w.mtu_note,
+			 "mtu 1440: the way to c at 203.0.113.3 over wan0 has 1500, and WireGuard takes 60");
 	discard(f);
 }
 END_TEST

@@ -198,6 +198,8 @@ protocol() {
 	apply_everywhere "$1, always"
 	run on a ip -d link show $3
 	like "$1: it carries our mark" "$T/out" 'alias kilowg mesh=kilo protocol=107 tunnel'
+	run kwg b status
+	like "$1: status shows it" "$T/out" "^tunnel $3: up, mtu $4, $1\$"
 	wire "$1, always: in the subnet" $1 a.pod 10.2.2.2 b
 	wire "$1, always: across subnets" $1 b.pod 10.2.4.2 d
 	wire "$1, always: a node to a pod" $1 b 10.2.4.2 d

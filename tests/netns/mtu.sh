@@ -275,7 +275,13 @@ must on a ip link set wan0 mtu 1450
 expect 3 'unless it is about another network' kwg a diff
 is 'which counts' '~ link kilo0 mtu 1370' "$(cat "$T/out")"
 must on a ip link set wan0 mtu 1500
-must on a sh -c 'rm /run/kilowg/kilo.paths'
+expect 0 'of the same network it still knows' kwg a diff
+for text in '2001:db8:0:2::5 wan0 1500 1400 99999999999' '2001:db8:0:2::5 wan0 1500 0 0' \
+	'2001:db8:0:2::5 wan0 1500' 'rubbish' ''; do
+	echo "$text" >"$T/nodes/a/kilowg/kilo.paths"
+	expect 3 "no note: $text" kwg a diff
+done
+rm "$T/nodes/a/kilowg/kilo.paths"
 expect 3 'or told to' kwg a diff
 is 'forget it' '~ link kilo0 mtu 1420' "$(cat "$T/out")"
 expect 0 'apply' kwg a apply

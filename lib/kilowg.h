@@ -233,6 +233,14 @@ struct kwg_host_options {
 	 */
 	const char *const *userspace_command;
 	/*
+	 * Words before the command that make its daemon outlive the caller where
+	 * a service manager ends all processes of a unit together: an absolute
+	 * path and arguments, NULL-terminated, such as systemd-run --scope. If
+	 * that ends with a failure, the command is started without, with a
+	 * warning. Lives as long as the steps. NULL: none.
+	 */
+	const char *const *userspace_launcher;
+	/*
 	 * An interface that works but is not of the backend that is wanted, for
 	 * example since the kernel has got WireGuard, is replaced. All its
 	 * sessions end.

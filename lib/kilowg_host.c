@@ -102,12 +102,13 @@ static int wait_for_tunnel(const struct kwg_plan *plan, struct kwg_error *err)
 static void set_launch(struct kwg_steps *s, const struct kwg_config *cfg)
 {
 	s->live.launch = (struct kwgi_launch){
-		.command = s->opt.userspace_command, .timeout = cfg->local.interface_timeout,
+		.command = s->opt.userspace_command, .launcher = s->opt.userspace_launcher,
+		.log = s->opt.log, .log_arg = s->opt.log_arg, .timeout = cfg->local.interface_timeout,
 		.dir = KWG_RUNDIR, .mesh = cfg->mesh.name,
 	};
 }
 
-/* The program itself: the last word, since something like a launcher may stand before it. */
+/* The program itself: the last word. */
 static const char *program_of(const char *const *command)
 {
 	while (command && command[0] && command[1])
@@ -175,11 +176,12 @@ static int choose_backend(struct kwg_steps *s, struct kwg_error *err)
 		return ret;
 	kwgi_backend_choose(&s->backend, cfg, &s->host, kernel_has, kwgi_uapi_answers(ifname),
 			    s->opt.switch_backend);
-	for (i = 0; i < s->host.n_links; i++)
-		if (strcmp(s->host.links[i].name, ifname))
-			s->host.links[i].replaced = is_deaf(&s->host.links[i], cfg);
-		else
-			s->host.links[i].replaced = s->backend.replace;
+	for (i = 0; i < s->host.n_links; i++) {
+		struct kwgi_link *l = &s->host.links[i];
+
+		l->aside = s->backend.aside && !strcmp(l->name, ifname);
+		l->replaced = strcmp(l->name, ifname) ? is_deaf(l, cfg) : s->backend.replace;
+	}
 	tell_backend(s);
 	return check_program(s, err);
 }
@@ -238,17 +240,12 @@ static int check_key(const struct kwg_steps *s, const struct kwgi_key *key, stru
 
 /* ---- facts ----------------------------------------------------------- */
 
-static int by_key(const void *key, const void *peer)
-{
-	return kwgi_key_cmp(key, &((const struct kwgi_host_peer *)peer)->key);
-}
-
 static struct kwgi_addr current_address(const struct kwgi_host *h, const struct kwgi_key *key)
 {
-	const struct kwgi_host_peer *p = NULL;
+	const struct kwgi_host_peer *p = kwgi_host_peer(&h->wg, key);
 
-	if (h->wg.n_peers)
-		p = bsearch(key, h->wg.peers, h->wg.n_peers, sizeof(*p), by_key);
+	if (!p)
+		p = kwgi_host_peer(&h->aside_wg, key);
 	return p ? p->endpoint.addr : (struct kwgi_addr){ 0 };
 }
 
@@ -452,6 +449,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 		ret = choose_backend(s, err);
 	if (!ret)
 		ret = kwgi_live_observe_wg(&s->live, local->interface, &s->host, err);
+	if (!ret && s->backend.aside)
+		ret = kwgi_live_observe_aside(&s->live, local->interface, &s->host, err);
 	if (!ret) {
 		observe_old(s, cfg, local->interface);
 		ret = build_wanted(s, &key, err);

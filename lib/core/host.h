@@ -34,10 +34,12 @@ struct kwgi_link {
 	bool up;			/* IFF_UP */
 	struct kwgi_tunnel tunnel;	/* all zero for other kinds */
 	/*
-	 * Has to go before one of its name is made: its daemon has died, or
-	 * another backend takes its place. kwgi_host_link() does not find it.
+	 * Has to make room before one of its name is made: its daemon has died,
+	 * or another backend takes its place. kwgi_host_link() does not find it.
 	 */
 	bool replaced;
+	/* It works, so it is only renamed, and goes when the one in its place does. */
+	bool aside;
 };
 
 struct kwgi_host_addr {
@@ -143,6 +145,7 @@ struct kwgi_host {
 	/* Of another interface with our mark that stays: one that is given back. */
 	char old_ifname[KWGI_IFNAME_MAX + 1];
 	struct kwgi_host_wg old_wg;
+	struct kwgi_host_wg aside_wg;	/* of the link with aside */
 };
 
 /* Is it the interface of h->starting, which is ours without a mark? */
@@ -152,6 +155,9 @@ const struct kwgi_link *kwgi_host_link_by_index(const struct kwgi_host *h, uint3
 /* The link that holds this address, or NULL. */
 const struct kwgi_link *kwgi_host_link_with_addr(const struct kwgi_host *h,
 						 const struct kwgi_addr *a);
+/* Of a device's peers; NULL if it has no such one. */
+const struct kwgi_host_peer *kwgi_host_peer(const struct kwgi_host_wg *wg,
+					    const struct kwgi_key *key);
 void kwgi_host_free(struct kwgi_host *h);
 
 #endif

@@ -17,7 +17,8 @@ enum kwgi_step_kind {
 	KWGI_STEP_LINK_WAIT,	/* somebody else has to make the link */
 	KWGI_STEP_LINK_ADD,	/* make a WireGuard link or a tunnel with our mark */
 	KWGI_STEP_LINK_DAEMON,	/* start a userspace WireGuard that makes it; label: the program */
-	KWGI_STEP_LINK_DEL,
+	KWGI_STEP_LINK_DEL,	/* label: the name that its daemon goes by, if another */
+	KWGI_STEP_LINK_NAME,	/* out of the way of the one that takes its place */
 	KWGI_STEP_LINK_ALIAS,	/* set our mark, or take it away */
 	KWGI_STEP_LINK_MTU,
 	KWGI_STEP_LINK_UP,
@@ -69,6 +70,7 @@ struct kwgi_step {
 			uint32_t mtu;	/* of a tunnel */
 		} link_alias;
 		struct { uint32_t mtu, old_mtu; } link_mtu;
+		struct { const char *name; } link_name;
 		struct { struct kwgi_wg_device_conf conf, old; } wg;
 		struct {
 			const struct kwgi_host_peer *peer, *old;

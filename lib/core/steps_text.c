@@ -224,6 +224,10 @@ void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struc
 		kwgi_buf_printf(b, "~ link %s mtu %u", s->link,
 				undo ? s->u.link_mtu.old_mtu : s->u.link_mtu.mtu);
 		break;
+	case KWGI_STEP_LINK_NAME:
+		kwgi_buf_printf(b, "~ link %s name %s", undo ? s->u.link_name.name : s->link,
+				undo ? s->link : s->u.link_name.name);
+		break;
 	case KWGI_STEP_LINK_UP:
 	case KWGI_STEP_LINK_DOWN:
 		kwgi_buf_printf(b, "~ link %s %s", s->link,

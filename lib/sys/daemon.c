@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "sys/daemon.h"
 #include "sys/errtext.h"
@@ -176,9 +177,8 @@ static int run(const struct kwgi_launch *l, char *const *argv, int64_t deadline,
 	e = spawn(&pid, argv, fd);
 	if (e) {
 		close(fd);
-		return kwgi_fail(err, KWG_ERR_KERNEL, e,
-				 "starting %.200s: %s; it is the userspace WireGuard of hosts whose kernel has none",
-				 argv[0], kwgi_errtext(e));
+		return kwgi_fail(err, KWG_ERR_KERNEL, e, "starting %.200s: %s", argv[0],
+				 kwgi_errtext(e));
 	}
 	ended = wait_process(pid, deadline);
 	if (!ended)
@@ -206,23 +206,75 @@ static int check_free(const char *ifname, struct kwg_error *err)
 			 ifname);
 }
 
+/* The words after the n that argv has already; nobody writes to them. */
+static size_t put_words(char **argv, size_t n, const char *const *words)
+{
+	for (; words && *words && n < MAX_WORDS; words++)
+		argv[n++] = (char *)(uintptr_t)*words;
+	return n;
+}
+
+static int run_command(const struct kwgi_launch *l, char *const *argv, int64_t deadline,
+		       struct kwg_error *err)
+{
+	struct kwg_error own = { 0 };
+	int ret = run(l, argv, deadline, &own);
+
+	if (ret && own.sys_errno)
+		return kwgi_fail(err, ret, own.sys_errno,
+				 "%.400s; it is the userspace WireGuard of hosts whose kernel has none",
+				 own.text);
+	if (ret && err)
+		*err = own;
+	return ret;
+}
+
+/*
+ * A launcher ends with its own failure or that of the command, and nobody can
+ * tell which. Only if the command alone gets through it was the launcher's.
+ */
+static int run_launcher(const struct kwgi_launch *l, char *const *argv, char *const *command,
+			int64_t deadline, struct kwg_error *err)
+{
+	struct kwgi_buf line = { 0 };
+	struct kwg_error own = { 0 };
+	int ret = run(l, argv, deadline, &own);
+
+	if (!ret || ret == KWG_ERR_TIMEOUT) {
+		if (ret && err)
+			*err = own;
+		return ret;
+	}
+	ret = run_command(l, command, deadline, err);
+	if (ret || !l->log)
+		return ret;
+	kwgi_buf_printf(&line, "%s; %s was started without it, and may end together with the unit or session that it was started from",
+			own.text, command[0]);
+	if (!line.failed)
+		l->log(l->log_arg, KWG_WARNING, line.p);
+	kwgi_buf_free(&line);
+	return 0;
+}
+
 int kwgi_daemon_start(const struct kwgi_launch *l, const char *ifname, struct kwg_error *err)
 {
 	int64_t deadline = kwgi_monotonic_ms() + (int64_t)l->timeout * 1000;
 	char name[KWGI_IFNAME_MAX + 1], *argv[MAX_WORDS + 2];
-	size_t n;
+	size_t first, n;
 	int ret;
 
-	for (n = 0; l->command && l->command[n] && n < MAX_WORDS; n++)
-		argv[n] = (char *)(uintptr_t)l->command[n];	/* nobody writes to it */
-	if (!n || n == MAX_WORDS || strlen(ifname) >= sizeof(name))
+	first = put_words(argv, 0, l->launcher);
+	n = put_words(argv, first, l->command);
+	if (n == first || n == MAX_WORDS || strlen(ifname) >= sizeof(name))
 		return kwgi_fail(err, KWG_ERR_USAGE, 0, "no userspace WireGuard to start is known");
 	memcpy(name, ifname, strlen(ifname) + 1);
 	argv[n] = name;
 	argv[n + 1] = NULL;
 	ret = check_free(ifname, err);
-	if (!ret)
-		ret = run(l, argv, deadline, err);
+	if (ret)
+		return ret;
+	ret = first ? run_launcher(l, argv, argv + first, deadline, err)
+		    : run_command(l, argv, deadline, err);
 	return ret ? ret : kwgi_uapi_wait(ifname, deadline, err);
 }
 

@@ -218,6 +218,7 @@ static int run(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo, struct 
 	case KWGI_STEP_LINK_ADD:
 	case KWGI_STEP_LINK_DEL:
 	case KWGI_STEP_LINK_ALIAS:
+	case KWGI_STEP_LINK_NAME:
 	case KWGI_STEP_LINK_MTU:
 	case KWGI_STEP_LINK_UP:
 	case KWGI_STEP_LINK_DOWN:

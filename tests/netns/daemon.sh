@@ -122,7 +122,7 @@ on a python3 -c 'import signal, socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("0.0.0.0", 52000)); print("here", flush=True); signal.pause()' >"$T/busy" &
 holder=$!
-wait_for 5 grep -q here "$T/busy"
+wait_for 20 grep -q here "$T/busy" || bail "the port's holder does not start"
 expect 1 "a port that is taken is refused" on a wg set wg0 listen-port 52000
 check "and the old one goes on" on a ping -c 1 -W 2 -q 10.9.0.2
 kill $holder

@@ -99,7 +99,7 @@ with open(sys.argv[2], "wb") as f:
         if not b: break
         f.write(b)' "$address" "$T/copy" &
 	local receiver=$!
-	check "$names: 30 MB from $from" wait_for 10 on "$from" python3 -c '
+	check "$names: 30 MB from $from" wait_for 40 on "$from" python3 -c '
 import socket, sys
 s = socket.create_connection((sys.argv[1], 4000)); s.sendfile(open(sys.argv[2], "rb")); s.shutdown(1)' \
 		"$address" "$T/file"

@@ -4,6 +4,7 @@
 
 #include "core/announce.h"
 #include "core/json.h"
+#include "core/wanted.h"
 
 enum { SCHEMA = 1 };
 
@@ -225,6 +226,35 @@ static void put_interface(struct kwgi_json *j, const struct kwgi_announce *a)
 	kwgi_json_end_object(j);
 }
 
+/* Where this host can be reached from outside it: not what kilowg itself has made. */
+static bool is_address(const struct kwgi_announce *a, const struct kwgi_host_addr *at,
+		       const struct kwgi_link *l)
+{
+	const char *mesh = a->cfg->mesh.name;
+
+	return l && !at->auto_made && l != our_link(a) && !kwgi_mark_is_ours(l->alias, mesh) &&
+	       !kwgi_mark_is_rival(l->alias, mesh) && !kwgi_addr_useless(&at->prefix.addr);
+}
+
+static void put_addresses(struct kwgi_json *j, const struct kwgi_announce *a)
+{
+	uint32_t i;
+
+	kwgi_json_array(j, "addresses");
+	for (i = 0; i < a->host->n_addrs; i++) {
+		const struct kwgi_host_addr *at = &a->host->addrs[i];
+		const struct kwgi_link *l = kwgi_host_link_by_index(a->host, at->ifindex);
+
+		if (!is_address(a, at, l))
+			continue;
+		kwgi_json_object(j, NULL);
+		kwgi_json_prefix(j, "address", &at->prefix);
+		kwgi_json_string(j, "interface", l->name);
+		kwgi_json_end_object(j);
+	}
+	kwgi_json_end_array(j);
+}
+
 void kwgi_announce_json(const struct kwgi_announce *a, struct kwgi_buf *b)
 {
 	static const struct kwgi_endpoint no_endpoint;
@@ -233,6 +263,7 @@ void kwgi_announce_json(const struct kwgi_announce *a, struct kwgi_buf *b)
 	bool has_ip = a->node && kwgi_node_has_private_ip(a->node);
 
 	kwgi_json_object(j, NULL);
+	put_addresses(j, a);
 	put_annotations(j, a);
 	kwgi_json_object(j, "backend");
 	kwgi_json_string(j, "implementation",

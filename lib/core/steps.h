@@ -17,7 +17,8 @@ enum kwgi_step_kind {
 	KWGI_STEP_LINK_WAIT,	/* somebody else has to make the link */
 	KWGI_STEP_LINK_ADD,	/* make a WireGuard link or a tunnel with our mark */
 	KWGI_STEP_LINK_DAEMON,	/* start a userspace WireGuard that makes it; label: the program */
-	KWGI_STEP_LINK_DEL,
+	KWGI_STEP_LINK_DEL,	/* label: the name that its daemon goes by, if another */
+	KWGI_STEP_LINK_NAME,	/* out of the way of the one that takes its place */
 	KWGI_STEP_LINK_ALIAS,	/* set our mark, or take it away */
 	KWGI_STEP_LINK_MTU,
 	KWGI_STEP_LINK_UP,
@@ -35,6 +36,7 @@ enum kwgi_step_kind {
 	KWGI_STEP_ROUTE_CHANGE,	/* same destination, other way */
 	KWGI_STEP_ROUTE_DEL,
 	KWGI_STEP_FIREWALL,	/* make, replace or delete a table of ours */
+	KWGI_STEP_IPTABLES,	/* the same with chains of iptables, in one family */
 };
 
 /* Which parts of a WireGuard device or peer a step sets. */
@@ -69,6 +71,7 @@ struct kwgi_step {
 			uint32_t mtu;	/* of a tunnel */
 		} link_alias;
 		struct { uint32_t mtu, old_mtu; } link_mtu;
+		struct { const char *name; } link_name;
 		struct { struct kwgi_wg_device_conf conf, old; } wg;
 		struct {
 			const struct kwgi_host_peer *peer, *old;
@@ -83,6 +86,7 @@ struct kwgi_step {
 		/* old_link: name of the device of a changed route, which may be made anew by undoing. */
 		struct { struct kwgi_host_route route, old; const char *old_link; } route;
 		struct { const struct kwgi_nft_table *table, *old; } firewall;
+		struct { const struct kwgi_ipt_rules *rules, *old; } iptables;
 	} u;
 };
 

@@ -36,6 +36,8 @@ static inline bool kwgi_diff_is_ours(const struct kwgi_diff *d, const struct kwg
 /* steps_links.c: links and addresses. KWG_ERR_KERNEL if a link of others is in the way. */
 int kwgi_diff_check_foreign(struct kwgi_diff *d, struct kwg_error *err);
 void kwgi_diff_links(struct kwgi_diff *d);
+/* A WireGuard link of ours that is up and not the wanted one: it needs the port of that. */
+bool kwgi_diff_is_set_down(const struct kwgi_diff *d, const struct kwgi_link *l);
 void kwgi_diff_up(struct kwgi_diff *d);
 void kwgi_diff_addrs(struct kwgi_diff *d);
 

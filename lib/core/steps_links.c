@@ -5,8 +5,6 @@
 #include "base/error.h"
 #include "core/steps_diff.h"
 
-/* ---- links ----------------------------------------------------------- */
-
 /* A link that a crash left between being made and being marked. */
 static bool is_unfinished(const struct kwgi_diff *d, const struct kwgi_link *l)
 {
@@ -20,6 +18,100 @@ static bool is_unfinished(const struct kwgi_diff *d, const struct kwgi_link *l)
 	kwgi_mark_unfinished_name(name, ifname);
 	return !strcmp(l->name, name);
 }
+
+/* ---- links that make room --------------------------------------------- */
+
+bool kwgi_diff_is_set_down(const struct kwgi_diff *d, const struct kwgi_link *l)
+{
+	return d->w->ifname && l != d->link && l->up && kwgi_diff_is_ours(d, l) &&
+	       !kwgi_mark_is_tunnel(l->alias);
+}
+
+static void take_routes(struct kwgi_diff *d, const struct kwgi_link *l)
+{
+	const struct kwgi_host *h = d->h;
+	uint32_t i;
+
+	for (i = 0; i < h->n_routes; i++)
+		if (h->routes[i].oif == l->index)
+			kwgi_diff_make(d, &(struct kwgi_step){
+				.kind = KWGI_STEP_ROUTE_DEL, .link = l->name,
+				.u.route = { .old = h->routes[i] } });
+}
+
+static void take_addrs(struct kwgi_diff *d, const struct kwgi_link *l)
+{
+	const struct kwgi_host *h = d->h;
+	uint32_t i;
+
+	/* Backwards, so that the first one of a subnet is the first again once this is undone. */
+	for (i = h->n_addrs; i-- > 0;)
+		if (h->addrs[i].ifindex == l->index && !h->addrs[i].auto_made)
+			kwgi_diff_make(d, &(struct kwgi_step){
+				.kind = KWGI_STEP_ADDR_DEL, .link = l->name,
+				.u.addr = { h->addrs[i].prefix } });
+}
+
+/* Routes, and IPv6 addresses, would go by themselves, but not come back when it is up again. */
+static void set_down(struct kwgi_diff *d, const struct kwgi_link *l)
+{
+	take_routes(d, l);
+	/* Those of a link that stays are for kwgi_diff_addrs(). */
+	if (!kwgi_mark_is_adopted(l->alias))
+		take_addrs(d, l);
+	kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_DOWN, .link = l->name });
+}
+
+/*
+ * The old link is kept under another name, with its keys and peers, until all
+ * the rest is done: if that fails, it is as it was when it has its name back
+ * and is up. Down it needs no UDP port; a daemon hears of that some time later.
+ */
+static void set_aside(struct kwgi_diff *d, const struct kwgi_link *l)
+{
+	const struct kwgi_host_wg *wg = &d->h->aside_wg;
+	char *name = kwgi_arena_alloc(&d->s->arena, KWGI_IFNAME_MAX + 1, 1);
+
+	if (!name) {
+		d->failed = true;
+		return;
+	}
+	kwgi_mark_aside_name(name, l->name);
+	if (kwgi_diff_is_set_down(d, l))
+		set_down(d, l);
+	if (wg->userspace && wg->port)
+		kwgi_diff_make(d, &(struct kwgi_step){
+			.kind = KWGI_STEP_WG_DEVICE, .link = l->name, .parts = KWGI_WG_PORT,
+			.u.wg = { .old = { wg->private_key, wg->port, wg->fwmark } } });
+	kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_NAME, .link = l->name,
+					       .u.link_name = { name } });
+	kwgi_diff_break(d, &(struct kwgi_step){
+		.kind = KWGI_STEP_LINK_DEL, .link = name, .label = l->name,
+		.u.link_alias = { .old_alias = l->alias, .kind = l->kind } });
+}
+
+/* First of all links, so that what cannot be undone is last of all. */
+static void diff_aside(struct kwgi_diff *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->h->n_links; i++)
+		if (d->h->links[i].aside)
+			set_aside(d, &d->h->links[i]);
+}
+
+/* Left by a crash under the name that set_aside() needs. */
+static bool is_in_the_way(const struct kwgi_diff *d, const struct kwgi_link *l)
+{
+	char name[KWGI_IFNAME_MAX + 1];
+
+	if (!d->w->ifname)
+		return false;
+	kwgi_mark_aside_name(name, d->w->ifname);
+	return !strcmp(l->name, name);
+}
+
+/* ---- links ----------------------------------------------------------- */
 
 /*
  * What we set on a WireGuard device that stays: key, UDP port and peers. The
@@ -55,8 +147,8 @@ static void empty_link(struct kwgi_diff *d, const struct kwgi_link *l)
 {
 	struct kwgi_step down = { .kind = KWGI_STEP_LINK_DOWN, .link = l->name };
 
-	if (l->up && d->w->ifname)
-		kwgi_diff_make(d, &down);
+	if (kwgi_diff_is_set_down(d, l))
+		set_down(d, l);
 	else if (l->up)
 		kwgi_diff_break(d, &down);
 	if (!strcmp(l->name, d->h->old_ifname))
@@ -100,8 +192,8 @@ static void diff_leftover(struct kwgi_diff *d, const struct kwgi_link *l)
 	struct kwgi_step del = { .kind = KWGI_STEP_LINK_DEL, .link = l->name,
 				 .u.link_alias = { .old_alias = l->alias, .kind = l->kind } };
 
-	/* Its name is needed for the next link that is made. */
-	if (is_unfinished(d, l) || l->replaced) {
+	/* Its name is needed for the next link that is made, or renamed. */
+	if (is_unfinished(d, l) || l->replaced || is_in_the_way(d, l)) {
 		kwgi_diff_make(d, &del);
 		return;
 	}
@@ -113,8 +205,8 @@ static void diff_leftover(struct kwgi_diff *d, const struct kwgi_link *l)
 		empty_link(d, l);
 		return;
 	}
-	if (l->up && d->w->ifname)
-		kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_DOWN, .link = l->name });
+	if (kwgi_diff_is_set_down(d, l))
+		set_down(d, l);
 	free_port(d, l);
 	kwgi_diff_break(d, &del);
 }
@@ -195,10 +287,11 @@ void kwgi_diff_links(struct kwgi_diff *d)
 	const struct kwgi_wanted *w = d->w;
 	uint32_t i;
 
+	diff_aside(d);
 	for (i = 0; i < d->h->n_links; i++) {
 		const struct kwgi_link *l = &d->h->links[i];
 
-		if (l != d->link && !kwgi_mark_is_tunnel(l->alias) &&
+		if (l != d->link && !l->aside && !kwgi_mark_is_tunnel(l->alias) &&
 		    (kwgi_diff_is_ours(d, l) || is_unfinished(d, l)))
 			diff_leftover(d, l);
 	}

@@ -54,6 +54,16 @@ static void diff_route(struct kwgi_diff *d, const struct kwgi_wanted_route *want
 	kwgi_diff_make(d, &step);
 }
 
+/* Is the route there when others are made? It goes with a link that makes room. */
+static bool is_kept_route(const struct kwgi_diff *d, const struct kwgi_host_route *r)
+{
+	const struct kwgi_link *l = kwgi_host_link_by_index(d->h, r->oif);
+
+	if (kwgi_diff_is_gone(d, r->oif))
+		return false;
+	return !l || !(l->replaced || kwgi_diff_is_set_down(d, l));
+}
+
 void kwgi_diff_routes(struct kwgi_diff *d)
 {
 	const struct kwgi_host *h = d->h;
@@ -68,7 +78,7 @@ void kwgi_diff_routes(struct kwgi_diff *d)
 		return;
 	}
 	for (i = 0; i < h->n_routes; i++)
-		if (!kwgi_diff_is_gone(d, h->routes[i].oif))
+		if (is_kept_route(d, &h->routes[i]))
 			have[n++] = &h->routes[i];
 	if (n)
 		qsort(have, n, sizeof(*have), cmp_have);

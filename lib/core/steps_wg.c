@@ -89,6 +89,15 @@ static const struct kwgi_host_peer *complete_peer(struct kwgi_diff *d,
 	return p;
 }
 
+/* Where a peer is may have been learnt by the device that makes room. */
+static const struct kwgi_host_peer *new_peer(struct kwgi_diff *d,
+					     const struct kwgi_wanted_peer *want)
+{
+	const struct kwgi_host_peer *known = kwgi_host_peer(&d->h->aside_wg, &want->peer.key);
+
+	return known ? complete_peer(d, want, known, differing_parts(want, known)) : &want->peer;
+}
+
 static void build_owners(struct kwgi_diff *d)
 {
 	const struct kwgi_host_wg *wg = &d->h->wg;
@@ -141,7 +150,7 @@ static void diff_peer(struct kwgi_diff *d, const struct kwgi_wanted_peer *want,
 	} else {
 		step.parts = KWGI_WG_ENDPOINT | KWGI_WG_KEEPALIVE | KWGI_WG_PSK |
 			     KWGI_WG_ALLOWED_REPLACE;
-		step.u.peer.peer = &want->peer;
+		step.u.peer.peer = new_peer(d, want);
 	}
 	if (step.parts & (KWGI_WG_ALLOWED_ADD | KWGI_WG_ALLOWED_REPLACE))
 		find_victims(d, &step);

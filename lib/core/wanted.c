@@ -68,23 +68,28 @@ bool kwgi_mark_is_tunnel(const char *alias)
 	return !strncmp(alias, mark, sizeof(mark) - 1) && ends_with(alias, tunnel_word);
 }
 
-static void unfinished(char out[KWGI_IFNAME_MAX + 1], const char *prefix, const char *ifname)
+static void derived_name(char out[KWGI_IFNAME_MAX + 1], const char *prefix, const char *ifname)
 {
 	uint32_t hash = 2166136261u;	/* FNV-1a: all that it has to do is differ */
 
 	for (; *ifname; ifname++)
 		hash = (hash ^ (unsigned char)*ifname) * 16777619u;
-	snprintf(out, KWGI_IFNAME_MAX + 1, "%s%08x", prefix, hash);
+	snprintf(out, KWGI_IFNAME_MAX + 1, "%.6s%08x", prefix, hash);
 }
 
 void kwgi_mark_unfinished_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
 {
-	unfinished(out, "kwgnew", ifname);
+	derived_name(out, "kwgnew", ifname);
 }
 
 void kwgi_mark_unfinished_tunnel(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
 {
-	unfinished(out, "kwgtun", ifname);
+	derived_name(out, "kwgtun", ifname);
+}
+
+void kwgi_mark_aside_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
+{
+	derived_name(out, "kwgold", ifname);
 }
 
 bool kwgi_mark_is_rival(const char *alias, const char *mesh)

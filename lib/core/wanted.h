@@ -60,7 +60,9 @@ struct kwgi_wanted {
 	uint32_t n_routes;
 	struct kwgi_host_rule *rules;
 	uint32_t n_rules;
-	const struct kwgi_nft_table *table;	/* NULL: no firewall */
+	const struct kwgi_nft_table *table;	/* NULL: no firewall of nftables */
+	const struct kwgi_ipt_rules *iptables;	/* of each family; none: no firewall of iptables */
+	uint32_t n_iptables;
 };
 
 /* What only the outside knows: the answers that the plan lacks. */
@@ -98,6 +100,8 @@ bool kwgi_mark_is_tunnel(const char *alias);
 void kwgi_mark_unfinished_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname);
 /* The same for the tunnel of the mesh that has the WireGuard interface ifname. */
 void kwgi_mark_unfinished_tunnel(char out[KWGI_IFNAME_MAX + 1], const char *ifname);
+/* What a link is called while another one takes its name. */
+void kwgi_mark_aside_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname);
 /* A number after "WORD=" in a mark; 0 if there is none. */
 uint32_t kwgi_mark_number(const char *alias, const char *word);
 /* Is it the mark of another mesh of kilowg? */

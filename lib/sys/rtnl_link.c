@@ -222,6 +222,21 @@ static int set_up(struct kwgi_nl *nl, const char *name, bool up, struct kwg_erro
 	return kwgi_nl_request(nl, begin_link(nl, RTM_NEWLINK, 0, index, IFF_UP, up), what, err);
 }
 
+static int rename_link(struct kwgi_nl *nl, const char *from, const char *to, struct kwg_error *err)
+{
+	struct nlmsghdr *nlh;
+	char what[WHAT];
+	uint32_t index;
+	int ret = kwgi_rtnl_index(from, &index, err);
+
+	if (ret)
+		return ret;
+	nlh = begin_link(nl, RTM_SETLINK, 0, index, 0, false);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, to);
+	snprintf(what, sizeof(what), "%s: renaming the link to %s", from, to);
+	return kwgi_nl_request(nl, nlh, what, err);
+}
+
 static int set_mtu(struct kwgi_nl *nl, const char *name, uint32_t mtu, struct kwg_error *err)
 {
 	struct nlmsghdr *nlh;
@@ -258,6 +273,14 @@ static int step_alias(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,
 	return set_alias(nl, s->link, alias ? alias : "", err);
 }
 
+static int step_name(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,
+		     struct kwg_error *err)
+{
+	const char *name = s->u.link_name.name;
+
+	return undo ? rename_link(nl, name, s->link, err) : rename_link(nl, s->link, name, err);
+}
+
 static int step_mtu(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,
 		    struct kwg_error *err)
 {
@@ -275,6 +298,8 @@ int kwgi_rtnl_link_step(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo
 		return step_link(nl, s, (s->kind == KWGI_STEP_LINK_ADD) != undo, err);
 	case KWGI_STEP_LINK_ALIAS:
 		return step_alias(nl, s, undo, err);
+	case KWGI_STEP_LINK_NAME:
+		return step_name(nl, s, undo, err);
 	case KWGI_STEP_LINK_MTU:
 		return step_mtu(nl, s, undo, err);
 	default:	/* UP, DOWN */

@@ -232,6 +232,7 @@ static int run(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo, struct 
 	case KWGI_STEP_LINK_ADD:
 	case KWGI_STEP_LINK_DEL:
 	case KWGI_STEP_LINK_ALIAS:
+	case KWGI_STEP_LINK_NAME:
 	case KWGI_STEP_LINK_MTU:
 	case KWGI_STEP_LINK_UP:
 	case KWGI_STEP_LINK_DOWN:
@@ -251,6 +252,7 @@ static int run(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo, struct 
 	case KWGI_STEP_ROUTE_DEL:
 		return step_route(nl, s, undo, err);
 	case KWGI_STEP_FIREWALL:
+	case KWGI_STEP_IPTABLES:
 	case KWGI_STEP_LINK_WAIT:
 	case KWGI_STEP_LINK_DAEMON:
 	case KWGI_STEP_WG_DEVICE:

@@ -6,7 +6,7 @@
  */
 #include "world.h"
 
-enum { ROUNDS = 4000 };
+enum { ROUNDS = 4000, NEW_WG = 6 /* index of the one in the place of WG */ };
 
 /* ---- a host that steps can be carried out on -------------------------- */
 
@@ -16,11 +16,27 @@ static void set_public(struct kwgi_host_wg *wg)
 	wg->public_key = kwgi_key_is_zero(&wg->private_key) ? key(0) : key(wg->private_key.b[0] + 1u);
 }
 
-static uint32_t index_of(const struct world *o, const char *name)
+static struct kwgi_link *find_link(struct world *o, const char *name)
 {
-	const struct kwgi_link *l = kwgi_host_link(&o->h, name);
+	uint32_t i;
+
+	for (i = 0; i < o->h.n_links; i++)
+		if (!strcmp(o->links[i].name, name))
+			return &o->links[i];
+	return NULL;
+}
+
+static uint32_t index_of(struct world *o, const char *name)
+{
+	const struct kwgi_link *l = find_link(o, name);
 
 	return l ? l->index : 0;
+}
+
+static void forget_device(struct world *o)
+{
+	memset(&o->h.wg, 0, sizeof(o->h.wg));
+	o->h.wg.peers = o->host_peers;
 }
 
 static void remove_routes_of(struct world *o, uint32_t oif)
@@ -36,8 +52,10 @@ static void remove_routes_of(struct world *o, uint32_t oif)
 static void link_del(struct world *o, const char *name)
 {
 	uint32_t i, oif = index_of(o, name);
+	bool is_tunnel;
 
 	ck_assert_msg(oif, "no link %s", name);
+	is_tunnel = kwgi_mark_is_tunnel(find_link(o, name)->alias);
 	remove_routes_of(o, oif);
 	for (i = o->h.n_addrs; i-- > 0;)
 		if (o->addrs[i].ifindex == oif)
@@ -48,10 +66,10 @@ static void link_del(struct world *o, const char *name)
 	for (i = 0; i < o->h.n_links; i++)
 		if (o->links[i].index == oif)
 			REMOVE(o->links, o->h.n_links, i);
-	if (oif == WG) {
-		memset(&o->h.wg, 0, sizeof(o->h.wg));
-		o->h.wg.peers = o->host_peers;
-	}
+	if (!strcmp(name, "wg0"))
+		forget_device(o);
+	else if (!is_tunnel)
+		memset(&o->h.aside_wg, 0, sizeof(o->h.aside_wg));
 }
 
 static void link_add(struct world *o, const struct kwgi_step *s, const char *alias)
@@ -71,7 +89,8 @@ static void link_add(struct world *o, const struct kwgi_step *s, const char *ali
 					       : !kwgi_addr_equal(&t->local, &u->local)),
 			      "%s excludes %s", o->links[i].name, s->link);
 	}
-	l = add_link(o, t ? next_index++ : WG, s->link, s->u.link_alias.kind, alias);
+	l = add_link(o, t ? next_index++ : kwgi_host_link_by_index(&o->h, WG) ? NEW_WG : WG, s->link,
+		     s->u.link_alias.kind, alias);
 	l->up = false;
 	if (t) {
 		l->tunnel = *t;
@@ -99,6 +118,37 @@ static void link_set(struct world *o, const struct kwgi_step *s, bool undo)
 		if (!o->links[i].up)
 			remove_routes_of(o, o->links[i].index);
 	}
+}
+
+static void set_device_aside(struct world *o)
+{
+	o->h.aside_wg = o->h.wg;
+	memcpy(o->old_peers, o->host_peers, sizeof(o->old_peers));
+	o->h.aside_wg.peers = o->old_peers;
+	forget_device(o);
+}
+
+static void take_device_back(struct world *o)
+{
+	o->h.wg = o->h.aside_wg;
+	memcpy(o->host_peers, o->old_peers, sizeof(o->host_peers));
+	o->h.wg.peers = o->host_peers;
+	memset(&o->h.aside_wg, 0, sizeof(o->h.aside_wg));
+}
+
+/* The device goes with its name: h.wg is that of wg0. */
+static void link_rename(struct world *o, const struct kwgi_step *s, bool undo)
+{
+	const char *name = s->u.link_name.name, *to = undo ? s->link : name;
+	struct kwgi_link *l = find_link(o, undo ? name : s->link);
+
+	ck_assert_ptr_nonnull(l);
+	ck_assert_msg(!l->up && !find_link(o, to), "%s cannot be renamed to %s", l->name, to);
+	memcpy(l->name, to, strlen(to) + 1);
+	if (undo)
+		take_device_back(o);
+	else
+		set_device_aside(o);
 }
 
 static void set_device(struct world *o, const struct kwgi_step *s, bool undo)
@@ -328,6 +378,7 @@ static void carry_out(struct world *o, const struct kwgi_step *s, bool undo)
 	case KWGI_STEP_LINK_DAEMON:
 		ck_abort_msg("no daemon is started here");
 	case KWGI_STEP_FIREWALL:
+	case KWGI_STEP_IPTABLES:
 		ck_abort_msg("there is no firewall here");
 	case KWGI_STEP_LINK_ADD:
 	case KWGI_STEP_LINK_DEL:
@@ -335,6 +386,9 @@ static void carry_out(struct world *o, const struct kwgi_step *s, bool undo)
 			link_del(o, s->link);
 		else
 			link_add(o, s, undo ? s->u.link_alias.old_alias : s->u.link_alias.alias);
+		break;
+	case KWGI_STEP_LINK_NAME:
+		link_rename(o, s, undo);
 		break;
 	case KWGI_STEP_LINK_ALIAS:
 	case KWGI_STEP_LINK_MTU:
@@ -567,6 +621,17 @@ static void random_wanted(struct world *o)
 	random_routes(o);
 }
 
+/* Another backend is wanted: the link makes room, and what its device has is known. */
+static void random_switch(struct world *o)
+{
+	struct kwgi_link *l = find_link(o, "wg0");
+
+	ck_assert_ptr_nonnull(l);
+	l->replaced = l->aside = true;
+	o->h.wg.userspace = dice(2);
+	set_device_aside(o);
+}
+
 /* A host on which some other state was wanted before, or nothing. */
 static void random_pair(struct world *o)
 {
@@ -593,6 +658,8 @@ static void random_pair(struct world *o)
 	o->h.wg.peers = o->host_peers;
 	for (i = 0; i < o->h.wg.n_peers; i++)
 		copy_peer(&o->host_peers[i], o->host_ips[i], &before->host_peers[i]);
+	if (before->w.ifname && !dice(4))
+		random_switch(o);
 	free(before);
 }
 
@@ -601,8 +668,11 @@ static void find_devices(struct world *o)
 {
 	uint32_t i;
 
-	for (i = 0; i < o->w.n_routes; i++)
-		o->routes[i].route.oif = index_of(o, o->routes[i].link);
+	for (i = 0; i < o->w.n_routes; i++) {
+		const struct kwgi_link *l = kwgi_host_link(&o->h, o->routes[i].link);
+
+		o->routes[i].route.oif = l ? l->index : 0;
+	}
 }
 
 /*
@@ -624,6 +694,11 @@ static struct world *copy_world(const struct world *o)
 	c->h.rules = c->host_rules;
 	c->h.wg.peers = c->host_peers;
 	c->w.routes = c->routes;
+	for (i = 0; i < c->h.n_links; i++) {
+		if (c->links[i].aside)
+			take_device_back(c);
+		c->links[i].replaced = c->links[i].aside = false;
+	}
 	for (i = 0; i < c->h.wg.n_peers; i++)
 		c->host_peers[i].allowed_ips = c->host_ips[i];
 	return c;
@@ -704,6 +779,12 @@ static void there_and_back(const struct world *o, const struct kwgi_steps *s, ui
 	free(live);
 }
 
+/* The last step of a switch cannot be undone, and needs not: all is done then. */
+static bool is_final(const struct kwgi_steps *s)
+{
+	return s->n && s->v[s->n - 1].kind == KWGI_STEP_LINK_DEL && s->v[s->n - 1].label;
+}
+
 START_TEST(undo_gives_the_first_host)
 {
 	struct kwgi_steps s;
@@ -715,7 +796,7 @@ START_TEST(undo_gives_the_first_host)
 		random_pair(&o);
 		find_devices(&o);
 		diff(&s, &o);
-		there_and_back(&o, &s, s.n, round);
+		there_and_back(&o, &s, s.n - is_final(&s), round);
 		kwgi_steps_clear(&s);
 	}
 }

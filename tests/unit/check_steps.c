@@ -177,6 +177,7 @@ static void second_link(struct world *o)
 {
 	add_link(o, 6, "wg1", "wireguard", ALIAS);
 	add_addr(o, 6, "10.4.0.9/16");
+	o->host_routes[o->h.n_routes++] = route("10.42.7.0/24", "10.4.0.2", "", 6, MAIN);
 }
 
 static void other_mesh(struct world *o)
@@ -197,6 +198,27 @@ static void unfinished_link(struct world *o)
 	add_link(o, 6, name, "wireguard", "");
 	kwgi_mark_unfinished_name(name, "wg1");
 	add_link(o, 7, name, "wireguard", "");
+}
+
+static void left_aside(struct world *o)
+{
+	char name[KWGI_IFNAME_MAX + 1];
+
+	kwgi_mark_aside_name(name, "wg0");
+	add_link(o, 6, name, "wireguard", ALIAS);
+}
+
+/* A daemon makes room for the kernel; it knows better where the peer b is. */
+static void other_backend(struct world *o)
+{
+	o->w.n_rules = o->h.n_rules = 0;
+	memcpy(o->links[1].kind, "tun", 4);
+	o->links[1].replaced = o->links[1].aside = true;
+	o->h.aside_wg = o->h.wg;
+	o->h.aside_wg.userspace = true;
+	o->host_peers[1].endpoint = endpoint("203.0.113.7:7");
+	o->h.wg = (struct kwgi_host_wg){ 0 };
+	o->routes[0].route.oif = o->routes[1].route.oif = 0;
 }
 
 /* ---- the tunnel ---- */
@@ -560,6 +582,7 @@ static const struct {
 
 	/* the old link has the port that the new one needs, so it goes first */
 	{ "renamed link", renamed_link,
+	  "- address 10.4.0.1/16 dev old\n"
 	  "~ link old down\n"
 	  "+ link wg0 type wireguard\n"
 	  "~ link wg0 mtu 1420\n"
@@ -567,6 +590,7 @@ static const struct {
 	  "~ link wg0 up\n"
 	  "+ address 10.4.0.1/16 dev wg0\n"
 	  "- link old\n",
+	  "+ address 10.4.0.1/16 dev old\n"
 	  "~ link old up\n"
 	  "- link wg0\n"
 	  "~ link wg0 mtu 0\n"
@@ -575,12 +599,35 @@ static const struct {
 	  "- address 10.4.0.1/16 dev wg0\n"
 	  "+ link old type wireguard\n" },
 	{ "second link", second_link,
+	  "- route 10.42.7.0/24 via 10.4.0.2 dev wg1 onlink\n"
+	  "- address 10.4.0.9/16 dev wg1\n"
 	  "~ link wg1 down\n"
 	  "- link wg1\n",
+	  "+ route 10.42.7.0/24 via 10.4.0.2 dev wg1 onlink\n"
+	  "+ address 10.4.0.9/16 dev wg1\n"
 	  "~ link wg1 up\n"
 	  "+ link wg1 type wireguard\n" },
 	{ "links of others", other_mesh, "", "" },
 	{ "unfinished link", unfinished_link, "- link kwgnewd1d4ddc9\n", NULL },
+	{ "link left aside", left_aside, "- link kwgoldd1d4ddc9\n", NULL },
+	/* the old link goes when all else is done */
+	{ "other backend", other_backend,
+	  "- route 10.42.1.0/24 via 10.4.0.2 dev wg0 src 192.168.1.1 onlink\n"
+	  "- route 10.42.2.0/24 via 10.4.0.3 dev wg0 onlink\n"
+	  "- address 10.4.0.1/16 dev wg0\n"
+	  "~ link wg0 down\n"
+	  "~ wireguard dev wg0 listen-port 0\n"
+	  "~ link wg0 name kwgoldd1d4ddc9\n"
+	  "+ link wg0 type wireguard\n"
+	  "~ link wg0 mtu 1420\n"
+	  "~ wireguard dev wg0 private-key (hidden) listen-port 51820\n"
+	  "+ wireguard-peer " A " (a) dev wg0 endpoint 203.0.113.1:51820 persistent-keepalive 0 allowed-ips 10.4.0.2/32,10.42.1.0/24\n"
+	  "+ wireguard-peer " B " (b) dev wg0 endpoint 203.0.113.7:7 persistent-keepalive 25 allowed-ips 10.4.0.3/32,10.42.2.0/24\n"
+	  "~ link wg0 up\n"
+	  "+ address 10.4.0.1/16 dev wg0\n"
+	  "+ route 10.42.1.0/24 via 10.4.0.2 dev wg0 src 192.168.1.1 onlink\n"
+	  "+ route 10.42.2.0/24 via 10.4.0.3 dev wg0 onlink\n"
+	  "- link kwgoldd1d4ddc9\n", NULL },
 
 	{ "no tunnel", no_tunnel,
 	  "+ link wg0-vxlan type vxlan local 192.168.1.1 id 70000 port 4789 address 02:00:00:00:00:00 mtu 1450\n"

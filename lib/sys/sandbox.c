@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -30,16 +29,15 @@ void kwgi_sandbox_no_dumps(void)
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-int kwgi_sandbox_lock(void *p, size_t len)
+void kwgi_sandbox_allow_locking(void)
 {
-	int e = mlock(p, len) ? errno : 0;
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t begin = (uintptr_t)p & ~(page - 1);
-	size_t pages = ((uintptr_t)p + len - begin + page - 1) & ~(page - 1);
+	struct rlimit l = { RLIM_INFINITY, RLIM_INFINITY };
 
-	if (len && madvise((void *)begin, pages, MADV_DONTDUMP) && !e)
-		e = errno;
-	return e;
+	/* CAP_SYS_RESOURCE, which is given up with all the rest. */
+	if (!setrlimit(RLIMIT_MEMLOCK, &l) || getrlimit(RLIMIT_MEMLOCK, &l))
+		return;
+	l.rlim_cur = l.rlim_max;
+	(void)setrlimit(RLIMIT_MEMLOCK, &l);
 }
 
 /* ---- capabilities ---------------------------------------------------- */

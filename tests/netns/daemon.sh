@@ -175,8 +175,8 @@ check "without it packets pass" wait_for 5 on a ping -c 1 -W 1 -q 10.9.0.2
 
 must on a ip link set wg0 mtu 1280
 must on b ip link set wg0 mtu 1280
-check "another MTU: as large as it" on a ping -c 1 -W 2 -q -M do -s 1252 10.9.0.2
-check "not larger" gone on a ping -c 1 -W 1 -q -M do -s 1253 10.9.0.2
+check "another MTU: as large as it" on a ping -c 1 -W 2 -q -M 'do' -s 1252 10.9.0.2
+check "not larger" gone on a ping -c 1 -W 1 -q -M 'do' -s 1253 10.9.0.2
 
 # Padding to a multiple of 16 ends at the MTU: 1285 bytes and 32 around them.
 must on a ip link set wg0 mtu 1285

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "core/backend.h"
+#include "core/forward.h"
 #include "core/json.h"
 #include "core/status.h"
 #include "core/wanted.h"
@@ -16,6 +17,7 @@
 #include "kilowg.h"
 #include "sys/apply.h"
 #include "sys/files.h"
+#include "sys/ipt.h"
 #include "sys/nft.h"
 #include "sys/resolve.h"
 #include "sys/rtnl.h"
@@ -33,7 +35,8 @@ struct kwg_steps {
 	struct kwgi_live live;
 	struct kwgi_host host;
 	struct kwgi_backend_choice backend;
-	struct kwgi_nft_table table;	/* the firewall that is wanted */
+	struct kwgi_nft_table table;	/* the firewall that is wanted ... */
+	struct kwgi_ipt_rules iptables[2];	/* ... in one of two forms */
 	struct kwgi_wanted wanted;
 	struct kwgi_steps steps;
 	char **texts, **undo_texts;	/* of each step */
@@ -361,12 +364,21 @@ static int take_lock(struct kwg_steps *s, const struct kwg_config *cfg, struct k
 
 /* ---- firewall -------------------------------------------------------- */
 
-static void warn_of_forward(const struct kwg_steps *s)
+static void tell_of_drops(const struct kwg_steps *s)
 {
-	if (*s->host.forward_drop)
-		say(s, KWG_NOTE,
-		    "nftables chain %s drops what is forwarded and not accepted there; no rule of kilowg can overrule it",
-		    s->host.forward_drop);
+	struct kwgi_buf line = { 0 };
+	uint32_t i;
+
+	for (i = 0; i < s->host.n_drops; i++) {
+		if (!kwgi_drop_matters(&s->host.drops[i], &s->wanted, &s->host))
+			continue;
+		kwgi_drop_describe(&line, &s->host.drops[i]);
+		kwgi_buf_puts(&line, "; ");
+		kwgi_drop_remedy(&line, &s->host.drops[i], &s->plan->cfg->local);
+		if (!line.failed)
+			say(s, KWG_NOTE, "%s", line.p);
+		kwgi_buf_free(&line);
+	}
 }
 
 /* Does the mesh work without its firewall? The rest of it only helps. */
@@ -382,19 +394,11 @@ static bool needs_firewall(const struct kwg_plan *plan)
 	return plan->tunl_fw.append.n > 0;
 }
 
-static int build_firewall(struct kwg_steps *s, struct kwg_error *err)
+static int build_nftables(struct kwg_steps *s, struct kwg_error *err)
 {
-	uint32_t which = s->plan->cfg->local.firewall;
-
-	if (which == KWGI_FIREWALL_IPTABLES && !s->opt.read_only)
-		say(s, KWG_WARNING,
-		    "firewall = iptables is not carried out by this version; firewall = nftables is");
-	if (which != KWGI_FIREWALL_NFTABLES)
-		return 0;
-	warn_of_forward(s);
 	if (s->host.no_nftables && needs_firewall(s->plan))
 		return kwgi_fail(err, KWG_ERR_KERNEL, EOPNOTSUPP,
-				 "this kernel has no nftables, which masquerading needs here; set firewall = none to do without");
+				 "this kernel has no nftables, which masquerading needs here; set firewall = iptables if it has that, or none to do without");
 	if (s->host.no_nftables) {
 		say(s, KWG_WARNING,
 		    "this kernel has no nftables; packets may be too large for the path (firewall = none says that you know)");
@@ -404,6 +408,52 @@ static int build_firewall(struct kwg_steps *s, struct kwg_error *err)
 		return kwgi_nomem(err);
 	s->wanted.table = &s->table;
 	return 0;
+}
+
+/* For the families that there are on this host. */
+static int build_iptables(struct kwg_steps *s, struct kwg_error *err)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < s->host.n_iptables && n < 2; i++)
+		if (s->host.iptables[i].variant == KWGI_IPT_DEFAULT &&
+		    kwgi_ipt_build(&s->iptables[n++], &s->wanted.arena, s->plan,
+				   &s->host.iptables[i]))
+			return kwgi_nomem(err);
+	s->wanted.iptables = s->iptables;
+	s->wanted.n_iptables = n;
+	return 0;
+}
+
+static int check_interface_name(const struct kwgi_local *local, struct kwg_error *err)
+{
+	if (kwgi_ipt_takes(local->interface))
+		return 0;
+	return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+			 "firewall = iptables: the names of its chains hold that of the interface, \"%s\", which may so have only letters, digits, \"-\", \"_\" and \".\"",
+			 local->interface);
+}
+
+static int build_firewall(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwgi_local *local = &s->plan->cfg->local;
+	bool iptables = local->firewall == KWGI_FIREWALL_IPTABLES;
+	int ret = iptables ? check_interface_name(local, err) : 0;
+
+	if (!ret)
+		ret = kwgi_ipt_observe(&s->host, iptables, err);
+	if (ret)
+		return ret;
+	if (s->host.nft_iptables && s->host.iptables_unseen)
+		say(s, KWG_WARNING,
+		    "chains called kilowg-... are left in iptables, and there is no program to remove them; install the package iptables");
+	if (iptables)
+		ret = build_iptables(s, err);
+	else if (local->firewall == KWGI_FIREWALL_NFTABLES)
+		ret = build_nftables(s, err);
+	if (!ret)
+		tell_of_drops(s);
+	return ret;
 }
 
 static int prepare(struct kwg_steps *s, struct kwg_error *err)
@@ -475,6 +525,9 @@ static int prepare_down(struct kwg_steps *s, const struct kwg_config *cfg, struc
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
 		ret = kwgi_live_observe(&s->live, (uint8_t)cfg->local.route_protocol, &s->host, err);
+	if (ret)
+		return ret;
+	ret = kwgi_ipt_observe(&s->host, false, err);
 	if (ret)
 		return ret;
 	observe_old(s, cfg, NULL);

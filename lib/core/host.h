@@ -10,6 +10,7 @@
 #include "base/addr.h"
 #include "base/arena.h"
 #include "base/key.h"
+#include "core/iptables.h"
 #include "core/plan.h"
 
 enum { KWGI_KIND_MAX = 16, KWGI_ALIAS_MAX = 256 };
@@ -86,6 +87,15 @@ struct kwgi_nft_table {
 	size_t size;			/* bytes of messages */
 };
 
+/* A chain at the forward hook that drops what it does not accept. No accept elsewhere overrules it. */
+struct kwgi_drop {
+	char chain[KWGI_NFT_NAME_MAX];	/* "FAMILY TABLE CHAIN" */
+	uint8_t family;			/* enum kwgi_family; NONE: of both */
+	bool iptables;			/* FORWARD of iptables ... */
+	bool legacy;			/* ... of that which is not nf_tables underneath */
+	bool by_rule;			/* its last rule does, not its policy */
+};
+
 /* A WireGuard device, of the kernel or behind a UAPI socket. */
 struct kwgi_host_wg {
 	bool present;
@@ -112,8 +122,13 @@ struct kwgi_host {
 	struct kwgi_nft_table *tables;	/* inet tables called kilowg-... */
 	uint32_t n_tables, tables_cap;
 	bool no_nftables;		/* the kernel has none */
-	/* "FAMILY TABLE CHAIN" of others at the forward hook whose policy is drop; "": none. */
-	char forward_drop[KWGI_NFT_NAME_MAX];
+	struct kwgi_ipt_rules *iptables;	/* chains called kilowg-..., and jumps to them */
+	uint32_t n_iptables, iptables_cap;
+	bool nft_iptables;		/* nf_tables has such chains: iptables-nft made them */
+	uint8_t nft_bases[2];		/* its built-in chains there, as kwgi_ipt_base(): IPv4, IPv6 */
+	bool iptables_unseen;		/* there are some, but no program to see or change them */
+	struct kwgi_drop *drops;	/* of others */
+	uint32_t n_drops, drops_cap;
 	struct kwgi_host_wg wg;		/* of the interface that was asked for */
 	/* The interface whose daemon an earlier run started but did not get to mark; or "". */
 	char starting[KWGI_IFNAME_MAX + 1];

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/forward.h"
 #include "core/json.h"
 #include "core/status.h"
 
@@ -192,6 +193,23 @@ static size_t widest_name(const struct kwgi_wanted *w)
 	return widest + 2;
 }
 
+static void put_drops(struct kwgi_buf *b, const struct kwgi_status *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->host->n_drops; i++) {
+		const struct kwgi_drop *d = &s->host->drops[i];
+
+		if (!kwgi_drop_matters(d, s->wanted, s->host))
+			continue;
+		kwgi_buf_puts(b, "warning: ");
+		kwgi_drop_describe(b, d);
+		kwgi_buf_puts(b, "\n         ");
+		kwgi_drop_remedy(b, d, &s->plan->cfg->local);
+		kwgi_buf_putc(b, '\n');
+	}
+}
+
 void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf *b)
 {
 	size_t width = widest_name(s->wanted), start;
@@ -207,9 +225,7 @@ void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf 
 	}
 	for (i = 0; i < s->wanted->n_peers; i++)
 		put_peer_row(b, s, &s->wanted->peers[i], colour, width);
-	if (*s->host->forward_drop && s->wanted->table)
-		kwgi_buf_printf(b, "warning: nftables chain %s drops what is forwarded and not accepted there\n",
-				s->host->forward_drop);
+	put_drops(b, s);
 	if (!s->drift)
 		kwgi_buf_puts(b, "drift: none\n");
 	else
@@ -243,6 +259,20 @@ static void put_peer_json(struct kwgi_json *j, const struct kwgi_status *s,
 	kwgi_json_end_object(j);
 }
 
+static void put_drops_json(struct kwgi_json *j, const struct kwgi_status *s)
+{
+	uint32_t i;
+
+	kwgi_json_array(j, "forward_drop");
+	for (i = 0; i < s->host->n_drops; i++) {
+		const struct kwgi_drop *d = &s->host->drops[i];
+
+		if (kwgi_drop_matters(d, s->wanted, s->host))
+			kwgi_drop_json(j, d, &s->plan->cfg->local);
+	}
+	kwgi_json_end_array(j);
+}
+
 void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 {
 	const struct kwgi_link *l = our_link(s);
@@ -251,7 +281,7 @@ void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 
 	kwgi_json_object(j, NULL);
 	kwgi_json_uint(j, "drift", s->drift);
-	kwgi_json_string(j, "forward_drop", *s->host->forward_drop ? s->host->forward_drop : NULL);
+	put_drops_json(j, s);
 	kwgi_json_bool(j, "healthy", kwgi_status_is_healthy(s));
 	kwgi_json_object(j, "interface");
 	kwgi_json_string(j, "backend", s->backend ? backend_name(s) : NULL);

@@ -535,17 +535,18 @@ static void diff_rules(struct diff *d)
 /* ---- firewall -------------------------------------------------------- */
 
 /*
- * Two meshes do not share a route protocol (check_rivals), so a table with
+ * Two meshes do not share a route protocol (check_rivals), so a firewall with
  * ours is left from a mesh that had another name, unless that still has a link.
  */
-static bool is_left_table(const struct diff *d, const struct kwgi_nft_table *t)
+static bool is_left(const char *mark, const void *arg)
 {
+	const struct diff *d = arg;
 	uint32_t i;
 
-	if (kwgi_mark_is_ours(t->mark, d->w->mesh))
+	if (kwgi_mark_is_ours(mark, d->w->mesh))
 		return true;
-	if (!kwgi_mark_is_rival(t->mark, d->w->mesh) ||
-	    kwgi_mark_number(t->mark, " protocol=") != d->w->protocol)
+	if (!kwgi_mark_is_rival(mark, d->w->mesh) ||
+	    kwgi_mark_number(mark, " protocol=") != d->w->protocol)
 		return false;
 	for (i = 0; i < d->h->n_links; i++)
 		if (kwgi_mark_is_rival(d->h->links[i].alias, d->w->mesh) &&
@@ -571,7 +572,7 @@ static int diff_firewall(struct diff *d, struct kwg_error *err)
 
 		if (want && !strcmp(t->name, want->name))
 			have = t;
-		else if (is_left_table(d, t))
+		else if (is_left(t->mark, d))
 			break_later(d, &(struct kwgi_step){ .kind = KWGI_STEP_FIREWALL, .link = "",
 							    .u.firewall = { .old = t } });
 	}
@@ -584,6 +585,41 @@ static int diff_firewall(struct diff *d, struct kwg_error *err)
 		make(d, &(struct kwgi_step){ .kind = KWGI_STEP_FIREWALL, .link = "",
 					     .u.firewall = { want, have } });
 	return 0;
+}
+
+/* What is there of ours in one family and program, and what is wanted there. */
+static void diff_ruleset(struct diff *d, const struct kwgi_ipt_rules *want,
+			 const struct kwgi_ipt_rules *all)
+{
+	struct kwgi_ipt_rules *have = kwgi_arena_alloc(&d->s->arena, 1, sizeof(*have));
+	struct kwgi_step step = { .kind = KWGI_STEP_IPTABLES, .link = "" };
+
+	if (!have || kwgi_ipt_pick(have, &d->s->arena, all, d->w->ifname, is_left, d)) {
+		d->failed = true;
+		return;
+	}
+	step.u.iptables.rules = want;
+	step.u.iptables.old = kwgi_ipt_is_empty(have) ? NULL : have;
+	if (!want && step.u.iptables.old)
+		break_later(d, &step);
+	else if (want && !kwgi_ipt_equal(want, have))
+		make(d, &step);
+}
+
+static void diff_iptables(struct diff *d)
+{
+	const struct kwgi_ipt_rules *want;
+	uint32_t i, j;
+
+	for (i = 0; i < d->h->n_iptables; i++) {
+		const struct kwgi_ipt_rules *all = &d->h->iptables[i];
+
+		for (want = NULL, j = 0; j < d->w->n_iptables; j++)
+			if (d->w->iptables[j].family == all->family &&
+			    d->w->iptables[j].variant == all->variant)
+				want = &d->w->iptables[j];
+		diff_ruleset(d, want, all);
+	}
 }
 
 /* ---- WireGuard ------------------------------------------------------- */
@@ -820,6 +856,7 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_wanted *w, const str
 	ret = diff_firewall(&d, err);
 	if (ret)
 		return ret;
+	diff_iptables(&d);
 	diff_rules(&d);
 	diff_routes(&d);
 	/* Backwards: routes go before rules, addresses, peers and at last links. */

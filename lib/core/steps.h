@@ -34,6 +34,7 @@ enum kwgi_step_kind {
 	KWGI_STEP_ROUTE_CHANGE,	/* same destination, other way */
 	KWGI_STEP_ROUTE_DEL,
 	KWGI_STEP_FIREWALL,	/* make, replace or delete a table of ours */
+	KWGI_STEP_IPTABLES,	/* the same with chains of iptables, in one family */
 };
 
 /* Which parts of a WireGuard device or peer a step sets. */
@@ -75,6 +76,7 @@ struct kwgi_step {
 		struct { struct kwgi_host_rule rule; } rule;
 		struct { struct kwgi_host_route route, old; } route;
 		struct { const struct kwgi_nft_table *table, *old; } firewall;
+		struct { const struct kwgi_ipt_rules *rules, *old; } iptables;
 	} u;
 };
 

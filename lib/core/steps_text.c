@@ -166,6 +166,18 @@ static void format_firewall(struct kwgi_buf *b, const struct kwgi_step *s, bool 
 				to->shape.elements);
 }
 
+static void format_iptables(struct kwgi_buf *b, const struct kwgi_step *s, bool undo)
+{
+	const struct kwgi_ipt_rules *to = undo ? s->u.iptables.old : s->u.iptables.rules;
+	const struct kwgi_ipt_rules *from = undo ? s->u.iptables.rules : s->u.iptables.old;
+	const struct kwgi_ipt_rules *any = to ? to : from;
+
+	kwgi_buf_puts(b, !to ? "- " : from ? "~ " : "+ ");
+	kwgi_buf_puts(b, kwgi_ipt_program(any));
+	kwgi_buf_putc(b, ' ');
+	kwgi_ipt_describe(b, any);
+}
+
 void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struct kwgi_host *h,
 		      bool undo)
 {
@@ -230,6 +242,9 @@ void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struc
 		break;
 	case KWGI_STEP_FIREWALL:
 		format_firewall(b, s, undo);
+		break;
+	case KWGI_STEP_IPTABLES:
+		format_iptables(b, s, undo);
 		break;
 	}
 }

@@ -43,7 +43,9 @@ struct kwgi_wanted {
 	uint32_t n_routes;
 	struct kwgi_host_rule *rules;
 	uint32_t n_rules;
-	const struct kwgi_nft_table *table;	/* NULL: no firewall */
+	const struct kwgi_nft_table *table;	/* NULL: no firewall of nftables */
+	const struct kwgi_ipt_rules *iptables;	/* of each family; none: no firewall of iptables */
+	uint32_t n_iptables;
 };
 
 /* What only the outside knows: the answers that the plan lacks. */

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "sys/apply.h"
+#include "sys/ipt.h"
 #include "sys/nft.h"
 #include "sys/rtnl.h"
 #include "sys/uapi.h"
@@ -191,6 +192,8 @@ static int run_step(struct kwgi_live *live, const struct kwgi_host *h, const str
 					    s->link);
 	if (s->kind == KWGI_STEP_FIREWALL)
 		return kwgi_nft_step(s, undo, err);
+	if (s->kind == KWGI_STEP_IPTABLES)
+		return kwgi_ipt_step(s, undo, err);
 	if (s->kind == KWGI_STEP_LINK_ADD || s->kind == KWGI_STEP_LINK_DAEMON ||
 	    s->kind == KWGI_STEP_LINK_DEL || s->kind == KWGI_STEP_LINK_NAME)
 		return run_link_step(live, s, undo, err);

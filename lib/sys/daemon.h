@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Starting a userspace WireGuard. It is the only process that this library
- * ever starts (with a launcher's before it), and only if the caller names it.
+ * Starting a userspace WireGuard, only if the caller names it.
  */
 #ifndef KWGI_DAEMON_H
 #define KWGI_DAEMON_H

@@ -126,24 +126,6 @@ static void collect(struct encoder *e, const struct kwgi_fw_rules *list)
 	}
 }
 
-static int by_prefix(const void *a, const void *b)
-{
-	return kwgi_prefix_cmp(a, b);
-}
-
-/* Sorted, a network stands before those inside it. */
-static void drop_nested(struct set *s)
-{
-	uint32_t i, n = 0;
-
-	if (s->n)
-		qsort(s->v, s->n, sizeof(*s->v), by_prefix);
-	for (i = 0; i < s->n; i++)
-		if (!n || !kwgi_prefix_contains(&s->v[n - 1], &s->v[i].addr))
-			s->v[n++] = s->v[i];
-	s->n = n;
-}
-
 /* The first address after a network; false if it is the last of all. */
 static bool after(struct kwgi_addr *out, const struct kwgi_prefix *p)
 {
@@ -237,7 +219,7 @@ static void put_sets(struct encoder *e)
 		for (v6 = 0; v6 < 2; v6++) {
 			struct set *s = &e->sets[use][v6];
 
-			drop_nested(s);
+			s->n = kwgi_prefix_outermost(s->v, s->n);
 			snprintf(s->name, sizeof(s->name), "%s-%d", use_names[use], v6 ? 6 : 4);
 			if (s->n)
 				put_set(e, s, v6);

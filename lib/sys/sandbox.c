@@ -54,6 +54,13 @@ static void shrink_bounds(void)
 			(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 }
 
+/* A service manager may have left no more than that already, and denied capset(2), too. */
+static bool has_no_more(const struct __user_cap_data_struct *d)
+{
+	return !(d[0].permitted & ~KEEP) && d[0].effective == d[0].permitted && !d[0].inheritable &&
+	       !d[1].permitted && !d[1].effective && !d[1].inheritable;
+}
+
 /* Keeps of KEEP what it has: an unprivileged user may have been given less. */
 static int drop_capabilities(void)
 {
@@ -64,6 +71,8 @@ static int drop_capabilities(void)
 	if (syscall(SYS_capget, &h, d))
 		return errno;
 	shrink_bounds();
+	if (has_no_more(d))
+		return 0;
 	d[0].permitted &= KEEP;
 	d[0].effective = d[0].permitted;
 	d[0].inheritable = 0;

@@ -279,6 +279,24 @@ if on a iptables-legacy -t nat -S >/dev/null 2>&1; then
 	must on a nft flush ruleset
 	daemons_again
 	life legacy
+	if command -v flock >/dev/null; then
+		daemons_again
+		flock /run/xtables.lock sh -c 'until [ -e /run/t/release ]; do sleep 0.05; done' &
+		holder=$!
+		wait_for 10 gone flock -n /run/xtables.lock true
+		kwg a apply >"$T/out" 2>"$T/err" &
+		apply=$!
+		check 'while somebody else has the lock of iptables' wait_for 10 \
+			sh -c "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q 'iptables-restore --noflush'"
+		check 'apply waits' kill -0 $apply
+		: >"$T/release"
+		wait $holder
+		wait $apply
+		is 'and does it then' 0 $?
+		show "$T/err"
+		expect 0 'as it should be' kwg a diff
+		must kwg a down
+	fi
 else
 	skip 'iptables-legacy' "$(on a iptables-legacy -t nat -S 2>&1 | head -n 1)"
 fi

@@ -51,12 +51,12 @@ must on b ip route add 2001:db8:0:1::9 via fd00:1:1::1
 addresses() {
 	family=$1
 	if [ "$1" = 4 ]; then
-		wan_a=203.0.113.1 wan_c=203.0.113.3 wan_p=203.0.113.5 world=203.0.113.9 service=10.96.0.9
+		wan_a=203.0.113.1 wan_c=203.0.113.3 world=203.0.113.9 service=10.96.0.9
 		lan_a=10.1.1.1 lan_b=10.1.1.2 lan_loc=10.1.1.7 loc=10.7.0.7
 		pod_a=10.2.1.2 pod_b=10.2.2.2 pod_c=10.2.3.2 peer=10.5.0.1 wg_c=10.4.0.2
 		full=1460 headers=40
 	else
-		wan_a=2001:db8:0:1::1 wan_c=2001:db8:0:1::3 wan_p=2001:db8:0:1::5 world=2001:db8:0:1::9 service=fd00:96::9
+		wan_a=2001:db8:0:1::1 wan_c=2001:db8:0:1::3 world=2001:db8:0:1::9 service=fd00:96::9
 		lan_a=fd00:1:1::1 lan_b=fd00:1:1::2 lan_loc=fd00:1:1::7 loc=fd00:7::7
 		pod_a=fd00:2:1::2 pod_b=fd00:2:2::2 pod_c=fd00:2:3::2 peer=fd00:5::1 wg_c=fd00:4::2
 		full=1440 headers=60
@@ -218,13 +218,13 @@ for version in 4 6; do
 	syn 'of a SYN that comes by the mesh' $full c.pod $pod_c a.pod $pod_a
 	for kind in $kinds; do
 		title="IPv$version, $kind"
-		local_of_a $kind
+		local_of_a "$kind"
 		expect 0 "$title: apply" kwg a apply
 		expect 0 "$title: no difference" kwg a diff
 		addresses_that_arrive
 		protocol_4 'b=5'
 		segment_sizes
-		[ $kind = nftables ] || forwarding
+		[ "$kind" = nftables ] || forwarding
 	done
 	# The other family has no tunnel: nobody may send protocol 4 there.
 	title="IPv$version, the other family"

@@ -136,9 +136,10 @@ header_prototypes() {
 
 # ---- tests -----------------------------------------------------------------
 
-echo 1..20
+echo 1..28
 
-for page in kilowg-userspace.8 kilowg.8 kilowg.ini.5 libkilowg.3; do
+for page in kilowg-agent.8 kilowg-label.8 kilowg-publish.8 kilowg-render.8 kilowg-userspace.8 \
+	kilowg.8 kilowg.ini.5 libkilowg.3; do
 	if command -v mandoc >/dev/null; then
 		silent "mandoc finds nothing in $page" mandoc -Tlint -W warning "$man/$page"
 	else
@@ -240,3 +241,15 @@ fi
 	section "$man/kilowg-userspace.8" ENVIRONMENT | sed -n 's/^\.It Ev //p'
 } >"$tmp/page"
 same "kilowg-userspace(8) has every option and variable, and no other" "$tmp/program" "$tmp/page"
+
+# ---- scripts for Kubernetes ----
+
+# Without Kilo's spellings, and the options of kubectl.
+for script in kilowg-agent kilowg-label kilowg-publish kilowg-render; do
+	sh "$top/contrib/kubernetes/$script" --help | sed '/^Also with Kilo/,$d; /kubectl get/s/-o json//' |
+		tr ' ,;()=' '\n' | grep -xE -e '--?[a-z][a-z-]*|[A-Z]+_[A-Z_]+|KUBECONFIG' | sort -u >"$tmp/program"
+	sed '/^Kilo.s$/,/too\.$/d' "$man/$script.8" | grep -E '^\.(It|Fl|Ev|Pq)' |
+		sed 's/Fl -/Fl --/g; s/Fl \([a-z]\)/Fl -\1/g' |
+		grep -oE -e 'Fl --?[a-z][a-z-]*|[A-Z]+_[A-Z_]+|KUBECONFIG' | sed 's/^Fl //' | sort -u >"$tmp/page"
+	same "$script(8) has every option and variable, and no other" "$tmp/program" "$tmp/page"
+done

@@ -143,6 +143,10 @@ is 'h has learnt of nobody: a has no keepalive' '{}' "$(note h discovered-endpoi
 is 'the interface' "$(on a ip -o link show kilo0 | sed 's/.* mtu \([0-9]*\).*/\1/') 51820 true" \
 	"$(fact a '.interface | "\(.mtu) \(.port) \(.present)"')"
 
+is 'the addresses of the host, without those of the mesh and those that nobody can reach' \
+	'10.9.0.1/24 wan0,203.0.113.1/24 wan0' \
+	"$(fact a '.addresses | map("\(.address) \(.interface)") | sort | join(",")')"
+
 # ---- who is not in the mesh yet ----
 
 expect 0 'facts of a node that the files do not have' kwg a --node new --json facts

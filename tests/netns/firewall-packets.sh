@@ -111,13 +111,13 @@ peer_down() {
 }
 
 mkfifo "$T/questions" "$T/answers"
-python3 "${0%/*}/packets.py" <"$T/questions" >"$T/answers" &
+python3 "${0%/*}/firewall-packets.py" <"$T/questions" >"$T/answers" &
 exec 3>"$T/questions" 4<"$T/answers"
 
-# QUESTION...: of packets.py; the answer is in $got.
+# QUESTION...: of firewall-packets.py; the answer is in $got.
 ask() {
 	echo "$*" >&3
-	read -r got <&4 || bail 'packets.py has ended'
+	read -r got <&4 || bail 'firewall-packets.py has ended'
 }
 
 # TEXT WANTED FROM-NODE FROM TO-NODE TO: with which source does a datagram arrive?

@@ -62,6 +62,13 @@ repairs() {
 repairs 'a rule more' nft add rule inet kilowg-kilo mss accept
 repairs 'a rule less' nft flush chain inet kilowg-kilo mss
 repairs 'a network less' nft delete element inet kilowg-kilo masquerade-from-4 '{ 10.2.1.0/24 }'
+printf 'delete element %s { 10.2.1.0/24 }\nadd element %s { 10.2.4.0/24 }\n' \
+	'inet kilowg-kilo masquerade-from-4' 'inet kilowg-kilo masquerade-from-4' >"$T/swap"
+repairs 'another network in the place of one' nft -f "$T/swap"
+on a nft -a list chain inet kilowg-kilo mss | sed -n '/maxseg/ { s/.* handle //p; q }' >"$T/handle"
+printf 'delete rule inet kilowg-kilo mss handle %s\nadd rule inet kilowg-kilo mss accept\n' \
+	"$(cat "$T/handle")" >"$T/swap-rule"
+repairs 'another rule in the place of one' nft -f "$T/swap-rule"
 repairs 'a flushed set' nft flush set inet kilowg-kilo no-masquerade-4
 repairs 'a flushed table' nft flush table inet kilowg-kilo
 repairs 'another policy' nft chain inet kilowg-kilo forward '{ policy drop ; }'

@@ -1,124 +1,146 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Sends and receives single packets between network namespaces, for firewall*.sh.
+"""packets.py A B ROUTER OUTER ADDRESS4 ADDRESS6: for packets.sh. Paths of network namespaces; the
+family of the outer packets; the inner addresses of b. TAP without numbers."""
+import ctypes, os, select, socket, struct, subprocess, sys, time
 
-Each line of standard input is a question, each of standard output its answer.
-A socket stays in the namespace in which it was made, so one process does for all.
-
-    source FROM-NODE FROM TO-NODE TO           with which source does a datagram arrive?
-    protocol-4 TO-NODE TO [NODE FROM TO]...    how many of 5 packets of each come to TO-NODE?
-    syn FROM-NODE FROM TO-NODE TO              which MSS has a SYN when it arrives?
-    syn-ack FROM-NODE FROM TO-NODE TO          and the answer to it, at FROM-NODE?
-    forwarded FROM-NODE FROM TO-NODE TO        yes | no: does a datagram arrive?
-"""
-import ctypes
-import select
-import socket
-import struct
-import sys
-import time
-
-PORT = 7777
-TIMEOUT = 10
+a, b, router, outer = sys.argv[1:4] + [int(sys.argv[4])]
+inner = {4: sys.argv[5], 6: sys.argv[6]}
 libc = ctypes.CDLL(None, use_errno=True)
+PORT, WG_PORT, DSCP = 4000, 51820, 0xb8
+IP_RECVTOS, IPV6_RECVTCLASS = 13, 66
 
 
-def family(address):
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
+def ok(passed, text):
+    print("%sok - %s" % ("" if passed else "not ", text), flush=True)
 
 
-def open_in(node, address, kind, protocol=0, port=0, bound=True):
-    """A socket in the namespace of a node."""
-    with open(f"/run/netns/{node}") as namespace:
-        if libc.setns(namespace.fileno(), 0x40000000):
-            raise OSError(ctypes.get_errno(), f"setns {node}")
-    s = socket.socket(family(address), kind, protocol)
-    s.settimeout(TIMEOUT)
-    if kind != socket.SOCK_RAW:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if bound:
-        s.bind((address, port))
+def enter(netns):
+    with open(netns) as f:
+        if libc.setns(f.fileno(), 0x40000000):
+            sys.exit("setns: " + os.strerror(ctypes.get_errno()))
+
+
+def udp(family):
+    return socket.socket({4: socket.AF_INET, 6: socket.AF_INET6}[family], socket.SOCK_DGRAM)
+
+
+def set_tos(s, family, tos):
+    if family == 4:
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
+    else:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tos)
+
+
+def receiver(family):
+    s = udp(family)
+    if family == 4:
+        s.setsockopt(socket.IPPROTO_IP, IP_RECVTOS, 1)
+    else:
+        s.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVTCLASS, 1)
+    s.bind((inner[family], PORT))
     return s
 
 
-def source(from_node, here, to_node, there):
-    with open_in(to_node, there, socket.SOCK_DGRAM, port=PORT) as listener, \
-            open_in(from_node, here, socket.SOCK_DGRAM) as sender:
-        for _ in range(TIMEOUT * 2):
-            sender.sendto(b"x", (there, PORT))
-            if select.select([listener], [], [], 0.5)[0]:
-                return listener.recvfrom(99)[1][0]
-        return "nothing arrives"
+def received_tos(s, text, seconds):
+    """The TOS of the packet with this text, or None if none comes."""
+    end = time.monotonic() + seconds
+    while select.select([s], [], [], max(0, end - time.monotonic()))[0]:
+        data, control, _, _ = s.recvmsg(2048, 256)
+        if data == text:
+            return int.from_bytes(control[0][2][:4], sys.byteorder)
+    return None
 
 
-def forwarded(from_node, here, to_node, there):
-    """Nothing says that a packet has been dropped, so look for a while."""
-    with open_in(to_node, there, socket.SOCK_DGRAM, port=PORT) as listener, \
-            open_in(from_node, here, socket.SOCK_DGRAM) as sender:
-        for _ in range(5):
-            sender.sendto(b"x", (there, PORT))
-            if select.select([listener], [], [], 0.1)[0]:
-                return "yes"
-        return "no"
+def sniffed(s):
+    """TOS of the outer transport packets with content that the router has got."""
+    found = set()
+    while select.select([s], [], [], 0)[0]:
+        p, where = s.recvfrom(65536)
+        if where[2] == socket.PACKET_OUTGOING:
+            continue
+        if outer == 4 and p[0] >> 4 == 4 and p[9] == 17:
+            tos, u = p[1], p[(p[0] & 15) * 4:]
+        elif outer == 6 and p[0] >> 4 == 6 and p[6] == 17:
+            tos, u = (p[0] << 4 | p[1] >> 4) & 255, p[40:]
+        else:
+            continue
+        if struct.unpack(">H", u[2:4])[0] == WG_PORT and u[8] == 4 and len(u) > 40:
+            found.add(tos)
+    return found
 
 
-def payload(packet):
-    """Raw sockets of IPv4 give the header, too."""
-    return packet[(packet[0] & 15) * 4:] if packet[0] >> 4 == 4 else packet
+def mark(ecn):
+    """What the router makes of the outer ECN field; None: leaves it."""
+    rule = "" if ecn is None else "%s ecn set %d" % ({4: "ip", 6: "ip6"}[outer], ecn)
+    text = """table inet marks; delete table inet marks
+table inet marks { chain f { type filter hook forward priority 0; udp dport %d %s; }; }""" % (WG_PORT, rule)
+    subprocess.run(["nft", "-f", "-"], input=text.encode(), check=True)
 
 
-def protocol_4(to_node, there, *senders):
-    """Counts are told once a datagram that was sent after them has arrived from each."""
-    counts = {}
-    with open_in(to_node, there, socket.SOCK_RAW, 4, bound=False) as listener:
-        for node, here, to in zip(senders[::3], senders[1::3], senders[2::3]):
-            with open_in(node, here, socket.SOCK_RAW, 4) as sender:
-                for _ in range(5):
-                    sender.sendto(b"\x00" + node.encode(), (to, 0))
-            source(node, here, to_node, to)
-        listener.setblocking(False)
-        try:
-            while True:
-                text = payload(listener.recv(99))[1:].decode()
-                counts[text] = counts.get(text, 0) + 1
-        except BlockingIOError:
-            pass
-    return " ".join(f"{node}={n}" for node, n in sorted(counts.items()))
+def expected(ecn_inner, ecn_outer):
+    """RFC 6040 section 4.2, figure 4."""
+    if ecn_outer == 3:
+        return None if ecn_inner == 0 else 3
+    return ecn_inner
 
 
-def mss_of(tcp):
-    options = tcp[20:(tcp[12] >> 4) * 4]
-    while options:
-        if options[0] == 2:
-            return struct.unpack("!H", options[2:4])[0]
-        options = options[1:] if options[0] < 2 else options[options[1]:]
-    return "none"
+def check_ecn():
+    enter(b)
+    into = {f: receiver(f) for f in inner}
+    enter(a)
+    out = {f: udp(f) for f in inner}
+    enter(router)
+    sniff = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
+    wrong, leaks, not_copied, n = [], [], [], 0
+    for family in inner:
+        for ecn_outer in (None, 0, 1, 2, 3):
+            mark(ecn_outer)
+            for ecn_inner in range(4):
+                n += 1
+                text = b"%d" % n
+                set_tos(out[family], family, DSCP | ecn_inner)
+                sniffed(sniff)
+                out[family].sendto(text, (inner[family], PORT))
+                want = expected(ecn_inner, ecn_inner if ecn_outer is None else ecn_outer)
+                # One that is to be dropped is followed by another one, which is not.
+                got = received_tos(into[family], text, 0.1 if want is None else 5)
+                if got != (None if want is None else DSCP | want):
+                    wrong.append((family, ecn_inner, ecn_outer, got))
+                tos = sniffed(sniff)
+                leaks += [t for t in tos if t >> 2]
+                if ecn_inner not in {t & 3 for t in tos}:
+                    not_copied.append((family, ecn_inner, tos))
+    mark(None)
+    ok(not wrong, "congestion met outside, %d combinations: as RFC 6040 says %s" % (n, wrong or ""))
+    ok(not not_copied, "the ECN field inside is copied outside %s" % (not_copied or ""))
+    ok(not leaks, "and DSCP is not %s" % (leaks or ""))
 
 
-def mss(from_node, here, to_node, there, flags, at_sender):
-    watched = (from_node, here) if at_sender else (to_node, there)
-    with open_in(*watched, socket.SOCK_RAW, socket.IPPROTO_TCP) as watcher, \
-            open_in(to_node, there, socket.SOCK_STREAM, port=PORT) as server, \
-            open_in(from_node, here, socket.SOCK_STREAM) as client:
-        server.listen()
-        client.connect((there, PORT))
-        end = time.monotonic() + TIMEOUT
-        while time.monotonic() < end:
-            tcp = payload(watcher.recv(999))
-            if tcp[13] & 0x3f == flags and PORT in struct.unpack("!HH", tcp[:4]):
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                return mss_of(tcp)
-    return "none seen"
+def error_of(family, to):
+    """The ICMP type and code that a packet to this address is answered with, or None."""
+    s = udp(family)
+    if family == 4:
+        s.setsockopt(socket.IPPROTO_IP, 11, 1)     # IP_RECVERR
+    else:
+        s.setsockopt(socket.IPPROTO_IPV6, 25, 1)   # IPV6_RECVERR
+    s.sendto(b"x", (to, PORT))
+    p = select.poll()
+    p.register(s, 0)
+    if not p.poll(2000):
+        return None
+    _, control, _, _ = s.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
+    _, _, kind, code = struct.unpack("=IBBB", control[0][2][:7])
+    return kind, code
 
 
-QUESTIONS = {
-    "source": source, "forwarded": forwarded, "protocol-4": protocol_4,
-    "syn": lambda *a: mss(*a, 0x02, False), "syn-ack": lambda *a: mss(*a, 0x12, True),
-}
-for line in sys.stdin:
-    what, *words = line.split()
-    try:
-        answer = QUESTIONS[what](*words)
-    except OSError as e:
-        answer = f"failed: {e}"
-    print(answer, flush=True)
+def check_unreachable():
+    enter(a)
+    for what, last in (("no peer", "77"), ("a peer without endpoint", "50")):
+        got = error_of(4, "10.9.0." + last)
+        ok(got == (3, 1), "%s, IPv4: host unreachable %s" % (what, got))
+        got = error_of(6, "fd09::" + last)
+        ok(got == (1, 3), "%s, IPv6: address unreachable %s" % (what, got))
+
+
+check_ecn()
+check_unreachable()

@@ -273,11 +273,13 @@ START_TEST(down_and_up)
 	lose(&w.h[1]);
 	/* The first initiation is immediate. */
 	kwgi_device_set_up(w.h[0].d, true, &w.t);
+	run_for(&w, 0);
 	take_type(&w.h[0], KWGI_MSG_INITIATION);
 	kwgi_device_set_up(w.h[0].d, false, &w.t);
 	w.t.now += 25 * MS;
 	w.t.wall += 25 * MS;
 	kwgi_device_set_up(w.h[0].d, true, &w.t);
+	run_for(&w, 0);
 	ck_assert_uint_eq(waiting(&w.h[0]), 1);
 	settle(&w);
 	ck_assert_ptr_nonnull(p01()->current);
@@ -358,7 +360,7 @@ START_TEST(removed_peers_leave_nothing)
 	say(&w, 0, 1, 3);
 	ck_assert_uint_eq(p01()->staged_count, 1);
 	kwgi_device_remove(w.h[0].d, p01());
-	ck_assert_uint_eq(w.h[0].d->indices.n, 0);
+	ck_assert_uint_eq(w.h[0].d->indices.slots.n, 0);
 	ck_assert_uint_eq(w.h[0].d->allowed_ips.n, 0);
 	ck_assert_uint_eq(w.h[0].d->staged_bytes, 0);
 	ck_assert_uint_eq(kwgi_timers_next(w.h[0].d), UINT64_MAX);
@@ -372,11 +374,7 @@ END_TEST
 
 static void begin(void)
 {
-	wire_init(&w, HOSTS, 11);
-	befriend(&w, 0, 1, true);
-	befriend(&w, 1, 0, true);
-	kwgi_device_set_up(w.h[0].d, true, &w.t);
-	kwgi_device_set_up(w.h[1].d, true, &w.t);
+	wire_pair(&w, HOSTS, 11);
 }
 
 static void end(void)

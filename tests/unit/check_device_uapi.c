@@ -102,8 +102,10 @@ START_TEST(an_endpoint_wakes_what_waits)
 	/* Persistent keepalives newly on: one at once. */
 	snprintf(text, sizeof(text), "set=1\npublic_key=%s\npersistent_keepalive_interval=5\n\n", hex);
 	ck_assert_int_eq(configure(0, text), 0);
+	run_for(&w, 0);
 	ck_assert_uint_eq(take_type(&w.h[0], KWGI_MSG_TRANSPORT)->len, 32);
 	ck_assert_int_eq(configure(0, text), 0);
+	run_for(&w, 0);
 	ck_assert_uint_eq(waiting(&w.h[0]), 0);
 }
 END_TEST
@@ -127,11 +129,7 @@ END_TEST
 
 static void begin(void)
 {
-	wire_init(&w, HOSTS, 21);
-	befriend(&w, 0, 1, true);
-	befriend(&w, 1, 0, true);
-	kwgi_device_set_up(w.h[0].d, true, &w.t);
-	kwgi_device_set_up(w.h[1].d, true, &w.t);
+	wire_pair(&w, HOSTS, 21);
 }
 
 static void end(void)

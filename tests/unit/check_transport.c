@@ -558,11 +558,7 @@ END_TEST
 
 static void begin(void)
 {
-	wire_init(&w, HOSTS, 21);
-	befriend(&w, 0, 1, true);
-	befriend(&w, 1, 0, true);
-	kwgi_device_set_up(w.h[0].d, true, &w.t);
-	kwgi_device_set_up(w.h[1].d, true, &w.t);
+	wire_pair(&w, HOSTS, 21);
 }
 
 static void end(void)

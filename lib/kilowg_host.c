@@ -75,11 +75,29 @@ static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *
 {
 	int64_t deadline = kwgi_monotonic_ms() + (int64_t)local->interface_timeout * 1000;
 	bool is_tun;
-	int ret = kwgi_rtnl_wait_link(local->interface, deadline, &is_tun, err);
+	int ret = kwgi_rtnl_wait_link(local->interface, false, deadline,
+				      "create-interface = no or backend = external says that somebody else makes it",
+				      err);
 
+	if (!ret)
+		ret = kwgi_rtnl_is_tun(local->interface, &is_tun, err);
 	if (ret || !is_tun)
 		return ret;
 	return kwgi_uapi_wait(local->interface, deadline, err);
+}
+
+/* The tunnel of another CNI, which may start later than this. */
+static int wait_for_tunnel(const struct kwg_plan *plan, struct kwg_error *err)
+{
+	const char *name = kwgi_wanted_foreign_tunnel(plan, NULL);
+	int64_t deadline = kwgi_monotonic_ms() +
+			   (int64_t)plan->cfg->local.interface_timeout * 1000;
+
+	if (!name)
+		return 0;
+	return kwgi_rtnl_wait_link(name, true, deadline,
+				   "compatibility = flannel says that flannel makes it, and tunnel-interface under which name",
+				   err);
 }
 
 /* ---- the backend ----------------------------------------------------- */
@@ -305,7 +323,7 @@ static void observe_old(struct kwg_steps *s, const struct kwg_config *cfg, const
 	for (i = 0; i < s->host.n_links; i++) {
 		const struct kwgi_link *l = &s->host.links[i];
 
-		if (!kwgi_mark_is_ours(l->alias, cfg->mesh.name) ||
+		if (!kwgi_mark_is_ours(l->alias, cfg->mesh.name) || kwgi_mark_is_tunnel(l->alias) ||
 		    (wanted && !strcmp(l->name, wanted)))
 			continue;
 		if (!stays_for_now(l, cfg, wanted))
@@ -471,6 +489,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 		ret = check_key(s, &key, err);
 	if (!ret && is_external(local) && !s->opt.read_only)
 		ret = wait_for_interface(local, err);
+	if (!ret && !s->opt.read_only)
+		ret = wait_for_tunnel(s->plan, err);
 	if (!ret)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)

@@ -10,10 +10,21 @@
 #include "base/addr.h"
 #include "base/arena.h"
 #include "base/key.h"
+#include "core/encap.h"
 #include "core/iptables.h"
 #include "core/plan.h"
 
 enum { KWGI_KIND_MAX = 16, KWGI_ALIAS_MAX = 256 };
+
+/* What makes up a tunnel device, of kind "ipip" or "vxlan". */
+struct kwgi_tunnel {
+	struct kwgi_addr local, remote;	/* family NONE: any */
+	uint32_t lower;			/* index of the link it is bound to; 0: none */
+	uint32_t id;			/* VXLAN network identifier */
+	uint16_t port;			/* of VXLAN; host order */
+	bool learning;			/* VXLAN learns who has which MAC address */
+	uint8_t mac[KWGI_MAC_LEN];	/* all zero: IPIP has none */
+};
 
 struct kwgi_link {
 	uint32_t index;
@@ -22,6 +33,7 @@ struct kwgi_link {
 	char alias[KWGI_ALIAS_MAX];	/* our mark, or what others put there */
 	uint32_t mtu;
 	bool up;			/* IFF_UP */
+	struct kwgi_tunnel tunnel;	/* all zero for other kinds */
 	/*
 	 * Has to make room before one of its name is made: its daemon has died,
 	 * or another backend takes its place. kwgi_host_link() does not find it.
@@ -35,6 +47,17 @@ struct kwgi_host_addr {
 	uint32_t ifindex;
 	struct kwgi_prefix prefix;	/* host bits kept */
 	bool auto_made;			/* IPv6 link-local and the like: made by the kernel */
+};
+
+/*
+ * Static neighbours of our VXLAN devices. fdb: which host has a MAC address
+ * (forwarding database); else: which MAC address a next hop has.
+ */
+struct kwgi_host_neigh {
+	uint32_t ifindex;
+	bool fdb;
+	struct kwgi_addr addr;
+	uint8_t mac[KWGI_MAC_LEN];
 };
 
 /* A route in the kernel's terms. */
@@ -115,6 +138,8 @@ struct kwgi_host {
 	uint32_t n_links, links_cap;
 	struct kwgi_host_addr *addrs;	/* all addresses of the namespace */
 	uint32_t n_addrs, addrs_cap;
+	struct kwgi_host_neigh *neighs;	/* static ones, of tunnels of kilowg only */
+	uint32_t n_neighs, neighs_cap;
 	struct kwgi_host_route *routes;	/* with our protocol number only */
 	uint32_t n_routes, routes_cap;
 	struct kwgi_host_rule *rules;	/* with our protocol number only */

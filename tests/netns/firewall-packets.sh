@@ -3,7 +3,7 @@
 #
 # What the rules do to packets, with firewall = nftables and = iptables, in a mesh
 # of IPv4 and in one of IPv6: which source address arrives, who may send IP
-# protocol 4, what passes a FORWARD chain that drops, which MSS a SYN has.
+# protocol 4 or VXLAN, what passes a FORWARD chain that drops, which MSS a SYN has.
 #
 #   pod_b               pod_a                       pod_c
 #     |                   |                           |
@@ -165,6 +165,30 @@ protocol_4() {
 	is "$title: protocol 4" "$1" "$got"
 }
 
+# The same of VXLAN, instead of protocol 4: that of this mesh, and of others on the port.
+vxlan() {
+	sed 's/^encapsulation = .*/encapsulation = always\nencapsulation-protocol = vxlan/' "$T/mesh.ini" >"$T/mesh.new"
+	cp "$T/mesh.ini" "$T/mesh.ipip"
+	mv "$T/mesh.new" "$T/mesh.ini"
+	run kwg a apply
+	if [ $status = 2 ] && grep -q u32 "$T/err"; then
+		skip "$title: VXLAN" "$(cut -c1-300 "$T/err")"
+	else
+		is "$title: apply with VXLAN" 0 $status
+		show "$T/err"
+		expect 0 "$title: no difference" kwg a diff
+		id=$(kwg a plan | sed -n 's/^vxlan id \([0-9]*\) .*/\1/p')
+		ask vxlan "$id" a $lan_a b $lan_b $lan_a loc $lan_loc $lan_a
+		is "$title: VXLAN" 'b=5' "$got"
+		ask vxlan $((id + 1)) a $lan_a b $lan_b $lan_a loc $lan_loc $lan_a
+		is "$title: VXLAN of others" 'b=5 loc=5' "$got"
+		ask protocol-4 a $lan_a b $lan_b $lan_a loc $lan_loc $lan_a
+		is "$title: and protocol 4 of others" 'b=5 loc=5' "$got"
+	fi
+	mv "$T/mesh.ipip" "$T/mesh.ini"
+	must kwg a apply
+}
+
 segment_sizes() {
 	syn 'of a SYN that comes by the mesh' $((1420 - headers)) c.pod $pod_c a.pod $pod_a
 	syn 'of a SYN that goes by the mesh' $((1420 - headers)) a.pod $pod_a c.pod $pod_c
@@ -224,6 +248,7 @@ for version in 4 6; do
 		addresses_that_arrive
 		protocol_4 'b=5'
 		segment_sizes
+		vxlan
 		[ "$kind" = nftables ] || forwarding
 	done
 	# The other family has no tunnel: nobody may send protocol 4 there.

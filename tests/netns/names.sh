@@ -97,7 +97,7 @@ named_peer filtered filtered.mesh.test
 named_peer byfile byfile.elsewhere
 named_peer short short
 named_peer literal 203.0.113.130
-local_ini 'resolve-timeout = 2'
+local_ini 'mtu = 1420' 'resolve-timeout = 2'
 daemons a c
 
 at() { peer_field a 3 "$1"; }
@@ -246,7 +246,7 @@ for i in $(seq 50); do
 	mesh_peer "h$i" "endpoint = h$i.mesh.test:51820" "allowed-ip = 10.6.0.$i/32"
 done
 dns_hang
-local_ini 'resolve-timeout = 1'
+local_ini 'mtu = 1420' 'resolve-timeout = 1'
 wg_state a >"$T/before"
 timed run kwg a diff
 check "diff with 50 names more, and no answer: $ms ms" [ "$ms" -lt 20000 ]
@@ -276,7 +276,7 @@ else
 	skip 'all threads end' "there is no $lookups"
 fi
 dns_hang
-local_ini 'resolve-timeout = 0'
+local_ini 'mtu = 1420' 'resolve-timeout = 0'
 before=$(dropped)
 expect 0 'resolve-timeout = 0: apply' kwg a apply
 is 'asks nobody' "$before" "$(dropped)"
@@ -287,7 +287,7 @@ is 'and says nothing' '' "$(cat "$T/err")"
 if [ "$backend" = kernel ] && can_tun && own_userspace >/dev/null; then
 	use_userspace
 	backend=userspace
-	local_ini 'resolve-timeout = 1'
+	local_ini 'mtu = 1420' 'resolve-timeout = 1'
 	expect 0 'from the kernel to a daemon, and no name has an answer' kwg a apply --switch-backend
 	check 'it is a daemon' on a test -S /run/wireguard/kilo0.sock
 	is 'a peer keeps its endpoint' 203.0.113.110:51820 "$(at both)"

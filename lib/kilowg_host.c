@@ -464,6 +464,13 @@ static int build_iptables(struct kwg_steps *s, struct kwg_error *err)
 	return 0;
 }
 
+static void tell_of_unseen(const struct kwg_steps *s)
+{
+	if (s->host.nft_iptables && s->host.iptables_unseen)
+		say(s, KWG_WARNING,
+		    "chains called kilowg-... are left in iptables, and no iptables-save and iptables-restore work to remove them; install the package iptables");
+}
+
 static int check_interface_name(const struct kwgi_local *local, struct kwg_error *err)
 {
 	if (kwgi_ipt_takes(local->interface))
@@ -483,9 +490,7 @@ static int build_firewall(struct kwg_steps *s, struct kwg_error *err)
 		ret = kwgi_ipt_observe(&s->host, iptables, err);
 	if (ret)
 		return ret;
-	if (s->host.nft_iptables && s->host.iptables_unseen)
-		say(s, KWG_WARNING,
-		    "chains called kilowg-... are left in iptables, and there is no program to remove them; install the package iptables");
+	tell_of_unseen(s);
 	if (iptables)
 		ret = build_iptables(s, err);
 	else if (local->firewall == KWGI_FIREWALL_NFTABLES)
@@ -608,6 +613,7 @@ static int prepare_down(struct kwg_steps *s, const struct kwg_config *cfg, struc
 	ret = kwgi_ipt_observe(&s->host, false, err);
 	if (ret)
 		return ret;
+	tell_of_unseen(s);
 	observe_old(s, cfg, NULL);
 	kwgi_wanted_nothing(&s->wanted, cfg);
 	ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);

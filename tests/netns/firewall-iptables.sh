@@ -306,6 +306,26 @@ fi
 
 choose nft
 daemons_again
+must kwg a apply
+local_edit 's/firewall = iptables/firewall = nftables/'
+mv "$T/alternatives/iptables-save" "$T/alternatives/ip6tables-save" "$T"
+must mount --bind /dev/null /usr/sbin/iptables-nft-save
+expect 0 'what an iptables that has gone leaves behind stops nobody' kwg a apply
+like 'but is told' "$T/err" 'warning: chains called kilowg-... are left in iptables'
+expect 0 'nor down' kwg a down
+like 'which tells it, too' "$T/err" 'warning: chains called kilowg-... are left in iptables'
+must umount /usr/sbin/iptables-nft-save
+choose nft
+printf '#!/bin/sh\nexit 3\n' >"$T/fails" && chmod +x "$T/fails"
+ln -sf "$T/fails" "$T/alternatives/iptables-save"
+daemons_again
+expect 0 'nor one that fails' kwg a apply
+choose nft
+expect 0 'with it again, they go' kwg a apply
+is 'all' 0 "$(saved nft | grep -c kilowg)"
+must kwg a down
+local_edit 's/firewall = nftables/firewall = iptables/'
+daemons_again
 for f in iptables-save ip6tables-save iptables-restore; do
 	rm "$T/alternatives/$f"
 	expect 1 "apply without $f" kwg a apply

@@ -85,7 +85,7 @@ mesh() {
 
 # KIND [LINE]: the firewall of a, and its FORWARD rules unless a line says otherwise.
 local_of_a() {
-	local_ini "${2:-forward-rules = yes}" 'cni = yes'
+	local_ini "${2:-forward-rules = yes}" 'cni = yes' 'mtu = 1420'
 	sed "s/^firewall = .*/firewall = $1/" "$T/local.ini" >"$T/local.new"
 	mv "$T/local.new" "$T/local.ini"
 }
@@ -230,7 +230,7 @@ for version in 4 6; do
 	title=IPv$version
 	mesh $version
 	ipt=$([ $version = 4 ] && echo iptables || echo ip6tables)
-	local_ini
+	local_ini 'mtu = 1420'
 	daemons a b c
 	for node in a b c; do
 		must kwg $node apply

@@ -11,6 +11,7 @@
 #include "core/backend.h"
 #include "core/forward.h"
 #include "core/json.h"
+#include "core/mtu.h"
 #include "core/status.h"
 #include "core/wanted.h"
 #include "facade.h"
@@ -19,6 +20,8 @@
 #include "sys/files.h"
 #include "sys/ipt.h"
 #include "sys/nft.h"
+#include "sys/pathmemo.h"
+#include "sys/pathmtu.h"
 #include "sys/resolve.h"
 #include "sys/rtnl.h"
 #include "sys/uapi.h"
@@ -75,11 +78,29 @@ static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *
 {
 	int64_t deadline = kwgi_monotonic_ms() + (int64_t)local->interface_timeout * 1000;
 	bool is_tun;
-	int ret = kwgi_rtnl_wait_link(local->interface, deadline, &is_tun, err);
+	int ret = kwgi_rtnl_wait_link(local->interface, false, deadline,
+				      "create-interface = no or backend = external says that somebody else makes it",
+				      err);
 
+	if (!ret)
+		ret = kwgi_rtnl_is_tun(local->interface, &is_tun, err);
 	if (ret || !is_tun)
 		return ret;
 	return kwgi_uapi_wait(local->interface, deadline, err);
+}
+
+/* The tunnel of another CNI, which may start later than this. */
+static int wait_for_tunnel(const struct kwg_plan *plan, struct kwg_error *err)
+{
+	const char *name = kwgi_wanted_foreign_tunnel(plan, NULL);
+	int64_t deadline = kwgi_monotonic_ms() +
+			   (int64_t)plan->cfg->local.interface_timeout * 1000;
+
+	if (!name)
+		return 0;
+	return kwgi_rtnl_wait_link(name, true, deadline,
+				   "compatibility = flannel says that flannel makes it, and tunnel-interface under which name",
+				   err);
 }
 
 /* ---- the backend ----------------------------------------------------- */
@@ -305,7 +326,7 @@ static void observe_old(struct kwg_steps *s, const struct kwg_config *cfg, const
 	for (i = 0; i < s->host.n_links; i++) {
 		const struct kwgi_link *l = &s->host.links[i];
 
-		if (!kwgi_mark_is_ours(l->alias, cfg->mesh.name) ||
+		if (!kwgi_mark_is_ours(l->alias, cfg->mesh.name) || kwgi_mark_is_tunnel(l->alias) ||
 		    (wanted && !strcmp(l->name, wanted)))
 			continue;
 		if (!stays_for_now(l, cfg, wanted))
@@ -314,6 +335,33 @@ static void observe_old(struct kwg_steps *s, const struct kwg_config *cfg, const
 			say(s, KWG_WARNING, "%s", err.text);
 		return;
 	}
+}
+
+/* ---- MTU ------------------------------------------------------------- */
+
+static int build_mtu(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwg_config *cfg = s->plan->cfg;
+	struct kwgi_addr *to = NULL;
+	uint32_t n = 0;
+	int ret = 0;
+
+	if (cfg->local.mtu == KWGI_MTU_AUTO) {
+		if (kwgi_mtu_questions(&s->wanted.arena, &s->wanted, &s->host, &to, &n))
+			return kwgi_nomem(err);
+		ret = kwgi_pathmtu_observe(&s->live.nl, to, n, s->wanted.wg.port, cfg->local.fwmark,
+					   &s->host, err);
+	}
+	if (ret)
+		return ret;
+	kwgi_pathmemo_recall(KWG_RUNDIR, cfg->mesh.name, &s->host);
+	if (kwgi_mtu_decide(&s->wanted, cfg, s->plan, &s->host))
+		return kwgi_nomem(err);
+	if (s->wanted.mtu_note)
+		say(s, KWG_NOTE, "%s: %s", cfg->local.interface, s->wanted.mtu_note);
+	if (s->wanted.mtu_warning)
+		say(s, KWG_WARNING, "%s", s->wanted.mtu_warning);
+	return 0;
 }
 
 /* ---- steps ----------------------------------------------------------- */
@@ -471,6 +519,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 		ret = check_key(s, &key, err);
 	if (!ret && is_external(local) && !s->opt.read_only)
 		ret = wait_for_interface(local, err);
+	if (!ret && !s->opt.read_only)
+		ret = wait_for_tunnel(s->plan, err);
 	if (!ret)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
@@ -485,6 +535,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 		observe_old(s, cfg, local->interface);
 		ret = build_wanted(s, &key, err);
 	}
+	if (!ret)
+		ret = build_mtu(s, err);
 	if (!ret)
 		ret = build_firewall(s, err);
 	if (!ret)
@@ -616,6 +668,10 @@ int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 {
 	int ret = kwgi_live_run(&s->live, &s->steps, s->opt.log, s->opt.log_arg, err);
 
+	if (!ret && s->plan)
+		kwgi_pathmemo_save(s->live.launch.dir, s->live.launch.mesh, &s->host);
+	else if (!ret)
+		kwgi_pathmemo_forget(s->live.launch.dir, s->live.launch.mesh);
 	/* The interface of an interrupted start has its mark now, or is gone. */
 	if (!ret && *s->host.starting)
 		kwgi_daemon_forget(&s->live.launch);

@@ -180,6 +180,22 @@ static void put_backend(struct kwgi_buf *b, const struct kwgi_status *s)
 		kwgi_buf_printf(b, "backend %s (%s)\n", backend_name(s), s->backend->reason);
 }
 
+static void put_tunnel(struct kwgi_buf *b, const struct kwgi_status *s, bool colour)
+{
+	const struct kwgi_wanted_tunnel *t = &s->wanted->tunnel;
+	const struct kwgi_link *l = kwgi_host_link(s->host, t->name);
+
+	if (!*t->name)
+		return;
+	kwgi_buf_printf(b, "tunnel %s: ", t->name);
+	if (l)
+		kwgi_buf_printf(b, "%s, mtu %u, %s%s", l->up ? "up" : "down", l->mtu,
+				*l->kind ? l->kind : "unknown", t->kind ? "" : " of others");
+	else
+		put_coloured(b, colour, MISSING, "missing");
+	kwgi_buf_putc(b, '\n');
+}
+
 static size_t widest_name(const struct kwgi_wanted *w)
 {
 	size_t len, widest = 4;
@@ -217,6 +233,7 @@ void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf 
 
 	put_head(b, s, colour);
 	put_backend(b, s);
+	put_tunnel(b, s, colour);
 	if (s->wanted->n_peers) {
 		start = b->len;
 		kwgi_buf_puts(b, "PEER");
@@ -226,6 +243,8 @@ void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf 
 	for (i = 0; i < s->wanted->n_peers; i++)
 		put_peer_row(b, s, &s->wanted->peers[i], colour, width);
 	put_drops(b, s);
+	if (s->wanted->mtu_warning)
+		kwgi_buf_printf(b, "warning: %s\n", s->wanted->mtu_warning);
 	if (!s->drift)
 		kwgi_buf_puts(b, "drift: none\n");
 	else
@@ -273,6 +292,25 @@ static void put_drops_json(struct kwgi_json *j, const struct kwgi_status *s)
 	kwgi_json_end_array(j);
 }
 
+static void put_tunnel_json(struct kwgi_json *j, const struct kwgi_status *s)
+{
+	const struct kwgi_wanted_tunnel *t = &s->wanted->tunnel;
+	const struct kwgi_link *l = kwgi_host_link(s->host, t->name);
+
+	if (!*t->name) {
+		kwgi_json_null(j, "tunnel");
+		return;
+	}
+	kwgi_json_object(j, "tunnel");
+	kwgi_json_string(j, "kind", l ? l->kind : t->kind);
+	kwgi_json_uint(j, "mtu", l ? l->mtu : 0);
+	kwgi_json_string(j, "name", t->name);
+	kwgi_json_bool(j, "of_others", !t->kind);
+	kwgi_json_bool(j, "present", l != NULL);
+	kwgi_json_bool(j, "up", l && l->up);
+	kwgi_json_end_object(j);
+}
+
 void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 {
 	const struct kwgi_link *l = our_link(s);
@@ -288,7 +326,9 @@ void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 	kwgi_json_string(j, "backend_reason", s->backend ? s->backend->reason : NULL);
 	kwgi_json_string(j, "implementation", s->host->wg.present ? s->host->wg.implementation : NULL);
 	kwgi_json_uint(j, "mtu", l ? l->mtu : 0);
+	kwgi_json_string(j, "mtu_warning", s->wanted->mtu_warning);
 	kwgi_json_string(j, "name", s->wanted->ifname);
+	kwgi_json_uint(j, "path_mtu", s->wanted->path_mtu);
 	kwgi_json_uint(j, "port", s->host->wg.port);
 	kwgi_json_bool(j, "present", l != NULL);
 	kwgi_json_bool(j, "up", l && l->up);
@@ -302,5 +342,6 @@ void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 		put_peer_json(j, s, &s->wanted->peers[i]);
 	kwgi_json_end_array(j);
 	kwgi_json_uint(j, "schema", SCHEMA);
+	put_tunnel_json(j, s);
 	kwgi_json_end_object(j);
 }

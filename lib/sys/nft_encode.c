@@ -22,6 +22,7 @@ enum {
 	CHUNK = 400,			/* elements in a message */
 	MANGLE = -150, SRCNAT = 100,	/* priorities, linux/netfilter_ipv4.h */
 	TYPE_IPV4_ADDR = 7, TYPE_IPV6_ADDR = 8,	/* what nft(8) calls the type of a set's key */
+	UDP_DPORT = 2, UDP_HEADER = 8, VXLAN_VNI = 4,
 	TCP_FLAGS = 13, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_MAXSEG = 2,
 };
 
@@ -46,6 +47,8 @@ struct encoder {
 	struct kwgi_buf all;		/* messages so far */
 	char *message;
 	struct set sets[N_USES][2];	/* IPv4, IPv6 */
+	uint32_t vxlan_id;		/* of the tunnel; 0: it is IPIP */
+	uint16_t vxlan_port;
 	bool failed;
 };
 
@@ -358,6 +361,27 @@ static bool has_set(const struct encoder *e, enum use use)
 	return e->sets[use][0].n || e->sets[use][1].n;
 }
 
+/*
+ * Protocol 4, or VXLAN of this mesh: UDP port and network identifier (RFC 7348,
+ * section 5), so that others' VXLAN on the port is let alone.
+ */
+static void encapsulated(const struct encoder *e, struct rule *r)
+{
+	const uint8_t id[3] = { (uint8_t)(e->vxlan_id >> 16), (uint8_t)(e->vxlan_id >> 8),
+				(uint8_t)e->vxlan_id };
+	const uint8_t port[2] = { (uint8_t)(e->vxlan_port >> 8), (uint8_t)e->vxlan_port };
+
+	if (!e->vxlan_id) {
+		meta_is_byte(r, NFT_META_L4PROTO, IPPROTO_IPIP);
+		return;
+	}
+	meta_is_byte(r, NFT_META_L4PROTO, IPPROTO_UDP);
+	payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, UDP_DPORT, sizeof(port));
+	equals(r, port, sizeof(port));
+	payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, UDP_HEADER + VXLAN_VNI, sizeof(id));
+	equals(r, id, sizeof(id));
+}
+
 /* One rule for each family that has networks. code 0: masquerade. */
 static void put_address_rules(struct encoder *e, const char *chain, enum use use, bool dst,
 			      int code)
@@ -370,7 +394,7 @@ static void put_address_rules(struct encoder *e, const char *chain, enum use use
 			continue;
 		begin_rule(e, &r, chain);
 		if (use == TUNNEL)
-			meta_is_byte(&r, NFT_META_L4PROTO, IPPROTO_IPIP);
+			encapsulated(e, &r);
 		address_in(&r, &e->sets[use][v6], v6, dst);
 		if (code)
 			verdict(&r, code);
@@ -412,7 +436,7 @@ static void put_tunnel(struct encoder *e, const struct kwg_plan *plan)
 	put_chain(e, "input", "filter", NF_INET_LOCAL_IN, 0);
 	put_address_rules(e, "input", TUNNEL, false, NF_ACCEPT);
 	begin_rule(e, &r, "input");
-	meta_is_byte(&r, NFT_META_L4PROTO, IPPROTO_IPIP);
+	encapsulated(e, &r);
 	verdict(&r, NF_DROP);
 	end_rule(e, &r);
 }
@@ -530,6 +554,10 @@ int kwgi_nft_encode(struct kwgi_nft_table *out, struct kwgi_arena *a, const stru
 	*out = (struct kwgi_nft_table){ 0 };
 	if (!e.message)
 		return -1;
+	if (kwgi_plan_has_vxlan(plan)) {
+		e.vxlan_id = kwgi_encap_vxlan_id(&plan->cfg->mesh);
+		e.vxlan_port = (uint16_t)plan->cfg->mesh.vxlan_port;
+	}
 	snprintf(out->name, sizeof(out->name), "kilowg-%s", plan->cfg->mesh.name);
 	collect(&e, &plan->nat.append);
 	collect(&e, &plan->nat.prepend);

@@ -52,29 +52,52 @@ static void remove_routes_of(struct world *o, uint32_t oif)
 static void link_del(struct world *o, const char *name)
 {
 	uint32_t i, oif = index_of(o, name);
+	bool is_tunnel;
 
 	ck_assert_msg(oif, "no link %s", name);
+	is_tunnel = kwgi_mark_is_tunnel(find_link(o, name)->alias);
 	remove_routes_of(o, oif);
 	for (i = o->h.n_addrs; i-- > 0;)
 		if (o->addrs[i].ifindex == oif)
 			REMOVE(o->addrs, o->h.n_addrs, i);
+	for (i = o->h.n_neighs; i-- > 0;)
+		if (o->neighs[i].ifindex == oif)
+			REMOVE(o->neighs, o->h.n_neighs, i);
 	for (i = 0; i < o->h.n_links; i++)
 		if (o->links[i].index == oif)
 			REMOVE(o->links, o->h.n_links, i);
 	if (!strcmp(name, "wg0"))
 		forget_device(o);
-	else
+	else if (!is_tunnel)
 		memset(&o->h.aside_wg, 0, sizeof(o->h.aside_wg));
 }
 
-static void link_add(struct world *o, const char *name, const char *alias)
+static void link_add(struct world *o, const struct kwgi_step *s, const char *alias)
 {
+	static uint32_t next_index = 1000;
+	const struct kwgi_tunnel *t = s->u.link_alias.tunnel;
 	struct kwgi_link *l;
+	uint32_t i;
 
-	ck_assert_msg(!index_of(o, name), "there is a link %s", name);
-	l = add_link(o, kwgi_host_link_by_index(&o->h, WG) ? NEW_WG : WG, name, "wireguard", alias);
+	ck_assert_msg(!index_of(o, s->link), "there is a link %s", s->link);
+	/* As the kernel: one IPIP tunnel for two addresses, one VXLAN for identifier and port. */
+	for (i = 0; t && i < o->h.n_links; i++) {
+		const struct kwgi_tunnel *u = &o->links[i].tunnel;
+
+		ck_assert_msg(strcmp(s->u.link_alias.kind, o->links[i].kind) ||
+				      (t->port ? t->id != u->id || t->port != u->port
+					       : !kwgi_addr_equal(&t->local, &u->local)),
+			      "%s excludes %s", o->links[i].name, s->link);
+	}
+	l = add_link(o, t ? next_index++ : kwgi_host_link_by_index(&o->h, WG) ? NEW_WG : WG, s->link,
+		     s->u.link_alias.kind, alias);
 	l->up = false;
-	o->h.wg.present = true;
+	if (t) {
+		l->tunnel = *t;
+		l->mtu = s->u.link_alias.mtu;
+	} else {
+		o->h.wg.present = true;
+	}
 }
 
 static void link_set(struct world *o, const struct kwgi_step *s, bool undo)
@@ -249,6 +272,29 @@ static void addr_step(struct world *o, const struct kwgi_step *s, bool undo)
 	}
 }
 
+static void neigh_step(struct world *o, const struct kwgi_step *s, bool undo)
+{
+	const struct kwgi_host_neigh *to = undo ? &s->u.neigh.old : &s->u.neigh.neigh;
+	const struct kwgi_host_neigh *from = undo ? &s->u.neigh.neigh : &s->u.neigh.old;
+	const struct kwgi_host_neigh *which = to->addr.family ? to : from;
+	uint32_t i, oif = index_of(o, s->link);
+
+	ck_assert_msg(oif, "no link %s", s->link);
+	for (i = 0; i < o->h.n_neighs; i++)
+		if (o->neighs[i].ifindex == oif && !kwgi_neigh_cmp(&o->neighs[i], which))
+			break;
+	ck_assert_msg((i < o->h.n_neighs) == (from->addr.family != KWGI_AF_NONE), "neighbour");
+	if (!to->addr.family) {
+		REMOVE(o->neighs, o->h.n_neighs, i);
+		return;
+	}
+	if (i == o->h.n_neighs)
+		o->h.n_neighs++;
+	ck_assert_uint_le(o->h.n_neighs, MAX_THINGS);
+	o->neighs[i] = *to;
+	o->neighs[i].ifindex = oif;
+}
+
 static bool same_rule(const struct kwgi_host_rule *a, const struct kwgi_host_rule *b)
 {
 	return kwgi_prefix_equal(&a->src, &b->src) && kwgi_prefix_equal(&a->dst, &b->dst) &&
@@ -280,12 +326,13 @@ static uint32_t find_route(const struct world *o, const struct kwgi_host_route *
 	return i;
 }
 
-static void put_route(struct world *o, const struct kwgi_host_route *r, const char *link)
+/* again: a route that was, whose link may have another index now. */
+static void put_route(struct world *o, const struct kwgi_host_route *r, const char *link, bool again)
 {
 	uint32_t i = find_route(o, r);
 
 	o->host_routes[i] = *r;
-	if (!r->oif)
+	if (!r->oif || (again && index_of(o, link)))
 		o->host_routes[i].oif = index_of(o, link);
 	ck_assert_msg(kwgi_host_link_by_index(&o->h, o->host_routes[i].oif), "route without device");
 	if (i == o->h.n_routes)
@@ -310,14 +357,14 @@ static void route_step(struct world *o, const struct kwgi_step *s, bool undo)
 		if (undo)
 			drop_route(o, r);
 		else
-			put_route(o, r, s->link);
+			put_route(o, r, s->link, false);
 		break;
 	case KWGI_STEP_ROUTE_CHANGE:
-		put_route(o, undo ? old : r, s->link);
+		put_route(o, undo ? old : r, undo ? s->u.route.old_link : s->link, undo);
 		break;
 	default:
 		if (undo)
-			put_route(o, old, s->link);
+			put_route(o, old, s->link, true);
 		else
 			drop_route(o, old);
 	}
@@ -338,7 +385,7 @@ static void carry_out(struct world *o, const struct kwgi_step *s, bool undo)
 		if ((s->kind == KWGI_STEP_LINK_ADD) == undo)
 			link_del(o, s->link);
 		else
-			link_add(o, s->link, undo ? s->u.link_alias.old_alias : s->u.link_alias.alias);
+			link_add(o, s, undo ? s->u.link_alias.old_alias : s->u.link_alias.alias);
 		break;
 	case KWGI_STEP_LINK_NAME:
 		link_rename(o, s, undo);
@@ -360,6 +407,10 @@ static void carry_out(struct world *o, const struct kwgi_step *s, bool undo)
 	case KWGI_STEP_ADDR_DEL:
 		addr_step(o, s, undo);
 		break;
+	case KWGI_STEP_NEIGH_SET:
+	case KWGI_STEP_NEIGH_DEL:
+		neigh_step(o, s, undo);
+		break;
 	case KWGI_STEP_RULE_ADD:
 	case KWGI_STEP_RULE_DEL:
 		rule_step(o, s, undo);
@@ -379,7 +430,14 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Everything, sorted: nothing has an order. free() it. */
+static const char *name_of(const struct world *o, uint32_t ifindex)
+{
+	const struct kwgi_link *l = kwgi_host_link_by_index(&o->h, ifindex);
+
+	return l ? l->name : "?";
+}
+
+/* Everything, sorted: nothing has an order. Indices of tunnels do not count. free() it. */
 static char *dump(const struct world *o)
 {
 	struct kwgi_step s = { .link = "" };
@@ -391,12 +449,19 @@ static char *dump(const struct world *o)
 	for (i = 0; i < o->h.n_links; i++) {
 		const struct kwgi_link *l = &o->links[i];
 
-		kwgi_buf_printf(&b, "link %u %s \"%s\" mtu %u %s", l->index, l->name, l->alias, l->mtu,
-				l->up ? "up" : "down");
+		kwgi_buf_printf(&b, "link %u %s \"%s\" mtu %u %s %s %u %u ", kwgi_mark_is_tunnel(l->alias) ? 0 : l->index,
+				l->name, l->alias, l->mtu, l->up ? "up" : "down", l->kind, l->tunnel.id,
+				l->tunnel.port);
+		kwgi_buf_addr(&b, &l->tunnel.local);
+		LINE();
+	}
+	for (i = 0; i < o->h.n_neighs; i++) {
+		kwgi_buf_printf(&b, "neighbour %d %02x ", o->neighs[i].fdb, o->neighs[i].mac[5]);
+		kwgi_buf_addr(&b, &o->neighs[i].addr);
 		LINE();
 	}
 	for (i = 0; i < o->h.n_addrs; i++) {
-		kwgi_buf_printf(&b, "address %u ", o->addrs[i].ifindex);
+		kwgi_buf_printf(&b, "address %s ", name_of(o, o->addrs[i].ifindex));
 		kwgi_buf_prefix(&b, &o->addrs[i].prefix);
 		LINE();
 	}
@@ -419,7 +484,7 @@ static char *dump(const struct world *o)
 		s.kind = KWGI_STEP_ROUTE_ADD;
 		s.u.route.route = o->host_routes[i];
 		kwgi_step_format(&b, &s, &o->h, false);
-		kwgi_buf_printf(&b, " oif %u", o->host_routes[i].oif);
+		kwgi_buf_printf(&b, " oif %s", name_of(o, o->host_routes[i].oif));
 		LINE();
 	}
 	for (i = 0; i < o->h.n_rules; i++) {
@@ -488,7 +553,8 @@ static void random_routes(struct world *o)
 		if (!dice(2))
 			continue;
 		want_route(o, dst, gateways[dice(3)], dice(2) ? "192.168.1.1" : "",
-			   o->w.up && dice(2) ? "wg0" : "eth0", MAIN);
+			   *o->w.tunnel.name && dice(2) ? o->w.tunnel.name
+			   : o->w.up && dice(2) ? "wg0" : "eth0", MAIN);
 		if (!dice(4))
 			want_route(o, dst, gateways[dice(3)], "", "eth0", TABLE);
 	}
@@ -497,6 +563,36 @@ static void random_routes(struct world *o)
 		if (dice(2))
 			o->rules[o->w.n_rules++] = rule(dice(2) ? "10.42.0.0/24" : "", dst,
 							dice(2) ? "wg0" : "");
+	}
+}
+
+static void random_tunnel(struct world *o)
+{
+	static const char *const names[] = { "t0", "t1" }, *const locals[] = { "192.168.1.1", "192.168.1.7" };
+	struct kwgi_wanted_tunnel *t = &o->w.tunnel;
+	unsigned i, vxlan = dice(2);
+
+	strcpy(t->name, names[dice(2)]);
+	t->kind = vxlan ? "vxlan" : "ipip";
+	kwgi_mark_tunnel(t->alias, "m", PROTOCOL);
+	t->conf.local = addr(locals[dice(2)]);
+	t->mtu = 1400 + dice(2);
+	if (dice(2))
+		t->addr = prefix(dice(2) ? "10.42.0.1/32" : "10.42.0.2/32");
+	if (!vxlan)
+		return;
+	t->conf.id = 1 + dice(2);
+	t->conf.port = (uint16_t)(4789 + dice(2));
+	t->conf.mac[5] = (uint8_t)dice(2);
+	for (i = 0; i < 8; i++) {
+		struct kwgi_host_neigh *n = &o->wanted_neighs[t->n_neighs];
+
+		if (!dice(2))
+			continue;
+		*n = (struct kwgi_host_neigh){ .fdb = i >= 4, .addr = addr("192.168.1.0") };
+		n->addr.b[3] = (uint8_t)(n->fdb ? dice(4) : i);
+		n->mac[5] = (uint8_t)(n->fdb ? i : dice(4));
+		t->n_neighs++;
 	}
 }
 
@@ -520,6 +616,8 @@ static void random_wanted(struct world *o)
 						.port = (uint16_t)(51820 + dice(2)), .fwmark = dice(2) };
 	o->w.public_key = key(o->w.wg.private_key.b[0] + 1u);
 	kwgi_mark_format(o->w.alias, "m", PROTOCOL, o->w.wg.port, false);
+	if (dice(3))
+		random_tunnel(o);
 	random_routes(o);
 }
 
@@ -546,6 +644,8 @@ static void random_pair(struct world *o)
 		before->w.ifname = NULL;
 	mirror(before);
 	random_wanted(o);
+	o->h.n_neighs = before->h.n_neighs;
+	memcpy(o->neighs, before->neighs, sizeof(o->neighs));
 	o->h.n_links = before->h.n_links;
 	memcpy(o->links, before->links, sizeof(o->links));
 	o->h.n_addrs = before->h.n_addrs;
@@ -588,6 +688,8 @@ static struct world *copy_world(const struct world *o)
 	*c = *o;
 	c->h.links = c->links;
 	c->h.addrs = c->addrs;
+	c->h.neighs = c->neighs;
+	c->w.tunnel.neighs = c->wanted_neighs;
 	c->h.routes = c->host_routes;
 	c->h.rules = c->host_rules;
 	c->h.wg.peers = c->host_peers;

@@ -212,6 +212,7 @@ static void build_forward(struct builder *b)
 
 static void build_tunnel(struct builder *b)
 {
+	char match[40] = "-p ipencap ";
 	struct kwgi_ipt_chain *tun;
 
 	if (!b->plan->tunl_fw.append.n)
@@ -219,7 +220,10 @@ static void build_tunnel(struct builder *b)
 	tun = add_chain(b, KWGI_IPT_FILTER, "tun");
 	add_networks(b, tun, "-s", "ACCEPT", KIND(TUNL_ACCEPT));
 	add_text(b, tun, "-j DROP");
-	add_jump(b, KWGI_IPT_FILTER, "INPUT", "-p ipencap ", tun);
+	if (kwgi_plan_has_vxlan(b->plan))
+		snprintf(match, sizeof(match), "-p udp -m udp --dport %u ",
+			 b->plan->cfg->mesh.vxlan_port);
+	add_jump(b, KWGI_IPT_FILTER, "INPUT", match, tun);
 }
 
 static void build_mss(struct builder *b)

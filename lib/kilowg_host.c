@@ -11,6 +11,7 @@
 #include "core/backend.h"
 #include "core/forward.h"
 #include "core/json.h"
+#include "core/mtu.h"
 #include "core/status.h"
 #include "core/wanted.h"
 #include "facade.h"
@@ -19,6 +20,8 @@
 #include "sys/files.h"
 #include "sys/ipt.h"
 #include "sys/nft.h"
+#include "sys/pathmemo.h"
+#include "sys/pathmtu.h"
 #include "sys/resolve.h"
 #include "sys/rtnl.h"
 #include "sys/uapi.h"
@@ -334,6 +337,33 @@ static void observe_old(struct kwg_steps *s, const struct kwg_config *cfg, const
 	}
 }
 
+/* ---- MTU ------------------------------------------------------------- */
+
+static int build_mtu(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwg_config *cfg = s->plan->cfg;
+	struct kwgi_addr *to = NULL;
+	uint32_t n = 0;
+	int ret = 0;
+
+	if (cfg->local.mtu == KWGI_MTU_AUTO) {
+		if (kwgi_mtu_questions(&s->wanted.arena, &s->wanted, &s->host, &to, &n))
+			return kwgi_nomem(err);
+		ret = kwgi_pathmtu_observe(&s->live.nl, to, n, s->wanted.wg.port, cfg->local.fwmark,
+					   &s->host, err);
+	}
+	if (ret)
+		return ret;
+	kwgi_pathmemo_recall(KWG_RUNDIR, cfg->mesh.name, &s->host);
+	if (kwgi_mtu_decide(&s->wanted, cfg, s->plan, &s->host))
+		return kwgi_nomem(err);
+	if (s->wanted.mtu_note)
+		say(s, KWG_NOTE, "%s: %s", cfg->local.interface, s->wanted.mtu_note);
+	if (s->wanted.mtu_warning)
+		say(s, KWG_WARNING, "%s", s->wanted.mtu_warning);
+	return 0;
+}
+
 /* ---- steps ----------------------------------------------------------- */
 
 static char *step_text(const struct kwg_steps *s, uint32_t i, bool undo)
@@ -506,6 +536,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 		ret = build_wanted(s, &key, err);
 	}
 	if (!ret)
+		ret = build_mtu(s, err);
+	if (!ret)
 		ret = build_firewall(s, err);
 	if (!ret)
 		ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
@@ -636,6 +668,10 @@ int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 {
 	int ret = kwgi_live_run(&s->live, &s->steps, s->opt.log, s->opt.log_arg, err);
 
+	if (!ret && s->plan)
+		kwgi_pathmemo_save(s->live.launch.dir, s->live.launch.mesh, &s->host);
+	else if (!ret)
+		kwgi_pathmemo_forget(s->live.launch.dir, s->live.launch.mesh);
 	/* The interface of an interrupted start has its mark now, or is gone. */
 	if (!ret && *s->host.starting)
 		kwgi_daemon_forget(&s->live.launch);

@@ -31,7 +31,7 @@ struct kwgi_link {
 	char name[KWGI_IFNAME_MAX + 1];
 	char kind[KWGI_KIND_MAX];	/* "wireguard", "tun", "" for hardware */
 	char alias[KWGI_ALIAS_MAX];	/* our mark, or what others put there */
-	uint32_t mtu;
+	uint32_t mtu, mtu6;		/* mtu6: for IPv6, if a router has said less; 0: the same */
 	bool up;			/* IFF_UP */
 	struct kwgi_tunnel tunnel;	/* all zero for other kinds */
 	/*
@@ -65,8 +65,18 @@ struct kwgi_host_route {
 	struct kwgi_prefix dst;
 	struct kwgi_addr gw, src;
 	uint32_t oif, table, metric;
+	uint32_t mtu;			/* 0: that of the device */
 	uint8_t protocol;
 	bool onlink;
+};
+
+/* The way that a datagram to an address takes, as the kernel says when asked. */
+struct kwgi_host_path {
+	struct kwgi_addr to;
+	uint32_t oif;			/* 0: there is no way */
+	uint32_t mtu;			/* of the route, or learnt by the kernel; 0: that of the device */
+	bool learnt;			/* from a router on the way; it will be forgotten */
+	int64_t learnt_at;		/* seconds since the start of the host */
 };
 
 struct kwgi_host_rule {
@@ -144,6 +154,8 @@ struct kwgi_host {
 	uint32_t n_routes, routes_cap;
 	struct kwgi_host_rule *rules;	/* with our protocol number only */
 	uint32_t n_rules, rules_cap;
+	struct kwgi_host_path *paths;	/* those that were asked for, by address */
+	uint32_t n_paths, paths_cap;
 	struct kwgi_nft_table *tables;	/* inet tables called kilowg-... */
 	uint32_t n_tables, tables_cap;
 	bool no_nftables;		/* the kernel has none */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/encap.h"
 #include "core/iptables.h"
 #include "core/wanted.h"
 
@@ -210,19 +211,36 @@ static void build_forward(struct builder *b)
 	add_jump(b, KWGI_IPT_FILTER, "FORWARD", "", fwd);
 }
 
+/*
+ * Protocol 4, or VXLAN of this mesh by its port and network identifier (RFC 7348,
+ * section 5), so that others' VXLAN on the port is let alone. The number stands
+ * behind 8 bytes of UDP and 4 of VXLAN, those behind 40 bytes of IPv6 or what the
+ * header of IPv4 says.
+ */
+static void put_encapsulated(struct builder *b, char out[96])
+{
+	const struct kwgi_mesh *mesh = &b->plan->cfg->mesh;
+
+	if (kwgi_plan_has_vxlan(b->plan))
+		snprintf(out, 96, "-p udp -m udp --dport %u -m u32 --u32 \"%s>>0x8=0x%x\" ",
+			 (unsigned)mesh->vxlan_port,
+			 b->family == KWGI_AF_V6 ? "0x34" : "0x0>>0x16&0x3c@0xc",
+			 kwgi_encap_vxlan_id(mesh));
+	else
+		snprintf(out, 96, "-p ipencap ");
+}
+
 static void build_tunnel(struct builder *b)
 {
-	char match[40] = "-p ipencap ";
 	struct kwgi_ipt_chain *tun;
+	char match[96];
 
 	if (!b->plan->tunl_fw.append.n)
 		return;
+	put_encapsulated(b, match);
 	tun = add_chain(b, KWGI_IPT_FILTER, "tun");
 	add_networks(b, tun, "-s", "ACCEPT", KIND(TUNL_ACCEPT));
 	add_text(b, tun, "-j DROP");
-	if (kwgi_plan_has_vxlan(b->plan))
-		snprintf(match, sizeof(match), "-p udp -m udp --dport %u ",
-			 b->plan->cfg->mesh.vxlan_port);
 	add_jump(b, KWGI_IPT_FILTER, "INPUT", match, tun);
 }
 

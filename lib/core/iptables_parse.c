@@ -85,8 +85,6 @@ static void tidy_value(const char *option, char value[WORD_MAX])
 			memcpy(value, "4", 2);
 		else if (!strcmp(value, "6"))
 			memcpy(value, "tcp", 4);
-		else if (!strcmp(value, "17"))
-			memcpy(value, "udp", 4);
 	} else if (is_option(option, "-s", "-d")) {
 		if (!kwgi_addr_parse(&host, value))
 			net = kwgi_prefix_host(&host);
@@ -98,14 +96,14 @@ static void tidy_value(const char *option, char value[WORD_MAX])
 
 /*
  * Options in the order in which they stand, of which iptables-save has a fixed
- * one; "-m tcp" says no more than "-p tcp", nor "-m udp" than "-p udp".
+ * one; "-m tcp" says no more than "-p tcp".
  */
 static void tidy(struct words *w)
 {
 	int i, n = 0;
 
 	for (i = 0; i < w->n; i++) {
-		if (i + 1 < w->n && !strcmp(w->v[i], "-m") && is_option(w->v[i + 1], "tcp", "udp")) {
+		if (i + 1 < w->n && !strcmp(w->v[i], "-m") && !strcmp(w->v[i + 1], "tcp")) {
 			i++;
 			continue;
 		}

@@ -243,6 +243,8 @@ void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf 
 	for (i = 0; i < s->wanted->n_peers; i++)
 		put_peer_row(b, s, &s->wanted->peers[i], colour, width);
 	put_drops(b, s);
+	if (s->wanted->mtu_warning)
+		kwgi_buf_printf(b, "warning: %s\n", s->wanted->mtu_warning);
 	if (!s->drift)
 		kwgi_buf_puts(b, "drift: none\n");
 	else
@@ -324,7 +326,9 @@ void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 	kwgi_json_string(j, "backend_reason", s->backend ? s->backend->reason : NULL);
 	kwgi_json_string(j, "implementation", s->host->wg.present ? s->host->wg.implementation : NULL);
 	kwgi_json_uint(j, "mtu", l ? l->mtu : 0);
+	kwgi_json_string(j, "mtu_warning", s->wanted->mtu_warning);
 	kwgi_json_string(j, "name", s->wanted->ifname);
+	kwgi_json_uint(j, "path_mtu", s->wanted->path_mtu);
 	kwgi_json_uint(j, "port", s->host->wg.port);
 	kwgi_json_bool(j, "present", l != NULL);
 	kwgi_json_bool(j, "up", l && l->up);

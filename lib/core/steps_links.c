@@ -158,9 +158,15 @@ static void empty_link(struct kwgi_diff *d, const struct kwgi_link *l)
 /* Leaves a link to whoever made it: the mark goes last, so that a crash before finds it again. */
 static void give_back(struct kwgi_diff *d, const struct kwgi_link *l)
 {
+	uint32_t mtu = kwgi_mark_number(l->alias, " mtu=");
+
 	kwgi_diff_break(d, &(struct kwgi_step){
 		.kind = KWGI_STEP_LINK_ALIAS, .link = l->name,
 		.u.link_alias = { .alias = "", .old_alias = l->alias } });
+	if (mtu && mtu != l->mtu)
+		kwgi_diff_break(d, &(struct kwgi_step){
+			.kind = KWGI_STEP_LINK_MTU, .link = l->name,
+			.u.link_mtu = { mtu, l->mtu } });
 	empty_link(d, l);
 }
 
@@ -223,6 +229,21 @@ int kwgi_diff_check_foreign(struct kwgi_diff *d, struct kwg_error *err)
 	return 0;
 }
 
+/*
+ * The MTU that a link of somebody else had before it got another one. The first
+ * difference that is seen is between his and ours; then the mark knows.
+ */
+static uint32_t mtu_before(const struct kwgi_diff *d)
+{
+	uint32_t mtu = 0;
+
+	if (kwgi_diff_is_ours(d, d->link))
+		mtu = kwgi_mark_number(d->link->alias, " mtu=");
+	if (!mtu && d->w->mtu && d->w->mtu != d->link->mtu)
+		mtu = d->link->mtu;
+	return mtu;
+}
+
 static void diff_mark(struct kwgi_diff *d)
 {
 	const struct kwgi_wanted *w = d->w;
@@ -235,7 +256,10 @@ static void diff_mark(struct kwgi_diff *d)
 		return;
 	}
 	/* Who made a link is remembered, whatever the configuration says now. */
-	kwgi_mark_format(alias, w->mesh, w->protocol, w->wg.port, adopted);
+	if (adopted)
+		kwgi_mark_adopted(alias, w->mesh, w->protocol, w->wg.port, mtu_before(d));
+	else
+		kwgi_mark_format(alias, w->mesh, w->protocol, w->wg.port, false);
 	if (strcmp(d->link->alias, alias))
 		kwgi_diff_make(d, &(struct kwgi_step){
 			.kind = KWGI_STEP_LINK_ALIAS, .link = w->ifname,

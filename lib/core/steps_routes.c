@@ -31,8 +31,8 @@ static int cmp_have(const void *a, const void *b)
 
 static bool same_way(const struct kwgi_host_route *a, const struct kwgi_host_route *b)
 {
-	return a->oif == b->oif && a->onlink == b->onlink && kwgi_addr_equal(&a->gw, &b->gw) &&
-	       kwgi_addr_equal(&a->src, &b->src);
+	return a->oif == b->oif && a->onlink == b->onlink && a->mtu == b->mtu &&
+	       kwgi_addr_equal(&a->gw, &b->gw) && kwgi_addr_equal(&a->src, &b->src);
 }
 
 static void diff_route(struct kwgi_diff *d, const struct kwgi_wanted_route *want,

@@ -27,6 +27,8 @@ static void put_route(struct kwgi_buf *b, const struct kwgi_host_route *r, const
 		kwgi_buf_puts(b, " onlink");
 	if (r->table != 254)
 		kwgi_buf_printf(b, " table %u", r->table);
+	if (r->mtu)
+		kwgi_buf_printf(b, " mtu %u", r->mtu);
 }
 
 static void put_rule(struct kwgi_buf *b, const struct kwgi_host_rule *r)

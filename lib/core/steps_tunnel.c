@@ -79,6 +79,23 @@ static int fail_rival(const struct kwgi_wanted_tunnel *t, const struct kwgi_link
 			 t->name, l->name, kwgi_addr_format(text, &t->conf.local));
 }
 
+static const char *mesh_interface(const struct kwgi_diff *d)
+{
+	return d->w->ifname ? d->w->ifname : d->w->old_ifname;
+}
+
+/* Made, but not marked when a crash came. */
+static bool is_unfinished(const struct kwgi_diff *d, const struct kwgi_link *l)
+{
+	const char *ifname = mesh_interface(d);
+	char name[KWGI_IFNAME_MAX + 1];
+
+	if (!ifname || *l->alias)
+		return false;
+	kwgi_mark_unfinished_tunnel(name, ifname);
+	return !strcmp(l->name, name);
+}
+
 int kwgi_diff_check_tunnel(struct kwgi_diff *d, struct kwg_error *err)
 {
 	const struct kwgi_wanted_tunnel *t = &d->w->tunnel;
@@ -90,7 +107,7 @@ int kwgi_diff_check_tunnel(struct kwgi_diff *d, struct kwg_error *err)
 		const struct kwgi_link *l = &d->h->links[i];
 
 		if (!is_our_tunnel(d, l)) {
-			if (excludes(t, l))
+			if (excludes(t, l) && !is_unfinished(d, l))
 				return fail_rival(t, l, err);
 		} else if (!strcmp(t->name, l->name) && fits(t, l)) {
 			d->tunnel = l;
@@ -100,11 +117,6 @@ int kwgi_diff_check_tunnel(struct kwgi_diff *d, struct kwg_error *err)
 }
 
 /* ---- what goes ------------------------------------------------------- */
-
-static const char *mesh_interface(const struct kwgi_diff *d)
-{
-	return d->w->ifname ? d->w->ifname : d->w->old_ifname;
-}
 
 static struct kwgi_step deletion(const struct kwgi_diff *d, const struct kwgi_link *l)
 {
@@ -172,18 +184,6 @@ static void remove_later(struct kwgi_diff *d, const struct kwgi_link *l)
 	if (l->up)
 		kwgi_diff_break(d, &down);
 	take_off(d, l, kwgi_diff_break);
-}
-
-/* Made, but not marked when a crash came. */
-static bool is_unfinished(const struct kwgi_diff *d, const struct kwgi_link *l)
-{
-	const char *ifname = mesh_interface(d);
-	char name[KWGI_IFNAME_MAX + 1];
-
-	if (!ifname || *l->alias)
-		return false;
-	kwgi_mark_unfinished_tunnel(name, ifname);
-	return !strcmp(l->name, name);
 }
 
 static void diff_leftovers(struct kwgi_diff *d)

@@ -20,6 +20,17 @@ void kwgi_mark_format(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protoc
 		 adopted ? adopted_word : "");
 }
 
+void kwgi_mark_adopted(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, uint32_t port,
+		       uint32_t mtu)
+{
+	size_t len;
+
+	kwgi_mark_format(out, mesh, protocol, port, !mtu);
+	len = strlen(out);
+	if (mtu)
+		snprintf(out + len, KWGI_ALIAS_MAX - len, " mtu=%u%s", mtu, adopted_word);
+}
+
 void kwgi_mark_table(char out[KWGI_NFT_MARK_MAX], const char *mesh, uint8_t protocol,
 		     const char *digest)
 {
@@ -190,8 +201,8 @@ static int merge_same_keys(struct kwgi_wanted *w)
 	return 0;
 }
 
-static int build_peers(struct kwgi_wanted *w, const struct kwg_plan *plan,
-		       const struct kwgi_facts *facts)
+int kwgi_wanted_peers(struct kwgi_wanted *w, const struct kwg_plan *plan,
+		      const struct kwgi_facts *facts)
 {
 	uint32_t i;
 
@@ -336,7 +347,7 @@ int kwgi_wanted_build(struct kwgi_wanted *w, const struct kwg_plan *plan,
 	w->ifname = cfg->local.interface;
 	kwgi_mark_format(w->alias, w->mesh, w->protocol, plan->port, !w->create);
 	w->up = plan->leader;
-	w->mtu = cfg->local.mtu;
+	w->mtu = w->path_mtu = cfg->local.mtu;
 	if (plan->leader)
 		w->addr = plan->wg_cidr;
 	w->wg = (struct kwgi_wg_device_conf){
@@ -351,7 +362,7 @@ int kwgi_wanted_build(struct kwgi_wanted *w, const struct kwg_plan *plan,
 		ret = find_devices(&d, w, plan, h, err);
 	if (ret)
 		return ret;
-	if (build_peers(w, plan, facts) || build_routes(w, plan, &d) || build_rules(w, plan))
+	if (kwgi_wanted_peers(w, plan, facts) || build_routes(w, plan, &d) || build_rules(w, plan))
 		return kwgi_nomem(err);
 	return 0;
 }

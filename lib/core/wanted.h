@@ -46,6 +46,9 @@ struct kwgi_wanted {
 	bool keep_link;			/* down: leave the interface that we made */
 	bool up;
 	uint32_t mtu;			/* 0: leave what it has */
+	uint32_t path_mtu;		/* what passes to every peer; for pods. See mtu.h */
+	const char *mtu_note;		/* NULL, or why it is that */
+	const char *mtu_warning;	/* NULL: all is well */
 	struct kwgi_prefix addr;	/* family NONE: no address */
 	struct kwgi_prefix subnet;	/* addresses in it are ours */
 	struct kwgi_wanted_tunnel tunnel;
@@ -77,6 +80,12 @@ enum { KWGI_RULE_PRIORITY = 32765 };	/* just before the main table's rule */
  */
 void kwgi_mark_format(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, uint32_t port,
 		      bool adopted);
+/*
+ * That of a link somebody else made, which had another MTU before: with " mtu=N"
+ * in front of " adopted", so that it gets it back. mtu 0: it had the same.
+ */
+void kwgi_mark_adopted(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, uint32_t port,
+		       uint32_t mtu);
 /* Does an alias carry the mark of this mesh? */
 bool kwgi_mark_is_ours(const char *alias, const char *mesh);
 bool kwgi_mark_is_adopted(const char *alias);
@@ -105,6 +114,9 @@ bool kwgi_mark_is_rival(const char *alias, const char *mesh);
 void kwgi_mark_table(char out[KWGI_NFT_MARK_MAX], const char *mesh, uint8_t protocol,
 		     const char *digest);
 
+/* The peers only: into w, which is empty but for its public key. 0 or -1. */
+int kwgi_wanted_peers(struct kwgi_wanted *w, const struct kwg_plan *plan,
+		      const struct kwgi_facts *facts);
 /*
  * wanted_tunnel.c: fills w->tunnel. KWG_ERR_KERNEL if a link is missing,
  * KWG_ERR_CONFIG if this tunnel cannot carry what it has to, KWG_ERR_NOMEM.

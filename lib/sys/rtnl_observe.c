@@ -5,6 +5,7 @@
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/ipv6.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -152,6 +153,26 @@ static void read_info(struct kwgi_link *l, const struct nlattr *info)
 		read_vxlan(&l->tunnel, data);
 }
 
+/* What IPv6 may use: a router's advertisement can say less than the device can do (RFC 4861, 4.6.4). */
+static void read_mtu6(struct kwgi_link *l, const struct nlattr *families)
+{
+	const struct nlattr *family, *attr;
+	int32_t value;
+
+	kwgi_attr_for_each_nested(family, families) {
+		if (mnl_attr_get_type(family) != AF_INET6)
+			continue;
+		kwgi_attr_for_each_nested(attr, family) {
+			if (mnl_attr_get_type(attr) != IFLA_INET6_CONF ||
+			    mnl_attr_get_payload_len(attr) < (DEVCONF_MTU6 + 1) * sizeof(value))
+				continue;
+			memcpy(&value, (const int32_t *)mnl_attr_get_payload(attr) + DEVCONF_MTU6,
+			       sizeof(value));
+			l->mtu6 = value > 0 ? (uint32_t)value : 0;
+		}
+	}
+}
+
 static int on_link(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct ifinfomsg *ifm = mnl_nlmsg_get_payload(nlh);
@@ -175,6 +196,9 @@ static int on_link(const struct nlmsghdr *nlh, void *arg)
 			break;
 		case IFLA_MTU:
 			l->mtu = copy_u32(attr);
+			break;
+		case IFLA_AF_SPEC:
+			read_mtu6(l, attr);
 			break;
 		case IFLA_ADDRESS:
 			mac = attr;
@@ -262,6 +286,15 @@ static void read_via(struct kwgi_addr *out, const struct nlattr *attr)
 	memcpy(out->b, via->rtvia_addr, bytes);
 }
 
+static void read_metrics(struct kwgi_host_route *r, const struct nlattr *metrics)
+{
+	const struct nlattr *attr;
+
+	kwgi_attr_for_each_nested(attr, metrics)
+		if (mnl_attr_get_type(attr) == RTAX_MTU)
+			r->mtu = copy_u32(attr);
+}
+
 static void read_route(struct kwgi_host_route *r, const struct nlmsghdr *nlh)
 {
 	const struct nlattr *attr;
@@ -288,6 +321,9 @@ static void read_route(struct kwgi_host_route *r, const struct nlmsghdr *nlh)
 			break;
 		case RTA_PRIORITY:
 			r->metric = copy_u32(attr);
+			break;
+		case RTA_METRICS:
+			read_metrics(r, attr);
 			break;
 		}
 	}

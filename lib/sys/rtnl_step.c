@@ -151,6 +151,18 @@ static struct nlmsghdr *begin_route(struct kwgi_nl *nl, enum verb verb,
 	return nlh;
 }
 
+/* Without a lock: what the inner connections learn of their path still counts. */
+static void put_route_mtu(struct nlmsghdr *nlh, uint32_t mtu)
+{
+	struct nlattr *metrics;
+
+	if (!mtu)
+		return;
+	metrics = mnl_attr_nest_start(nlh, RTA_METRICS);
+	mnl_attr_put_u32(nlh, RTAX_MTU, mtu);
+	mnl_attr_nest_end(nlh, metrics);
+}
+
 static int change_route(struct kwgi_nl *nl, enum verb verb, const struct kwgi_host_route *r,
 			const char *link, struct kwg_error *err)
 {
@@ -169,6 +181,8 @@ static int change_route(struct kwgi_nl *nl, enum verb verb, const struct kwgi_ho
 	mnl_attr_put_u32(nlh, RTA_TABLE, r->table);
 	if (r->metric)
 		mnl_attr_put_u32(nlh, RTA_PRIORITY, r->metric);
+	if (verb != REMOVE)
+		put_route_mtu(nlh, r->mtu);
 	snprintf(what, sizeof(what), "%s route %s in table %u", verbs[verb],
 		 kwgi_prefix_format(text, &r->dst), r->table);
 	return kwgi_nl_request(nl, nlh, what, err);

@@ -208,10 +208,30 @@ kubectl_tests() {
 		"$(kubectl get node ash-a -o json | jq -r '.metadata.labels["nkml.squat.ai/wireguard"]')"
 	expect 0 'the node is withdrawn' kilowg-publish --node ash-a --withdraw
 	is 'nothing is left of it' 'null null null' "$(now key) $(now endpoint) $(now last-seen)"
+	if command -v openssl >/dev/null; then in_pod; else skip 'an agent in a pod' 'there is no openssl'; fi
 	watching
 	kill $server
 	expect 1 'no server: an error' kilowg-publish -f $T/new.ini -f $T/local.ini --node ash-a
 	like 'that tells what could not be done' $T/err '^kilowg-publish: kubectl could not read the node ash-a$'
+}
+
+# In a pod that finds the API server by what K3s has left for kubelet.
+in_pod() {
+	local account=/var/run/secrets/kubernetes.io/serviceaccount
+	must mkdir -p $account
+	echo secret >$account/token
+	must openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=test \
+		-keyout $T/ca.key -out $account/ca.crt
+	printf 'apiVersion: v1\nclusters:\n- cluster:\n    server: http://127.0.0.1:%s\n  name: local\n' \
+		"$(cat $T/port)" >$T/kubelet.kubeconfig
+	expect 0 'an agent in a pod, with the address that kubelet uses' env -u KUBECONFIG \
+		kilowg-agent --once --publish no --node ash-a --server-from $T/kubelet.kubeconfig \
+		--run-dir $T/pod --output $T/pod.ini -f $T/local.ini --max-age 0
+	is 'it makes the topology' 5 "$(grep -c '^\[node\]' $T/pod.ini)"
+	unlike 'the token is not copied' $T/pod/kubeconfig.json secret
+	expect 1 'an address that is none' env -u KUBECONFIG kilowg-agent --once --server-from $T/port \
+		--run-dir $T/pod --output $T/pod.ini
+	like 'says so' $T/err 'there is no URL of an API server'
 }
 
 # An agent with kubectl: it sees what changes, and ends when told, with its children.

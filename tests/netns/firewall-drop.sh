@@ -9,7 +9,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
 enter "$@"
-need wg ping nft jq iptables-nft-save iptables-legacy-save
+need wg ping nft jq iptables-nft-save
 nft list ruleset >/dev/null 2>&1 || cannot 'the kernel has no nftables, or does not let us use them'
 choose_backend
 three_nodes
@@ -181,23 +181,19 @@ END
 		cat <<'END'
 table inet firewalld {
 	comment "kilowg mesh=kilo protocol=107 digest=none of ours"
-	counter dropped { comment "what was dropped"; }
-	quota monthly { over 20000 mbytes; }
-	limit slow { rate 10/second burst 5 packets; }
-	ct helper ftp-standard { type "ftp" protocol tcp; l3proto ip; }
 	set trusted { type ipv4_addr; flags interval; auto-merge; elements = { 10.99.0.0/16, 192.0.2.1-192.0.2.9 }; }
 	set seen { type ipv4_addr . inet_service; size 1000; flags dynamic,timeout; timeout 1h; }
 	map ports { type inet_service : ipv4_addr; elements = { 8443 : 10.99.0.7, 8444 : 10.99.0.8 }; }
 	map zones { type ifname : verdict; elements = { "eth7" : jump zone_public, "kilo0" : accept, "kilo9" : drop }; }
 	map nets { type ipv6_addr : mark; flags interval; elements = { fd99::/16 : 0x17, fd98::1 : 0x18 }; }
 	chain filter_PREROUTING { type filter hook prerouting priority filter + 10; policy accept;
-		ct state invalid counter name dropped drop comment "not for us";
+		ct state invalid counter drop comment "not for us";
 		tcp dport vmap { 22 : accept, 23 : drop, 1000-2000 : jump zone_public };
 		udp dport 53 meta mark set ip6 daddr map @nets; }
 	chain filter_FORWARD { type filter hook forward priority filter + 10; policy accept;
 		ct state { established, related } accept; ct status dnat accept; iifname vmap @zones;
 		ip saddr @trusted accept; reject with icmpx admin-prohibited; }
-	chain zone_public { tcp flags syn limit name "slow" accept; quota name "monthly" drop;
+	chain zone_public { tcp flags syn limit rate 10/second burst 5 packets accept;
 		add @seen { ip saddr . tcp dport } ; return; }
 	chain nat_PREROUTING { type nat hook prerouting priority dstnat + 10; policy accept;
 		dnat ip to tcp dport map @ports; }
@@ -205,19 +201,24 @@ table inet firewalld {
 table ip kilowg-kilo { chain x { ip saddr 10.98.0.1 accept; }; }
 table ip6 kilowg-kilo { set s { type ipv6_addr; elements = { fd99::1 }; }; }
 table inet kilowgs { chain forward { type filter hook forward priority filter; policy accept; }; }
-table bridge b { chain x { ether saddr 02:00:00:00:00:01 accept; }; }
-table arp a { chain x { arp operation request accept; }; }
 END
-		echo 'table netdev n { chain in { type filter hook ingress device "lan0" priority 0; policy accept; ip protocol 99 drop; }; }'
 		echo 'table inet many { set big { type ipv4_addr; flags interval; elements = {'
 		awk 'BEGIN { for (i = 0; i < 5000; i++) printf "11.%d.%d.0/25,\n", i / 250, i % 250 }'
 		echo '}; }; }'
 	} >"$T/others.nft"
 	on a nft -f "$T/others.nft" || return
-	# Not all kernels have them.
-	echo 'table inet flows { flowtable f { hook ingress priority 0; devices = { "lan0" }; }
-		chain y { type filter hook forward priority 1; policy accept; ip protocol tcp flow add @f; }; }' >"$T/flows.nft"
-	on a nft -f "$T/flows.nft" 2>/dev/null || say 'without flowtables, which this kernel does not have'
+	# Not all kernels have these.
+	while read -r what text; do
+		echo "$text" >"$T/more.nft"
+		on a nft -f "$T/more.nft" 2>/dev/null || say "without $what, which this kernel does not have"
+	done <<'END'
+bridge table bridge b { chain x { ether saddr 02:00:00:00:00:01 accept; }; }
+arp table arp a { chain x { arp operation request accept; }; }
+netdev table netdev n { chain in { type filter hook ingress device "lan0" priority 0; policy accept; ip protocol 99 drop; }; }
+objects table inet objects { counter dropped { comment "what was dropped"; }; quota monthly { over 20000 mbytes; }; limit slow { rate 10/second burst 5 packets; }; chain o { tcp flags syn limit name "slow" accept; quota name "monthly" drop; counter name "dropped" drop; }; }
+helpers table inet helpers { ct helper ftp-standard { type "ftp" protocol tcp; l3proto ip; }; chain h { tcp dport 21 ct helper set "ftp-standard"; }; }
+flowtables table inet flows { flowtable f { hook ingress priority 0; devices = { "lan0" }; }; chain y { type filter hook forward priority 1; policy accept; ip protocol tcp flow add @f; }; }
+END
 }
 others_make || bail 'the rules of others cannot be made'
 # With handles; and nothing of ours.

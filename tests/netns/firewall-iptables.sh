@@ -9,7 +9,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
 enter "$@"
-need wg nft iptables-save iptables-nft-save iptables-legacy-save
+need wg nft iptables-save iptables-nft-save
 nft list ruleset >/dev/null 2>&1 || cannot 'the kernel has no nftables, or does not let us use them'
 [ -e /etc/alternatives/iptables-save ] || cannot 'iptables is not chosen by /etc/alternatives here'
 choose_backend
@@ -116,12 +116,12 @@ life() {
 	unlike 'without a warning' "$T/err" .
 	others "$v" >"$T/now"
 	same 'leaves what others have, byte for byte' "$T/others" "$T/now"
-	on a iptables-$v-save >"$T/now"
+	on a iptables-"$v"-save >"$T/now"
 	like 'the jump in FORWARD stands first' "$T/now" '^-A kilowg-kilo0-fwd -s 10.2.1.0/24 -j ACCEPT$'
 	is 'before those of others' '-A FORWARD -m comment --comment "kilowg mesh=kilo protocol=107" -j kilowg-kilo0-fwd' \
 		"$(sed -n '/^\*filter/,/^COMMIT/p' "$T/now" | grep '^-A FORWARD' | head -n 1)"
 	expect 0 'then there is no difference' kwg a diff
-	on a iptables-$v -t nat -Z
+	on a iptables-"$v" -t nat -Z
 	saved "$v" >"$T/before"
 	expect 0 'a second apply' kwg a apply
 	saved "$v" >"$T/after"
@@ -131,23 +131,23 @@ life() {
 		like 'reading runs iptables-save' "$T/trace" 'execve\("/[a-z/]*/iptables-save", .* 2 vars'
 		unlike 'and nothing that writes' "$T/trace" 'restore"'
 	fi
-	on a iptables-$v -I FORWARD 1 -i docker0 -o docker0 -j ACCEPT
+	on a iptables-"$v" -I FORWARD 1 -i docker0 -o docker0 -j ACCEPT
 	expect 0 'a rule of others before the jump is no difference' kwg a diff
-	on a iptables-$v -D FORWARD 1
+	on a iptables-"$v" -D FORWARD 1
 
-	repairs "$v" 'a flushed FORWARD' iptables-$v -F kilowg-kilo0-fwd
-	repairs "$v" 'a rule more' iptables-$v -A kilowg-kilo0-fwd -j ACCEPT
-	repairs "$v" 'a rule less' iptables-$v -t nat -D kilowg-kilo0-nat 1
-	repairs "$v" 'another rule' iptables-$v -t nat -R kilowg-kilo0-nat 1 -d 10.77.0.0/16 -j RETURN
-	repairs "$v" 'a jump less' ip6tables-$v -t mangle -D FORWARD 1
-	repairs "$v" 'a jump twice' iptables-$v -I FORWARD -m comment --comment 'kilowg mesh=kilo protocol=107' -j kilowg-kilo0-fwd
+	repairs "$v" 'a flushed FORWARD' iptables-"$v" -F kilowg-kilo0-fwd
+	repairs "$v" 'a rule more' iptables-"$v" -A kilowg-kilo0-fwd -j ACCEPT
+	repairs "$v" 'a rule less' iptables-"$v" -t nat -D kilowg-kilo0-nat 1
+	repairs "$v" 'another rule' iptables-"$v" -t nat -R kilowg-kilo0-nat 1 -d 10.77.0.0/16 -j RETURN
+	repairs "$v" 'a jump less' ip6tables-"$v" -t mangle -D FORWARD 1
+	repairs "$v" 'a jump twice' iptables-"$v" -I FORWARD -m comment --comment 'kilowg mesh=kilo protocol=107' -j kilowg-kilo0-fwd
 	repairs "$v" 'a jump and its chain less' sh -c "iptables-$v -D FORWARD 1 && iptables-$v -F kilowg-kilo0-fwd && iptables-$v -X kilowg-kilo0-fwd"
-	must on a iptables-$v -I FORWARD 1 -j DROP
+	must on a iptables-"$v" -I FORWARD 1 -j DROP
 	expect 3 'a jump behind a rule that drops everything is a difference' kwg a diff
 	must kwg a apply
 	is 'and moves before it' '-A FORWARD -j DROP' \
-		"$(on a iptables-$v-save | sed -n '/^\*filter/,/^COMMIT/p' | grep '^-A FORWARD' | sed -n 2p)"
-	must on a iptables-$v -D FORWARD -j DROP
+		"$(on a iptables-"$v"-save | sed -n '/^\*filter/,/^COMMIT/p' | grep '^-A FORWARD' | sed -n 2p)"
+	must on a iptables-"$v" -D FORWARD -j DROP
 	expect 0 'apply' kwg a apply
 
 	mesh_node d 'location = z' 'endpoint = 203.0.113.4:51820' 'internal-ip = 10.1.4.4/24' \
@@ -256,7 +256,7 @@ link_gone
 mesh_name ''
 must kwg a apply
 if [ "$backend" != external ]; then
-	local_edit '$a interface = other0'
+	echo 'interface = other0' >>"$T/local.ini"
 	expect 0 'another interface' kwg a apply
 	is 'has chains of its own, and leaves no other' 0 "$(saved nft | grep -c kilo0)"
 	local_edit '/^interface/d'
@@ -279,6 +279,24 @@ if on a iptables-legacy -t nat -S >/dev/null 2>&1; then
 	must on a nft flush ruleset
 	daemons_again
 	life legacy
+	if command -v flock >/dev/null; then
+		daemons_again
+		flock /run/xtables.lock sh -c 'until [ -e /run/t/release ]; do sleep 0.05; done' &
+		holder=$!
+		wait_for 10 gone flock -n /run/xtables.lock true
+		kwg a apply >"$T/out" 2>"$T/err" &
+		apply=$!
+		check 'while somebody else has the lock of iptables' wait_for 10 \
+			sh -c "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q 'iptables-restore --noflush'"
+		check 'apply waits' kill -0 $apply
+		: >"$T/release"
+		wait $holder
+		wait $apply
+		is 'and does it then' 0 $?
+		show "$T/err"
+		expect 0 'as it should be' kwg a diff
+		must kwg a down
+	fi
 else
 	skip 'iptables-legacy' "$(on a iptables-legacy -t nat -S 2>&1 | head -n 1)"
 fi
@@ -297,7 +315,7 @@ for f in iptables-save ip6tables-save iptables-restore; do
 	choose nft
 done
 if [ "$backend" != external ]; then
-	local_edit '$a interface = kilo+'
+	echo 'interface = kilo+' >>"$T/local.ini"
 	expect 1 'an interface that would be a pattern in iptables' kwg a apply
 	like 'is refused' "$T/err" 'firewall = iptables: the names of its chains hold that of the interface, "kilo\+"'
 	local_edit '/^interface/d'

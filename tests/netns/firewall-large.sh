@@ -44,7 +44,7 @@ for kind in $kinds; do
 	fi
 	is "$kind: apply" 0 $status
 	expect 0 'then there is no difference' kwg a diff
-	if [ $kind = nftables ]; then
+	if [ "$kind" = nftables ]; then
 		on a nft list set inet kilowg-kilo no-masquerade-4 >"$T/set"
 		is 'so many ranges' 4999 "$(tr ',' '\n' <"$T/set" | grep -c '[0-9]\.[0-9]')"
 		like 'networks side by side are one' "$T/set" '12\.0\.0\.0/24'

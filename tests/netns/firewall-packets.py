@@ -7,6 +7,7 @@ A socket stays in the namespace in which it was made, so one process does for al
 
     source FROM-NODE FROM TO-NODE TO           with which source does a datagram arrive?
     protocol-4 TO-NODE TO [NODE FROM TO]...    how many of 5 packets of each come to TO-NODE?
+    vxlan ID TO-NODE TO [NODE FROM TO]...      the same of packets of VXLAN with this number
     syn FROM-NODE FROM TO-NODE TO              which MSS has a SYN when it arrives?
     syn-ack FROM-NODE FROM TO-NODE TO          and the answer to it, at FROM-NODE?
     forwarded FROM-NODE FROM TO-NODE TO        yes | no: does a datagram arrive?
@@ -86,6 +87,28 @@ def protocol_4(to_node, there, *senders):
     return " ".join(f"{node}={n}" for node, n in sorted(counts.items()))
 
 
+def vxlan(number, to_node, there, *senders):
+    """A raw socket has them before the kernel's VXLAN does."""
+    head = struct.pack("!II", 0x08000000, int(number) << 8)
+    counts = {}
+    with open_in(to_node, there, socket.SOCK_RAW, socket.IPPROTO_UDP, bound=False) as listener:
+        for node, here, to in zip(senders[::3], senders[1::3], senders[2::3]):
+            with open_in(node, here, socket.SOCK_DGRAM) as sender:
+                for _ in range(5):
+                    sender.sendto(head + node.encode(), (to, 4789))
+            source(node, here, to_node, to)
+        listener.setblocking(False)
+        try:
+            while True:
+                udp = payload(listener.recv(99))
+                if udp[2:4] == struct.pack("!H", 4789):
+                    text = udp[16:].decode()
+                    counts[text] = counts.get(text, 0) + 1
+        except BlockingIOError:
+            pass
+    return " ".join(f"{node}={n}" for node, n in sorted(counts.items()))
+
+
 def mss_of(tcp):
     options = tcp[20:(tcp[12] >> 4) * 4]
     while options:
@@ -112,7 +135,7 @@ def mss(from_node, here, to_node, there, flags, at_sender):
 
 
 QUESTIONS = {
-    "source": source, "forwarded": forwarded, "protocol-4": protocol_4,
+    "source": source, "forwarded": forwarded, "protocol-4": protocol_4, "vxlan": vxlan,
     "syn": lambda *a: mss(*a, 0x02, False), "syn-ack": lambda *a: mss(*a, 0x12, True),
 }
 for line in sys.stdin:

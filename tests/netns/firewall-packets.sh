@@ -3,7 +3,7 @@
 #
 # What the rules do to packets, with firewall = nftables and = iptables, in a mesh
 # of IPv4 and in one of IPv6: which source address arrives, who may send IP
-# protocol 4, what passes a FORWARD chain that drops, which MSS a SYN has.
+# protocol 4 or VXLAN, what passes a FORWARD chain that drops, which MSS a SYN has.
 #
 #   pod_b               pod_a                       pod_c
 #     |                   |                           |
@@ -51,12 +51,12 @@ must on b ip route add 2001:db8:0:1::9 via fd00:1:1::1
 addresses() {
 	family=$1
 	if [ "$1" = 4 ]; then
-		wan_a=203.0.113.1 wan_c=203.0.113.3 wan_p=203.0.113.5 world=203.0.113.9 service=10.96.0.9
+		wan_a=203.0.113.1 wan_c=203.0.113.3 world=203.0.113.9 service=10.96.0.9
 		lan_a=10.1.1.1 lan_b=10.1.1.2 lan_loc=10.1.1.7 loc=10.7.0.7
 		pod_a=10.2.1.2 pod_b=10.2.2.2 pod_c=10.2.3.2 peer=10.5.0.1 wg_c=10.4.0.2
 		full=1460 headers=40
 	else
-		wan_a=2001:db8:0:1::1 wan_c=2001:db8:0:1::3 wan_p=2001:db8:0:1::5 world=2001:db8:0:1::9 service=fd00:96::9
+		wan_a=2001:db8:0:1::1 wan_c=2001:db8:0:1::3 world=2001:db8:0:1::9 service=fd00:96::9
 		lan_a=fd00:1:1::1 lan_b=fd00:1:1::2 lan_loc=fd00:1:1::7 loc=fd00:7::7
 		pod_a=fd00:2:1::2 pod_b=fd00:2:2::2 pod_c=fd00:2:3::2 peer=fd00:5::1 wg_c=fd00:4::2
 		full=1440 headers=60
@@ -165,6 +165,30 @@ protocol_4() {
 	is "$title: protocol 4" "$1" "$got"
 }
 
+# The same of VXLAN, instead of protocol 4: that of this mesh, and of others on the port.
+vxlan() {
+	sed 's/^encapsulation = .*/encapsulation = always\nencapsulation-protocol = vxlan/' "$T/mesh.ini" >"$T/mesh.new"
+	cp "$T/mesh.ini" "$T/mesh.ipip"
+	mv "$T/mesh.new" "$T/mesh.ini"
+	run kwg a apply
+	if [ $status = 2 ] && grep -q u32 "$T/err"; then
+		skip "$title: VXLAN" "$(cut -c1-300 "$T/err")"
+	else
+		is "$title: apply with VXLAN" 0 $status
+		show "$T/err"
+		expect 0 "$title: no difference" kwg a diff
+		id=$(kwg a plan | sed -n 's/^vxlan id \([0-9]*\) .*/\1/p')
+		ask vxlan "$id" a $lan_a b $lan_b $lan_a loc $lan_loc $lan_a
+		is "$title: VXLAN" 'b=5' "$got"
+		ask vxlan $((id + 1)) a $lan_a b $lan_b $lan_a loc $lan_loc $lan_a
+		is "$title: VXLAN of others" 'b=5 loc=5' "$got"
+		ask protocol-4 a $lan_a b $lan_b $lan_a loc $lan_loc $lan_a
+		is "$title: and protocol 4 of others" 'b=5 loc=5' "$got"
+	fi
+	mv "$T/mesh.ipip" "$T/mesh.ini"
+	must kwg a apply
+}
+
 segment_sizes() {
 	syn 'of a SYN that comes by the mesh' $((1420 - headers)) c.pod $pod_c a.pod $pod_a
 	syn 'of a SYN that goes by the mesh' $((1420 - headers)) a.pod $pod_a c.pod $pod_c
@@ -218,13 +242,14 @@ for version in 4 6; do
 	syn 'of a SYN that comes by the mesh' $full c.pod $pod_c a.pod $pod_a
 	for kind in $kinds; do
 		title="IPv$version, $kind"
-		local_of_a $kind
+		local_of_a "$kind"
 		expect 0 "$title: apply" kwg a apply
 		expect 0 "$title: no difference" kwg a diff
 		addresses_that_arrive
 		protocol_4 'b=5'
 		segment_sizes
-		[ $kind = nftables ] || forwarding
+		vxlan
+		[ "$kind" = nftables ] || forwarding
 	done
 	# The other family has no tunnel: nobody may send protocol 4 there.
 	title="IPv$version, the other family"

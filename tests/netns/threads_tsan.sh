@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: ISC
 # threads.sh with a kilowg-userspace that the thread sanitizer watches, built for that.
 #
+# shellcheck disable=SC2154  # lib_dir is of lib.sh
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
 

@@ -1,22 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Handshakes, link state and keys of devices that are wired together (WireGuard paper, sections 5 and 6). */
-#include "dp/protocol.h"
-#include "wire.h"
-
-static struct wire w;
-
-#define S KWGI_SECOND
-#define MS KWGI_MS
-
-static struct kwgi_dp_peer *p01(void)
-{
-	return peer(&w, 0, 1);
-}
-
-static struct kwgi_dp_peer *p10(void)
-{
-	return peer(&w, 1, 0);
-}
+#include "pair.h"
 
 /* ---- the handshake --------------------------------------------------------------- */
 
@@ -372,19 +356,9 @@ END_TEST
 
 /* ---- all -------------------------------------------------------------------------------------- */
 
-static void begin(void)
-{
-	wire_pair(&w, HOSTS, 11);
-}
-
-static void end(void)
-{
-	wire_free(&w);
-}
-
 static void add(TCase *tc)
 {
-	tcase_add_checked_fixture(tc, begin, end);
+	pair_fixture(tc);
 	tcase_add_test(tc, first_packet_makes_a_session);
 	tcase_add_test(tc, nothing_staged_then_a_keepalive_confirms);
 	tcase_add_test(tc, responder_waits_for_confirmation);

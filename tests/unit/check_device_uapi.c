@@ -2,14 +2,7 @@
 /* Devices configured by the text of the userspace API, and what they tell of themselves. */
 #include <errno.h>
 
-#include "wire.h"
-
-static struct wire w;
-
-static struct kwgi_dp_peer *p01(void)
-{
-	return peer(&w, 0, 1);
-}
+#include "pair.h"
 
 static int configure(unsigned host, const char *text)
 {
@@ -127,19 +120,9 @@ END_TEST
 
 /* ---- all ------------------------------------------------------------------------------------------ */
 
-static void begin(void)
-{
-	wire_pair(&w, HOSTS, 21);
-}
-
-static void end(void)
-{
-	wire_free(&w);
-}
-
 static void add(TCase *tc)
 {
-	tcase_add_checked_fixture(tc, begin, end);
+	pair_fixture(tc);
 	tcase_add_test(tc, configured_and_printed);
 	tcase_add_test(tc, configured_again);
 	tcase_add_test(tc, an_endpoint_wakes_what_waits);

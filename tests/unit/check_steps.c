@@ -326,6 +326,14 @@ static void unfinished_tunnel(struct world *o)
 	add_link(o, 7, name, "vxlan", "");
 }
 
+/* It has all that the wanted one has, and is nobody else's. */
+static void unfinished_vxlan(struct world *o)
+{
+	want_vxlan(o);
+	unfinished_tunnel(o);
+	o->links[2].tunnel = o->w.tunnel.conf;
+}
+
 static void others_tunnels(struct world *o)
 {
 	has_ipip(o);
@@ -382,6 +390,20 @@ static void adopted_before(struct world *o)
 	add_addr(o, WG, "10.4.0.9/16");
 }
 
+/* The MTU that it had is noted, once. */
+static void adopts_with_mtu(struct world *o)
+{
+	adopts(o);
+	o->links[1].mtu = 1500;
+}
+
+static void adopted_with_mtu(struct world *o)
+{
+	adopts(o);
+	kwgi_mark_adopted(o->links[1].alias, "m", PROTOCOL, 51820, 1500);
+	o->links[1].mtu = 1280;
+}
+
 /* Who made a link does not change when the configuration does. */
 static void made_before(struct world *o)
 {
@@ -407,7 +429,7 @@ static void down_adopted(struct world *o)
 {
 	down_keeps_link(o);
 	o->w.keep_link = false;
-	kwgi_mark_format(o->links[1].alias, "m", PROTOCOL, 51820, true);
+	kwgi_mark_adopted(o->links[1].alias, "m", PROTOCOL, 51820, 1500);
 	add_addr(o, WG, "192.168.77.1/24");
 }
 
@@ -670,6 +692,7 @@ static const struct {
 	  "- neighbour 192.168.1.9 lladdr " MAC1 " dev wg0-vxlan\n",
 	  "+ fdb " MAC1 " dst 192.168.1.9 dev wg0-vxlan\n"
 	  "+ neighbour 192.168.1.9 lladdr " MAC1 " dev wg0-vxlan\n" },
+	{ "unfinished tunnel where one is wanted", unfinished_vxlan, NULL, NULL },
 	{ "unfinished tunnel", unfinished_tunnel, "~ link kwgtund1d4ddc9 down\n- link kwgtund1d4ddc9\n", NULL },
 	{ "others' tunnels", others_tunnels, "", "" },
 	{ "a tunnel that others make", foreign_tunnel, "", "" },
@@ -678,6 +701,10 @@ static const struct {
 	{ "down, link stays, tunnel does not", down_keeps_no_tunnel, "- link wg0-vxlan\n- address 10.4.0.1/16 dev wg0\n~ link wg0 down\n", NULL },
 
 	{ "adopts", adopts, "~ link wg0 alias \"" ALIAS " adopted\"\n", "~ link wg0 alias \"\"\n" },
+	{ "adopts, other MTU", adopts_with_mtu,
+	  "~ link wg0 alias \"" ALIAS " mtu=1500 adopted\"\n~ link wg0 mtu 1420\n",
+	  "~ link wg0 alias \"\"\n~ link wg0 mtu 1500\n" },
+	{ "adopted with another MTU", adopted_with_mtu, "~ link wg0 mtu 1420\n", NULL },
 	{ "adopted before", adopted_before, "- address 10.4.0.9/16 dev wg0\n", NULL },
 	{ "made before", made_before, "", "" },
 
@@ -919,6 +946,7 @@ START_TEST(down_empties_what_stays)
 	ck_assert_msg(!strstr(text, "192.168.77.1"), "takes the owner's address away:\n%s", text);
 	ck_assert_msg(!strstr(text, "- link"), "removes the link:\n%s", text);
 	ck_assert_int_eq(has_line(text, "~ link wg0 alias \"\""), _i);
+	ck_assert_int_eq(has_line(text, "~ link wg0 mtu 1500"), _i);
 	free(text);
 	kwgi_steps_clear(&s);
 }
@@ -969,6 +997,12 @@ START_TEST(writes_marks)
 	ck_assert_str_eq(alias, ALIAS);
 	kwgi_mark_format(alias, "m", 107, 51820, true);
 	ck_assert_str_eq(alias, ALIAS " adopted");
+	kwgi_mark_adopted(alias, "m", 107, 51820, 0);
+	ck_assert_str_eq(alias, ALIAS " adopted");
+	kwgi_mark_adopted(alias, "m", 107, 51820, 1500);
+	ck_assert_str_eq(alias, ALIAS " mtu=1500 adopted");
+	ck_assert(kwgi_mark_is_ours(alias, "m") && kwgi_mark_is_adopted(alias));
+	ck_assert_uint_eq(kwgi_mark_number(alias, " mtu="), 1500);
 	/* The longest name of a mesh leaves all of it in place. */
 	mesh = malloc(64);
 	memset(mesh, 'm', 63);

@@ -3,23 +3,7 @@
  * Timers and ages of sessions: two devices, wired together, by a clock that
  * the test moves (WireGuard paper, section 6).
  */
-#include "dp/protocol.h"
-#include "wire.h"
-
-static struct wire w;
-
-#define S KWGI_SECOND
-#define MS KWGI_MS
-
-static struct kwgi_dp_peer *p01(void)
-{
-	return peer(&w, 0, 1);
-}
-
-static struct kwgi_dp_peer *p10(void)
-{
-	return peer(&w, 1, 0);
-}
+#include "pair.h"
 
 /* ---- timers --------------------------------------------------------------------------- */
 
@@ -427,19 +411,9 @@ END_TEST
 
 /* ---- all -------------------------------------------------------------------------------------- */
 
-static void begin(void)
-{
-	wire_pair(&w, 2, 11);
-}
-
-static void end(void)
-{
-	wire_free(&w);
-}
-
 static void add(TCase *tc)
 {
-	tcase_add_checked_fixture(tc, begin, end);
+	pair_fixture(tc);
 	tcase_add_test(tc, retransmission);
 	tcase_add_test(tc, one_initiation_in_5_seconds);
 	tcase_add_test(tc, giving_up_wipes_after_540_s);

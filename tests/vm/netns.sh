@@ -29,7 +29,7 @@ esac
 
 need_vm --accel "$accel"
 # Those first that take longest.
-tests='ownership long switch rollback userspace interop'
+tests='mtu-matrix ownership mtu long switch rollback userspace interop'
 for f in "$lib_dir"/netns/*.sh; do
 	name=$(basename "$f" .sh)
 	case " $tests threads_tsan " in *" $name "*) ;; *) tests="$tests $name" ;; esac

@@ -290,7 +290,8 @@ said() {
 	done
 }
 check 'the API server is away: all say so' wait_for 40 said 'cannot be read\|refused' a b c d e
-check 'not ready' wait_for 40 gone [ -e $T/nodes/a/kilowg/agent/ready ]
+none_ready() { ! ls $T/nodes/[abcde]/kilowg/agent/ready; }
+check 'none is ready' wait_for 40 none_ready
 check 'but alive' on a $shell "$source/contrib/kubernetes/kilowg-agent" --probe alive
 must on a ip route del 10.42.3.0/24
 has_route() { on a ip route show 10.42.3.0/24 | grep -q .; }

@@ -7,8 +7,8 @@
  *     plan           --kwg_steps_*-->   what has to change on this host; carry it out
  *
  * The first two are pure: no system call besides reading the files that are
- * named. Only kwg_steps_*, kwg_status, kwg_facts, kwg_detect and kwg_userspace_run
- * touch the network.
+ * named. Only kwg_steps_*, kwg_status, kwg_check_live, kwg_facts, kwg_detect and
+ * kwg_userspace_run touch the network.
  *
  * And WireGuard itself, without a network: kwg_device_* for a device with many
  * peers, kwg_tunnel_* for a tunnel to one. Packets, datagrams and time come in
@@ -16,10 +16,12 @@
  *
  * The library never prints, exits, changes signal handlers, umask or working
  * directory, and keeps no global state: objects of different threads are
- * independent, one object is for one thread at a time. It does not fork or
- * start threads, with two exceptions: kwg_steps_run() starts the program that
- * kwg_host_options.userspace_command names (posix_spawn), if a step says so,
- * and kwg_userspace_run() starts as many threads as it is told.
+ * independent, one object is for one thread at a time. It does not start
+ * threads, but kwg_userspace_run() as many as it is told. It starts other
+ * programs (posix_spawn, no shell) in two cases only: kwg_steps_run() the one
+ * that kwg_host_options.userspace_command names, if a step says so; and all that
+ * look at this host or change it iptables-save and iptables-restore, if the
+ * firewall is one of iptables or the kernel says that iptables is in use.
  *
  * Conventions. Functions return 0 or a negative enum kwg_status and then fill
  * *err (which may be NULL). On failure out parameters are untouched. Every
@@ -227,11 +229,18 @@ struct kwg_host_options {
 	 * of the interface is appended. It makes that interface, answers on
 	 * /var/run/wireguard/NAME.sock, returns with its daemon in the
 	 * background, and the daemon ends when the interface is deleted:
-	 * kilowg-userspace, wireguard-go. It gets the caller's environment and
-	 * is the only process that the library starts. Lives as long as the
-	 * steps. NULL: none is started.
+	 * kilowg-userspace, wireguard-go. It gets the caller's environment.
+	 * Lives as long as the steps. NULL: none is started.
 	 */
 	const char *const *userspace_command;
+	/*
+	 * Words before the command that make its daemon outlive the caller where
+	 * a service manager ends all processes of a unit together: an absolute
+	 * path and arguments, NULL-terminated, such as systemd-run --scope. If
+	 * that ends with a failure, the command is started without, with a
+	 * warning. Lives as long as the steps. NULL: none.
+	 */
+	const char *const *userspace_launcher;
 	/*
 	 * An interface that works but is not of the backend that is wanted, for
 	 * example since the kernel has got WireGuard, is replaced. All its
@@ -276,6 +285,16 @@ int kwg_steps_run(struct kwg_steps *steps, struct kwg_error *err);
 int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, int64_t now,
 	       bool json, bool colour, bool *healthy, char **out, size_t *len,
 	       struct kwg_error *err);
+
+/*
+ * Looks at this host for what stands in the way of a plan, and tells it in
+ * lines, or as JSON: chains of others that drop what is forwarded, and whether
+ * the firewall can be made that [local] firewall names. *fine becomes false if
+ * there is anything. Changes nothing, and needs no interface and no key.
+ * KWG_ERR_KERNEL, KWG_ERR_NOMEM.
+ */
+int kwg_check_live(const struct kwg_plan *plan, bool json, bool *fine, char **out, size_t *len,
+		   struct kwg_error *err);
 
 /*
  * Does the kernel have WireGuard? Asks it, which makes no interface, but loads

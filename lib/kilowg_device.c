@@ -121,6 +121,8 @@ int kwg_device_set(struct kwg_device *dev, const char *request, size_t len, uint
 	else if ((e = kwgi_device_configure(dev->d, &r.set, &t)))
 		ret = kwgi_fail(err, KWG_ERR_KERNEL, e, "the request cannot be carried out: %s",
 				strerror(e));
+	/* The keepalives that were turned on. */
+	kwgi_timers_run(dev->d, &t);
 	sodium_memzero(&r, sizeof(r));
 	kwgi_arena_free(&a);
 	return ret;
@@ -145,6 +147,7 @@ void kwg_device_set_up(struct kwg_device *dev, bool up, uint64_t now, uint64_t w
 	struct kwgi_time t = { now, wall };
 
 	kwgi_device_set_up(dev->d, up, &t);
+	kwgi_timers_run(dev->d, &t);
 }
 
 void kwg_device_set_mtu(struct kwg_device *dev, uint32_t mtu)

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 /* The facade over what this host can say of itself, without changing anything. */
+#include <stdlib.h>
 #include <string.h>
 
 #include <sodium.h>
 
 #include "base/error.h"
 #include "core/announce.h"
+#include "core/mtu.h"
 #include "facade.h"
 #include "kilowg.h"
 #include "sys/apply.h"
 #include "sys/detect.h"
 #include "sys/files.h"
+#include "sys/pathmtu.h"
 #include "sys/uapi.h"
 #include "sys/wg_genl.h"
 
@@ -78,6 +81,39 @@ static int observe(const struct kwg_config *cfg, struct kwgi_live *live, struct 
 	return kwgi_live_observe_wg(live, local->interface, h, err);
 }
 
+/* Enough of what is wanted for the MTU; endpoints that are names count as unknown. */
+static int find_mtu(struct kwgi_announce *a, struct kwgi_live *live, struct kwgi_host *h,
+		    struct kwg_error *err)
+{
+	const struct kwgi_local *local = &a->cfg->local;
+	uint32_t n_peers = a->plan ? a->plan->n_peers : 0, n = 0;
+	struct kwgi_key *psks = calloc(n_peers + 1u, sizeof(*psks));
+	struct kwgi_addr *addresses = calloc(n_peers + 1u, sizeof(*addresses)), *to = NULL;
+	struct kwgi_facts nothing = { .psks = psks, .addresses = addresses };
+	struct kwgi_wanted w = {
+		.mesh = a->cfg->mesh.name, .protocol = (uint8_t)local->route_protocol,
+		.public_key = a->key, .userspace = a->backend->userspace,
+	};
+	uint16_t port = a->plan ? (uint16_t)a->plan->port : 0;
+	int ret;
+
+	if (!psks || !addresses || (a->plan && kwgi_wanted_peers(&w, a->plan, &nothing)) ||
+	    kwgi_mtu_questions(&w.arena, &w, h, &to, &n))
+		ret = kwgi_nomem(err);
+	else
+		ret = kwgi_pathmtu_observe(&live->nl, to, n, port, local->fwmark, h, err);
+	/* If there is none yet, nothing is known of it. */
+	if (!ret && a->plan)
+		(void)kwgi_wanted_tunnel(&w, a->plan, h, NULL);
+	if (!ret && kwgi_mtu_decide(&w, a->cfg, a->plan, h))
+		ret = kwgi_nomem(err);
+	a->mtu = w.mtu;
+	kwgi_wanted_free(&w);
+	free(psks);
+	free(addresses);
+	return ret;
+}
+
 static int say_facts(struct kwgi_announce *a, bool json, char **out, size_t *len,
 		     struct kwg_error *err)
 {
@@ -87,9 +123,11 @@ static int say_facts(struct kwgi_announce *a, bool json, char **out, size_t *len
 	struct kwgi_buf b = { 0 };
 	int ret = observe(a->cfg, &live, &host, &backend, err);
 
+	a->host = &host;
+	a->backend = &backend;
+	if (!ret)
+		ret = find_mtu(a, &live, &host, err);
 	if (!ret) {
-		a->host = &host;
-		a->backend = &backend;
 		if (json)
 			kwgi_announce_json(a, &b);
 		else

@@ -9,14 +9,19 @@
 
 #include "base/error.h"
 #include "core/backend.h"
+#include "core/forward.h"
 #include "core/json.h"
+#include "core/mtu.h"
 #include "core/status.h"
 #include "core/wanted.h"
 #include "facade.h"
 #include "kilowg.h"
 #include "sys/apply.h"
 #include "sys/files.h"
+#include "sys/ipt.h"
 #include "sys/nft.h"
+#include "sys/pathmemo.h"
+#include "sys/pathmtu.h"
 #include "sys/resolve.h"
 #include "sys/rtnl.h"
 #include "sys/uapi.h"
@@ -33,7 +38,8 @@ struct kwg_steps {
 	struct kwgi_live live;
 	struct kwgi_host host;
 	struct kwgi_backend_choice backend;
-	struct kwgi_nft_table table;	/* the firewall that is wanted */
+	struct kwgi_nft_table table;	/* the firewall that is wanted ... */
+	struct kwgi_ipt_rules iptables[2];	/* ... in one of two forms */
 	struct kwgi_wanted wanted;
 	struct kwgi_steps steps;
 	char **texts, **undo_texts;	/* of each step */
@@ -72,11 +78,29 @@ static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *
 {
 	int64_t deadline = kwgi_monotonic_ms() + (int64_t)local->interface_timeout * 1000;
 	bool is_tun;
-	int ret = kwgi_rtnl_wait_link(local->interface, deadline, &is_tun, err);
+	int ret = kwgi_rtnl_wait_link(local->interface, false, deadline,
+				      "create-interface = no or backend = external says that somebody else makes it",
+				      err);
 
+	if (!ret)
+		ret = kwgi_rtnl_is_tun(local->interface, &is_tun, err);
 	if (ret || !is_tun)
 		return ret;
 	return kwgi_uapi_wait(local->interface, deadline, err);
+}
+
+/* The tunnel of another CNI, which may start later than this. */
+static int wait_for_tunnel(const struct kwg_plan *plan, struct kwg_error *err)
+{
+	const char *name = kwgi_wanted_foreign_tunnel(plan, NULL);
+	int64_t deadline = kwgi_monotonic_ms() +
+			   (int64_t)plan->cfg->local.interface_timeout * 1000;
+
+	if (!name)
+		return 0;
+	return kwgi_rtnl_wait_link(name, true, deadline,
+				   "compatibility = flannel says that flannel makes it, and tunnel-interface under which name",
+				   err);
 }
 
 /* ---- the backend ----------------------------------------------------- */
@@ -84,12 +108,13 @@ static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *
 static void set_launch(struct kwg_steps *s, const struct kwg_config *cfg)
 {
 	s->live.launch = (struct kwgi_launch){
-		.command = s->opt.userspace_command, .timeout = cfg->local.interface_timeout,
+		.command = s->opt.userspace_command, .launcher = s->opt.userspace_launcher,
+		.log = s->opt.log, .log_arg = s->opt.log_arg, .timeout = cfg->local.interface_timeout,
 		.dir = KWG_RUNDIR, .mesh = cfg->mesh.name,
 	};
 }
 
-/* The program itself: the last word, since something like a launcher may stand before it. */
+/* The program itself: the last word. */
 static const char *program_of(const char *const *command)
 {
 	while (command && command[0] && command[1])
@@ -157,11 +182,12 @@ static int choose_backend(struct kwg_steps *s, struct kwg_error *err)
 		return ret;
 	kwgi_backend_choose(&s->backend, cfg, &s->host, kernel_has, kwgi_uapi_answers(ifname),
 			    s->opt.switch_backend);
-	for (i = 0; i < s->host.n_links; i++)
-		if (strcmp(s->host.links[i].name, ifname))
-			s->host.links[i].replaced = is_deaf(&s->host.links[i], cfg);
-		else
-			s->host.links[i].replaced = s->backend.replace;
+	for (i = 0; i < s->host.n_links; i++) {
+		struct kwgi_link *l = &s->host.links[i];
+
+		l->aside = s->backend.aside && !strcmp(l->name, ifname);
+		l->replaced = strcmp(l->name, ifname) ? is_deaf(l, cfg) : s->backend.replace;
+	}
 	tell_backend(s);
 	return check_program(s, err);
 }
@@ -220,17 +246,12 @@ static int check_key(const struct kwg_steps *s, const struct kwgi_key *key, stru
 
 /* ---- facts ----------------------------------------------------------- */
 
-static int by_key(const void *key, const void *peer)
-{
-	return kwgi_key_cmp(key, &((const struct kwgi_host_peer *)peer)->key);
-}
-
 static struct kwgi_addr current_address(const struct kwgi_host *h, const struct kwgi_key *key)
 {
-	const struct kwgi_host_peer *p = NULL;
+	const struct kwgi_host_peer *p = kwgi_host_peer(&h->wg, key);
 
-	if (h->wg.n_peers)
-		p = bsearch(key, h->wg.peers, h->wg.n_peers, sizeof(*p), by_key);
+	if (!p)
+		p = kwgi_host_peer(&h->aside_wg, key);
 	return p ? p->endpoint.addr : (struct kwgi_addr){ 0 };
 }
 
@@ -305,7 +326,7 @@ static void observe_old(struct kwg_steps *s, const struct kwg_config *cfg, const
 	for (i = 0; i < s->host.n_links; i++) {
 		const struct kwgi_link *l = &s->host.links[i];
 
-		if (!kwgi_mark_is_ours(l->alias, cfg->mesh.name) ||
+		if (!kwgi_mark_is_ours(l->alias, cfg->mesh.name) || kwgi_mark_is_tunnel(l->alias) ||
 		    (wanted && !strcmp(l->name, wanted)))
 			continue;
 		if (!stays_for_now(l, cfg, wanted))
@@ -314,6 +335,33 @@ static void observe_old(struct kwg_steps *s, const struct kwg_config *cfg, const
 			say(s, KWG_WARNING, "%s", err.text);
 		return;
 	}
+}
+
+/* ---- MTU ------------------------------------------------------------- */
+
+static int build_mtu(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwg_config *cfg = s->plan->cfg;
+	struct kwgi_addr *to = NULL;
+	uint32_t n = 0;
+	int ret = 0;
+
+	if (cfg->local.mtu == KWGI_MTU_AUTO) {
+		if (kwgi_mtu_questions(&s->wanted.arena, &s->wanted, &s->host, &to, &n))
+			return kwgi_nomem(err);
+		ret = kwgi_pathmtu_observe(&s->live.nl, to, n, s->wanted.wg.port, cfg->local.fwmark,
+					   &s->host, err);
+	}
+	if (ret)
+		return ret;
+	kwgi_pathmemo_recall(KWG_RUNDIR, cfg->mesh.name, &s->host);
+	if (kwgi_mtu_decide(&s->wanted, cfg, s->plan, &s->host))
+		return kwgi_nomem(err);
+	if (s->wanted.mtu_note)
+		say(s, KWG_NOTE, "%s: %s", cfg->local.interface, s->wanted.mtu_note);
+	if (s->wanted.mtu_warning)
+		say(s, KWG_WARNING, "%s", s->wanted.mtu_warning);
+	return 0;
 }
 
 /* ---- steps ----------------------------------------------------------- */
@@ -364,12 +412,21 @@ static int take_lock(struct kwg_steps *s, const struct kwg_config *cfg, struct k
 
 /* ---- firewall -------------------------------------------------------- */
 
-static void warn_of_forward(const struct kwg_steps *s)
+static void tell_of_drops(const struct kwg_steps *s)
 {
-	if (*s->host.forward_drop)
-		say(s, KWG_NOTE,
-		    "nftables chain %s drops what is forwarded and not accepted there; no rule of kilowg can overrule it",
-		    s->host.forward_drop);
+	struct kwgi_buf line = { 0 };
+	uint32_t i;
+
+	for (i = 0; i < s->host.n_drops; i++) {
+		if (!kwgi_drop_matters(&s->host.drops[i], &s->wanted, &s->host))
+			continue;
+		kwgi_drop_describe(&line, &s->host.drops[i]);
+		kwgi_buf_puts(&line, "; ");
+		kwgi_drop_remedy(&line, &s->host.drops[i], &s->plan->cfg->local);
+		if (!line.failed)
+			say(s, KWG_NOTE, "%s", line.p);
+		kwgi_buf_free(&line);
+	}
 }
 
 /* Does the mesh work without its firewall? The rest of it only helps. */
@@ -385,19 +442,11 @@ static bool needs_firewall(const struct kwg_plan *plan)
 	return plan->tunl_fw.append.n > 0;
 }
 
-static int build_firewall(struct kwg_steps *s, struct kwg_error *err)
+static int build_nftables(struct kwg_steps *s, struct kwg_error *err)
 {
-	uint32_t which = s->plan->cfg->local.firewall;
-
-	if (which == KWGI_FIREWALL_IPTABLES && !s->opt.read_only)
-		say(s, KWG_WARNING,
-		    "firewall = iptables is not carried out by this version; firewall = nftables is");
-	if (which != KWGI_FIREWALL_NFTABLES)
-		return 0;
-	warn_of_forward(s);
 	if (s->host.no_nftables && needs_firewall(s->plan))
 		return kwgi_fail(err, KWG_ERR_KERNEL, EOPNOTSUPP,
-				 "this kernel has no nftables, which masquerading needs here; set firewall = none to do without");
+				 "this kernel has no nftables, which masquerading needs here; set firewall = iptables if it has that, or none to do without");
 	if (s->host.no_nftables) {
 		say(s, KWG_WARNING,
 		    "this kernel has no nftables; packets may be too large for the path (firewall = none says that you know)");
@@ -407,6 +456,52 @@ static int build_firewall(struct kwg_steps *s, struct kwg_error *err)
 		return kwgi_nomem(err);
 	s->wanted.table = &s->table;
 	return 0;
+}
+
+/* For the families that there are on this host. */
+static int build_iptables(struct kwg_steps *s, struct kwg_error *err)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < s->host.n_iptables && n < 2; i++)
+		if (s->host.iptables[i].variant == KWGI_IPT_DEFAULT &&
+		    kwgi_ipt_build(&s->iptables[n++], &s->wanted.arena, s->plan,
+				   &s->host.iptables[i]))
+			return kwgi_nomem(err);
+	s->wanted.iptables = s->iptables;
+	s->wanted.n_iptables = n;
+	return 0;
+}
+
+static int check_interface_name(const struct kwgi_local *local, struct kwg_error *err)
+{
+	if (kwgi_ipt_takes(local->interface))
+		return 0;
+	return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+			 "firewall = iptables: the names of its chains hold that of the interface, \"%s\", which may so have only letters, digits, \"-\", \"_\" and \".\"",
+			 local->interface);
+}
+
+static int build_firewall(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwgi_local *local = &s->plan->cfg->local;
+	bool iptables = local->firewall == KWGI_FIREWALL_IPTABLES;
+	int ret = iptables ? check_interface_name(local, err) : 0;
+
+	if (!ret)
+		ret = kwgi_ipt_observe(&s->host, iptables, err);
+	if (ret)
+		return ret;
+	if (s->host.nft_iptables && s->host.iptables_unseen)
+		say(s, KWG_WARNING,
+		    "chains called kilowg-... are left in iptables, and there is no program to remove them; install the package iptables");
+	if (iptables)
+		ret = build_iptables(s, err);
+	else if (local->firewall == KWGI_FIREWALL_NFTABLES)
+		ret = build_nftables(s, err);
+	if (!ret)
+		tell_of_drops(s);
+	return ret;
 }
 
 static int prepare(struct kwg_steps *s, struct kwg_error *err)
@@ -424,6 +519,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 		ret = check_key(s, &key, err);
 	if (!ret && is_external(local) && !s->opt.read_only)
 		ret = wait_for_interface(local, err);
+	if (!ret && !s->opt.read_only)
+		ret = wait_for_tunnel(s->plan, err);
 	if (!ret)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
@@ -432,10 +529,14 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 		ret = choose_backend(s, err);
 	if (!ret)
 		ret = kwgi_live_observe_wg(&s->live, local->interface, &s->host, err);
+	if (!ret && s->backend.aside)
+		ret = kwgi_live_observe_aside(&s->live, local->interface, &s->host, err);
 	if (!ret) {
 		observe_old(s, cfg, local->interface);
 		ret = build_wanted(s, &key, err);
 	}
+	if (!ret)
+		ret = build_mtu(s, err);
 	if (!ret)
 		ret = build_firewall(s, err);
 	if (!ret)
@@ -476,6 +577,9 @@ static int prepare_down(struct kwg_steps *s, const struct kwg_config *cfg, struc
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
 		ret = kwgi_live_observe(&s->live, (uint8_t)cfg->local.route_protocol, &s->host, err);
+	if (ret)
+		return ret;
+	ret = kwgi_ipt_observe(&s->host, false, err);
 	if (ret)
 		return ret;
 	observe_old(s, cfg, NULL);
@@ -564,6 +668,10 @@ int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 {
 	int ret = kwgi_live_run(&s->live, &s->steps, s->opt.log, s->opt.log_arg, err);
 
+	if (!ret && s->plan)
+		kwgi_pathmemo_save(s->live.launch.dir, s->live.launch.mesh, &s->host);
+	else if (!ret)
+		kwgi_pathmemo_forget(s->live.launch.dir, s->live.launch.mesh);
 	/* The interface of an interrupted start has its mark now, or is gone. */
 	if (!ret && *s->host.starting)
 		kwgi_daemon_forget(&s->live.launch);

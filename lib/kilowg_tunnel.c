@@ -147,6 +147,7 @@ static struct kwg_tunnel *tunnel_new(const struct keys *k, unsigned keepalive,
 	}
 	kwgi_device_set_up(t->d, true, now);
 	kwgi_peer_set_persistent(t->d, t->p, keepalive * KWGI_SECOND, now);
+	kwgi_timers_run(t->d, now);
 	return t;
 }
 

@@ -16,7 +16,9 @@ int kwg_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *e
 		return ret;
 	if (sodium_init() < 0)
 		return kwgi_fail(err, KWG_ERR_IO, 0, "libsodium finds no source of randomness");
-	if (o->sandbox)
+	if (o->sandbox) {
 		kwgi_sandbox_no_dumps();
+		kwgi_sandbox_allow_locking();
+	}
 	return kwgi_userspace_run(o, err);
 }

@@ -24,7 +24,7 @@ struct cli {
 	int n_paths;
 	const char *node, *interface;
 	bool json, quiet, verbose;
-	const char *userspace[8];	/* for kwg_host_options.userspace_command */
+	const char *userspace[2], *launcher[8];	/* for kwg_host_options.userspace_... */
 };
 
 /* An option of one command; the value goes where the command looks for it. */

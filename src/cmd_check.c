@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli.h"
 
-enum { KEYS, STRICT };
+enum { KEYS, LIVE, STRICT };
 
 static int print_keys(void)
 {
@@ -31,6 +32,43 @@ static bool has_warnings(const struct kwg_config *cfg)
 	return false;
 }
 
+/* One warning for each line. */
+static void print_problems(const char *text)
+{
+	const char *end;
+
+	for (; *text; text = *end ? end + 1 : end) {
+		end = strchrnul(text, '\n');
+		fprintf(stderr, "kilowg: warning: %.*s\n", (int)(end - text), text);
+	}
+}
+
+/* What on this host stands in the way of the plan of the node that is meant. */
+static int look_at_host(const struct cli *cli, const struct kwg_config *cfg, bool strict)
+{
+	struct kwg_error err = { 0 };
+	struct kwg_plan *plan;
+	char host[256], *text;
+	bool fine;
+	int status = EXIT_DONE;
+
+	if (kwg_plan_new(&plan, cfg, which_node(cli, cfg, host), &err))
+		return report(&err);
+	if (kwg_check_live(plan, cli->json, &fine, &text, NULL, &err)) {
+		status = report(&err);
+	} else if (cli->json) {
+		status = print_text(text);
+	} else {
+		if (!cli->quiet)
+			print_problems(text);
+		kwg_text_free(text);
+	}
+	if (!status && strict && !fine)
+		status = EXIT_CONFIG;
+	kwg_plan_free(plan);
+	return status;
+}
+
 static int run(struct cli *cli, int argc, char **argv, const struct option_values *given)
 {
 	struct kwg_config *cfg;
@@ -47,7 +85,10 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 	if (given[STRICT].n && has_warnings(cfg))
 		status = EXIT_CONFIG;
 	print_diags(cfg, !cli->quiet);
-	if (cli->json) {
+	if (given[LIVE].n) {
+		if (!status)
+			status = look_at_host(cli, cfg, given[STRICT].n);
+	} else if (cli->json) {
 		printed = print_json(cfg);
 		if (printed)
 			status = printed;
@@ -59,9 +100,11 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 const struct command command_check = {
 	.name = "check", .args = "", .has_json = true,
 	.summary = "report all errors and warnings of the configuration",
-	.details = "Reads everything, touches nothing. With --json prints what was understood.",
+	.details = "Reads everything, touches nothing. With --json prints what was understood, or\n"
+		   "what --live has found.",
 	.options = {
 		[KEYS] = { "keys", NULL, "list every key of the file format, tab-separated" },
+		[LIVE] = { "live", NULL, "also look at this host for what stands in the way of the plan" },
 		[STRICT] = { "strict", NULL, "exit with 1 for warnings, too" },
 	},
 	.run = run,

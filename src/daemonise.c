@@ -83,12 +83,44 @@ _Noreturn static void wait_for_child(int fd, pid_t child)
 
 /* ---- the child ------------------------------------------------------- */
 
-int daemonise_begin(struct daemonise *d, bool foreground, bool keep_output)
+/*
+ * Started with one of the first three descriptors closed, we would get it for
+ * something else, and then take it for standard error.
+ */
+static void fill_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Who started us may wait for the end of what we print, or want to unmount a folder. */
+static void leave(bool keep_stderr)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)!chdir("/");
+	if (fd < 0)
+		return;
+	(void)fflush(NULL);
+	(void)dup2(fd, STDIN_FILENO);
+	(void)dup2(fd, STDOUT_FILENO);
+	if (!keep_stderr)
+		(void)dup2(fd, STDERR_FILENO);
+	close(fd);
+}
+
+int daemonise_begin(struct daemonise *d, bool foreground, bool keep_stderr)
 {
 	int fd[2], e;
 	pid_t child;
 
-	*d = (struct daemonise){ .pipe = -1, .keep_output = keep_output };
+	*d = (struct daemonise){ .pipe = -1 };
+	fill_standard();
 	if (foreground)
 		return 0;
 	if (pipe2(fd, O_CLOEXEC))
@@ -110,24 +142,8 @@ int daemonise_begin(struct daemonise *d, bool foreground, bool keep_output)
 	d->pipe = fd[1];
 	/* A session of its own: what the terminal sends is not for us. */
 	(void)setsid();
+	leave(keep_stderr);
 	return 0;
-}
-
-static void leave_terminal(bool keep_output)
-{
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	(void)!chdir("/");
-	if (fd < 0)
-		return;
-	(void)dup2(fd, STDIN_FILENO);
-	if (!keep_output) {
-		(void)fflush(NULL);
-		(void)dup2(fd, STDOUT_FILENO);
-		(void)dup2(fd, STDERR_FILENO);
-	}
-	if (fd > STDERR_FILENO)
-		close(fd);
 }
 
 static void tell(struct daemonise *d, const char *p, size_t len)
@@ -151,7 +167,6 @@ void daemonise_ready(struct daemonise *d)
 {
 	if (d->pipe < 0)
 		return;
-	leave_terminal(d->keep_output);
 	tell(d, "", 1);
 }
 

@@ -9,7 +9,6 @@ enum log_level { LEVEL_SILENT, LEVEL_ERROR, LEVEL_DEBUG };
 
 struct daemonise {
 	int pipe;		/* to the waiting parent; -1 in the foreground */
-	bool keep_output;	/* stdout and stderr stay open for the log */
 };
 
 /* WG_PROCESS_FOREGROUND=1 */
@@ -23,13 +22,15 @@ int environment_fd(const char *name);
 
 /*
  * Forks, unless in the foreground. Returns 0 in the process that goes on, -1
- * with errno. The parent does not return: it waits for daemonise_ready() (exit
- * status 0) or daemonise_failed() (prints the line, exit status 1), or for the end of the child
- * (its exit status, or 1). To be called before threads and sockets exist.
+ * with errno. In the background it has left its folder, standard input and output behind, and
+ * standard error, too, unless that is kept for the log. The parent does not return: it
+ * waits for daemonise_ready() (exit status 0) or daemonise_failed() (prints the line, exit
+ * status 1), or for the end of the child (its exit status, or 1). To be called before
+ * anything is opened and before threads exist.
  */
-int daemonise_begin(struct daemonise *d, bool foreground, bool keep_output);
+int daemonise_begin(struct daemonise *d, bool foreground, bool keep_stderr);
 
-/* The socket answers: lets the parent go, and leaves terminal and folder behind. */
+/* The socket answers: lets the parent go. Opens nothing: a sandbox may forbid it. */
 void daemonise_ready(struct daemonise *d);
 
 /* Prints the line on stderr, with a newline, through the parent if there is one. */

@@ -21,33 +21,32 @@ static void log_line(void *arg, enum kwg_severity severity, const char *line)
  * in the network namespace of systemd, not in ours. Without systemd's private
  * socket, as in most containers, there is nobody to ask and nobody who ends us.
  */
+static bool has_systemd(void)
+{
+	return !access("/run/systemd/system", F_OK) && !access("/run/systemd/private", W_OK);
+}
+
+/* If it is not there, starting it fails, of which people are told. */
 static const char *find_systemd_run(void)
 {
 	static const char *const paths[] = { "/usr/bin/systemd-run", "/bin/systemd-run" };
-	size_t i;
 
-	if (access("/run/systemd/system", F_OK) || access("/run/systemd/private", W_OK))
-		return NULL;
-	for (i = 0; i < sizeof(paths) / sizeof(*paths); i++)
-		if (!access(paths[i], X_OK))
-			return paths[i];
-	return NULL;
+	return access(paths[0], X_OK) && !access(paths[1], X_OK) ? paths[1] : paths[0];
 }
 
 static void find_userspace(struct cli *cli)
 {
-	const char *program = getenv("KILOWG_USERSPACE"), *systemd_run = find_systemd_run();
+	const char *program = getenv("KILOWG_USERSPACE");
 	size_t n = 0;
 
-	if (systemd_run) {
-		cli->userspace[n++] = systemd_run;
-		cli->userspace[n++] = "--scope";
-		cli->userspace[n++] = "--collect";
-		cli->userspace[n++] = "--quiet";
-		cli->userspace[n++] = "--";
-	}
-	cli->userspace[n++] = program && *program ? program : KWG_BINDIR "/kilowg-userspace";
-	cli->userspace[n] = NULL;
+	cli->userspace[0] = program && *program ? program : KWG_BINDIR "/kilowg-userspace";
+	if (!has_systemd())
+		return;
+	cli->launcher[n++] = find_systemd_run();
+	cli->launcher[n++] = "--scope";
+	cli->launcher[n++] = "--collect";
+	cli->launcher[n++] = "--quiet";
+	cli->launcher[n++] = "--";
 }
 
 void host_options(struct kwg_host_options *opt, struct cli *cli)
@@ -55,5 +54,6 @@ void host_options(struct kwg_host_options *opt, struct cli *cli)
 	find_userspace(cli);
 	*opt = (struct kwg_host_options){
 		.log = log_line, .log_arg = cli, .userspace_command = cli->userspace,
+		.userspace_launcher = *cli->launcher ? cli->launcher : NULL,
 	};
 }

@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
+#include "base/num.h"
 #include "daemonise.h"
 #include "kilowg.h"
 
@@ -30,6 +31,14 @@ static int usage_error(const char *what, const char *arg)
 {
 	fprintf(stderr, "kilowg-userspace: %s%s; see kilowg-userspace --help\n", what, arg);
 	return 1;
+}
+
+/* getopt(3) tells a letter, but of a long option only how far it got. */
+static int option_error(const char *last)
+{
+	const char letter[] = { '-', (char)optopt, '\0' };
+
+	return usage_error("there is no option ", !strncmp(last, "--", 2) ? last : letter);
 }
 
 /* ---- the environment ------------------------------------------------------------- */
@@ -67,13 +76,11 @@ static int offloads(const char *s, unsigned *without)
 /* KILOWG_WORKERS: 1 to 64. */
 static int worker_count(const char *s, unsigned *n)
 {
-	char *end;
-	unsigned long k;
+	uint64_t k;
 
 	if (!s || !*s)
 		return 0;
-	k = strtoul(s, &end, 10);
-	if (*end || k < 1 || k > 64)
+	if (kwgi_num_parse(&k, s, 64) || !k)
 		return -1;
 	*n = (unsigned)k;
 	return 0;
@@ -106,12 +113,16 @@ static void ready(void *arg)
 	daemonise_ready(&p->daemon);
 }
 
+/* A terminal that goes away ends us cleanly, too, unless nohup(1) has a word in it. */
 static int stop_signals(void)
 {
+	struct sigaction hup;
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
+	if (!sigaction(SIGHUP, NULL, &hup) && hup.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -148,12 +159,13 @@ int main(int argc, char **argv)
 	bool foreground = environment_foreground();
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "f", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'f': foreground = true; break;
 		case 'h': help(stdout); return 0;
 		case 'V': printf("kilowg-userspace %s\n", kwg_version()); return 0;
-		default: return usage_error("wrong option", "");
+		default: return option_error(argv[optind - 1]);
 		}
 	}
 	if (argc - optind != 1)
@@ -172,7 +184,7 @@ int main(int argc, char **argv)
 	if (o.tun_fd < -1 || o.uapi_fd < -1)
 		return usage_error("WG_TUN_FD and WG_UAPI_FD want the number of a descriptor", "");
 	umask(077);
-	if (daemonise_begin(&p.daemon, foreground, p.level != LEVEL_ERROR)) {
+	if (daemonise_begin(&p.daemon, foreground, p.level == LEVEL_DEBUG)) {
 		perror("kilowg-userspace: fork");
 		return 1;
 	}

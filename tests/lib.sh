@@ -470,6 +470,87 @@ three_nodes() {
 	local_ini
 }
 
+# A location of two subnets, another one, and a laptop that is an outside peer:
+#
+#   pod 10.2.2.2        pod 10.2.1.2                    pod 10.2.3.2
+#        |                   |                               |
+#        b ------ lan1 ----- a ------------- wan ----------- c
+#     .2   10.1.1.0/24    .1 | .1       203.0.113.0/24   .3    .5 laptop 10.5.0.1
+#              | .254
+#            router
+#              | .254
+#             lan2 10.1.2.0/24 --- .4 d --- pod 10.2.4.2
+#
+# All pods have fd02:N::2, too. The router knows nothing of pods.
+two_subnets() {
+	local node i=0 cidrs
+	bridge_add wan lan1 lan2
+	node_add a b c d laptop
+	must ip netns add router
+	must on router sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+	plug router lan1 lan1 10.1.1.254/24
+	plug router lan2 lan2 10.1.2.254/24
+	plug a wan0 wan 203.0.113.1/24
+	plug c wan0 wan 203.0.113.3/24 10.1.3.3/24
+	plug laptop wan0 wan 203.0.113.5/24
+	plug a lan0 lan1 10.1.1.1/24
+	plug b lan0 lan1 10.1.1.2/24
+	plug d lan0 lan2 10.1.2.4/24
+	must on a ip route add 10.1.2.0/24 via 10.1.1.254
+	must on b ip route add 10.1.2.0/24 via 10.1.1.254
+	must on d ip route add default via 10.1.2.254
+
+	mesh_begin
+	for node in 'a x 203.0.113.1 10.1.1.1' 'b x 10.1.1.2 10.1.1.2' 'c y 203.0.113.3 10.1.3.3' \
+		'd x 10.1.2.4 10.1.2.4'; do
+		# shellcheck disable=SC2086  # words on purpose
+		set -- $node
+		i=$((i + 1)) cidrs=10.2.$i.0/24
+		! can_ipv6 || cidrs="$cidrs fd02:$i::/64"
+		# shellcheck disable=SC2086
+		pod_add $1 $cidrs
+		mesh_node $1 "location = $2" "endpoint = $3:51820" "internal-ip = $4/24" \
+			"pod-cidr = $(echo $cidrs | tr ' ' ,)" "leader = $([ $1 = a ] && echo yes || echo no)"
+	done
+	mesh_peer laptop 'endpoint = 203.0.113.5:51820' 'allowed-ip = 10.5.0.1/32'
+	local_ini 'interface-timeout = 1s'
+	sed '/^firewall/d' "$T/local.ini" >"$T/local.new" && mv "$T/local.new" "$T/local.ini"
+}
+
+# KEY VALUE: sets a key of [mesh].
+mesh_set() {
+	awk -v key="$1" -v value="$2" '/^\[/ { mesh = $0 == "[mesh]" }
+		mesh && index($0, key " = ") == 1 { next }
+		{ print }
+		$0 == "[mesh]" { print key " = " value }' "$T/mesh.ini" >"$T/mesh.new"
+	mv "$T/mesh.new" "$T/mesh.ini"
+}
+
+# Can the kernel do IPIP? Asked without leaving tunl0 in the namespace of others.
+has_ipip() {
+	unshare --net ip link add probe0 type ipip local 192.0.2.1 2>/dev/null
+}
+
+has_vxlan() {
+	unshare --net ip link add probe0 type vxlan id 1 dstport 4789 2>/dev/null
+}
+
+# NODE...: applies on all at once, so that none waits long for the others; $T/err has what they say.
+apply_all() {
+	local node pid pids='' ok=yes
+	for node; do
+		kwg "$node" apply >"$T/$node.out" 2>"$T/$node.err" &
+		pids="$pids $!"
+	done
+	for pid in $pids; do
+		wait "$pid" || ok=no
+	done
+	for node; do
+		cat "$T/$node.err"
+	done >"$T/err"
+	[ $ok = yes ]
+}
+
 # ---- kilowg and WireGuard --------------------------------------------------
 
 # NODE ARGUMENT...: kilowg there.

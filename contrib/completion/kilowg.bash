@@ -19,7 +19,7 @@ _kilowg()
 	*)
 		if [[ $cur == -* ]]; then
 			words="--file --node --interface --json --quiet --verbose --version --help
-				--keys --strict --dry-run --wait --switch-backend --as-peer --allowed-ip"
+				--keys --live --strict --dry-run --wait --switch-backend --as-peer --allowed-ip"
 		else
 			words="check plan diff apply down status showconf graph detect facts genkey genpsk pubkey"
 		fi ;;

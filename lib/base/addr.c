@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/addr.h"
@@ -250,6 +251,24 @@ int kwgi_prefix_cmp(const struct kwgi_prefix *a, const struct kwgi_prefix *b)
 bool kwgi_prefix_equal(const struct kwgi_prefix *a, const struct kwgi_prefix *b)
 {
 	return !kwgi_prefix_cmp(a, b);
+}
+
+static int by_prefix(const void *a, const void *b)
+{
+	return kwgi_prefix_cmp(a, b);
+}
+
+uint32_t kwgi_prefix_outermost(struct kwgi_prefix *v, uint32_t n)
+{
+	uint32_t i, kept = 0;
+
+	if (n)
+		qsort(v, n, sizeof(*v), by_prefix);
+	/* Sorted, a network stands before those inside it. */
+	for (i = 0; i < n; i++)
+		if (!kept || !kwgi_prefix_contains(&v[kept - 1], &v[i].addr))
+			v[kept++] = v[i];
+	return kept;
 }
 
 static char *put_num(char *p, unsigned n, unsigned base)

@@ -70,6 +70,8 @@ bool kwgi_prefix_has_host_bits(const struct kwgi_prefix *p);
 bool kwgi_prefix_contains(const struct kwgi_prefix *p, const struct kwgi_addr *a);
 /* By family, address, then length: a network stands before those inside it. */
 int kwgi_prefix_cmp(const struct kwgi_prefix *a, const struct kwgi_prefix *b);
+/* Sorts, and drops those inside another. Returns how many are left. */
+uint32_t kwgi_prefix_outermost(struct kwgi_prefix *v, uint32_t n);
 bool kwgi_prefix_equal(const struct kwgi_prefix *a, const struct kwgi_prefix *b);
 
 /* RFC 5952 text, the same on every libc. Each returns out. */

@@ -152,11 +152,10 @@ void kwgi_announce_text(const struct kwgi_announce *a, struct kwgi_buf *b)
 	put_line(a, "internal-ip", put_internal_ip, b);
 	put_line(a, "wireguard-ip", put_wireguard_ip, b);
 	kwgi_buf_printf(b, "granularity %s\n", kwgi_granularity_name(a->cfg->mesh.granularity));
-	kwgi_buf_printf(b, "interface %s", a->cfg->local.interface);
-	if (l)
-		kwgi_buf_printf(b, " mtu %u\n", l->mtu);
-	else
-		kwgi_buf_puts(b, " missing\n");
+	kwgi_buf_printf(b, "interface %s%s", a->cfg->local.interface, l ? "" : " missing");
+	if (l || a->mtu)
+		kwgi_buf_printf(b, " mtu %u", l ? l->mtu : a->mtu);
+	kwgi_buf_putc(b, '\n');
 	kwgi_buf_printf(b, "backend %s (%s)\n", backend_name(a), a->backend->reason);
 	for (i = 0; i < n; i++) {
 		kwgi_buf_printf(b, "discovered-endpoint %s ", v[i].key);
@@ -220,7 +219,7 @@ static void put_interface(struct kwgi_json *j, const struct kwgi_announce *a)
 	const struct kwgi_link *l = our_link(a);
 
 	kwgi_json_object(j, "interface");
-	kwgi_json_uint(j, "mtu", l ? l->mtu : a->cfg->local.mtu);
+	kwgi_json_uint(j, "mtu", l ? l->mtu : a->mtu);
 	kwgi_json_string(j, "name", a->cfg->local.interface);
 	kwgi_json_uint(j, "port", a->host->wg.port);
 	kwgi_json_bool(j, "present", l != NULL);

@@ -13,6 +13,7 @@ struct kwgi_announce {
 	const struct kwgi_host *host;
 	const struct kwgi_backend_choice *backend;
 	struct kwgi_key key;			/* public; all zero: there is none yet */
+	uint32_t mtu;				/* that the interface would get; 0: not known */
 };
 
 /*

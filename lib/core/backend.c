@@ -41,7 +41,7 @@ static void keep_or_switch(struct kwgi_backend_choice *c, bool have_userspace, u
 	if (have_userspace == c->userspace)
 		return;
 	if (switch_backend) {
-		c->replace = true;
+		c->replace = c->aside = true;
 		return;
 	}
 	c->could_switch = true;

@@ -9,7 +9,8 @@
 struct kwgi_backend_choice {
 	bool userspace;		/* a daemon behind a socket, else the kernel */
 	bool external;		/* somebody else makes the interface */
-	bool replace;		/* the interface that is there has to go first */
+	bool replace;		/* the interface that is there has to make room */
+	bool aside;		/* but it works, and is needed until the new one does */
 	bool could_switch;	/* another one is wanted, but only when told */
 	char reason[160];	/* for people */
 };

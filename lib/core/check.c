@@ -371,6 +371,63 @@ static void check_private_ips(struct kwg_config *cfg)
 				       kwgi_diags_place(&cfg->diags, at, v[i - 1]->internal_ip_at));
 }
 
+/* ---- encapsulation --------------------------------------------------- */
+
+static bool shares_location(const struct kwg_config *cfg, const struct kwgi_node *n)
+{
+	uint32_t i;
+
+	for (i = 0; i < cfg->n_nodes; i++)
+		if (&cfg->nodes[i] != n && !strcmp(cfg->nodes[i].location, n->location) &&
+		    kwgi_node_is_ready(&cfg->nodes[i]))
+			return true;
+	return false;
+}
+
+/* Kilo's tunnel is for IPv4 only, and its nodes act as if it were not: hence warnings. */
+static void check_ipip(struct kwg_config *cfg)
+{
+	const struct kwgi_mesh *m = &cfg->mesh;
+	char text[KWGI_ADDR_TEXT];
+	uint32_t i;
+
+	if (m->encapsulation == KWGI_ENCAP_NEVER || m->encap_protocol != KWGI_ENCAP_IPIP ||
+	    m->compatibility != KWGI_COMPAT_NONE || m->granularity == KWGI_GRANULARITY_FULL)
+		return;
+	for (i = 0; i < cfg->n_nodes; i++) {
+		const struct kwgi_node *n = &cfg->nodes[i];
+
+		if (!kwgi_node_is_ready(n) || n->internal_ip_off ||
+		    n->internal_ip.addr.family != KWGI_AF_V6 || !shares_location(cfg, n))
+			continue;
+		kwgi_diags_add(&cfg->diags, KWG_WARNING, n->internal_ip_at, "internal-ip",
+			       "IPIP goes over IPv4 only, so others of its location cannot reach node \"%s\" at %s; use encapsulation-protocol = vxlan, or encapsulation = never",
+			       n->name, kwgi_addr_format(text, &n->internal_ip.addr));
+	}
+}
+
+static void check_encapsulation(struct kwg_config *cfg)
+{
+	const struct kwgi_mesh *m = &cfg->mesh;
+	const struct kwgi_local *l = &cfg->local;
+
+	check_ipip(cfg);
+	if (l->tunnel_interface && !strcmp(l->tunnel_interface, l->interface))
+		kwgi_diags_add(&cfg->diags, KWG_ERROR, l->tunnel_interface_at, "tunnel-interface",
+			       "%s is the WireGuard interface; another name is accepted",
+			       l->tunnel_interface);
+	if (m->compatibility != KWGI_COMPAT_NONE && m->encap_protocol == KWGI_ENCAP_VXLAN)
+		kwgi_diags_add(&cfg->diags, KWG_WARNING, m->at, "encapsulation-protocol",
+			       "vxlan has no effect with compatibility = %s",
+			       kwgi_compatibility_name(m->compatibility));
+	if (m->compatibility != KWGI_COMPAT_NONE && m->encapsulation != KWGI_ENCAP_NEVER &&
+	    l->manage_local_routes)
+		kwgi_diags_add(&cfg->diags, KWG_WARNING, l->at.line ? l->at : m->at,
+			       "manage-local-routes",
+			       "%s makes the routes within a location itself, and the kernel takes one of each; set manage-local-routes = no",
+			       kwgi_compatibility_name(m->compatibility));
+}
+
 /* ---- the whole ------------------------------------------------------- */
 
 static void check_mesh(struct kwg_config *cfg)
@@ -411,4 +468,5 @@ void kwgi_check(struct kwg_config *cfg)
 	check_claims(cfg);
 	check_pod_cidrs(cfg);
 	check_private_ips(cfg);
+	check_encapsulation(cfg);
 }

@@ -7,7 +7,7 @@
 #include "core/ini.h"
 #include "base/num.h"
 
-enum { MAX_KEYS = 20 };
+enum { MAX_KEYS = 32 };
 
 /* One reading of one text. */
 struct parse {
@@ -75,6 +75,7 @@ static int set_##name(struct parse *p, void *field, const char *v)	\
 
 DEFINE_ENUM(granularity, "location", "full")
 DEFINE_ENUM(encapsulation, "always", "cross-subnet", "never")
+DEFINE_ENUM(encap_protocol, "ipip", "vxlan")
 DEFINE_ENUM(compatibility, "none", "flannel", "cilium")
 DEFINE_ENUM(backend, "auto", "kernel", "userspace", "external")
 DEFINE_ENUM(firewall, "nftables", "iptables", "none")
@@ -136,6 +137,15 @@ static int set_mtu(struct parse *p, void *field, const char *v)
 	if (strcmp(v, "auto"))
 		return set_number(field, v, 1280, 65455);
 	*(uint32_t *)field = KWGI_MTU_AUTO;
+	return 0;
+}
+
+static int set_vxlan_id(struct parse *p, void *field, const char *v)
+{
+	(void)p;
+	if (strcmp(v, "auto"))
+		return set_number(field, v, 1, 16777215);
+	*(uint32_t *)field = KWGI_VXLAN_ID_AUTO;
 	return 0;
 }
 
@@ -241,6 +251,14 @@ static int set_interface(struct parse *p, void *field, const char *v)
 		if (*c == '/' || *c == ':' || *c == ' ' || *c == '%' || is_control(*c))
 			return -1;
 	return set_text(p, field, v);
+}
+
+static int set_tunnel_interface(struct parse *p, void *field, const char *v)
+{
+	if (strcmp(v, "auto"))
+		return set_interface(p, field, v);
+	*(const char **)field = NULL;
+	return 0;
 }
 
 static int set_path(struct parse *p, void *field, const char *v)
@@ -398,6 +416,11 @@ static const struct key mesh_keys[] = {
 	  type_network, "none" },
 	{ "encapsulation", set_encapsulation, FIELD(mesh, encapsulation), 0, false, false,
 	  "always, cross-subnet or never", "always" },
+	{ "encapsulation-protocol", set_encap_protocol, FIELD(mesh, encap_protocol), 0, false, false,
+	  "ipip or vxlan", "ipip" },
+	{ "vxlan-port", set_port, FIELD(mesh, vxlan_port), 0, false, false, "port 1-65535", "4789" },
+	{ "vxlan-id", set_vxlan_id, FIELD(mesh, vxlan_id), 0, false, false,
+	  "auto, or number from 1 to 16777215", "auto" },
 	{ "compatibility", set_compatibility, FIELD(mesh, compatibility), 0, false, false,
 	  "none, flannel or cilium", "none" },
 };
@@ -448,6 +471,8 @@ static const struct key local_keys[] = {
 	  type_name, "the host name" },
 	{ "interface", set_interface, FIELD(local, interface), 0, false, false,
 	  "interface name of 1 to 15 characters without blank, slash, colon or %", "kilo0" },
+	{ "tunnel-interface", set_tunnel_interface, FIELD(local, tunnel_interface),
+	  FIELD(local, tunnel_interface_at), false, false, "interface name, or auto", "auto" },
 	{ "backend", set_backend, FIELD(local, backend), 0, false, false,
 	  "auto, kernel, userspace or external", "auto" },
 	{ "create-interface", set_bool, FIELD(local, create_interface), 0, false, false,

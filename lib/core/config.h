@@ -16,6 +16,7 @@
 
 enum kwgi_granularity { KWGI_GRANULARITY_LOCATION, KWGI_GRANULARITY_FULL };
 enum kwgi_encapsulation { KWGI_ENCAP_ALWAYS, KWGI_ENCAP_CROSS_SUBNET, KWGI_ENCAP_NEVER };
+enum kwgi_encap_protocol { KWGI_ENCAP_IPIP, KWGI_ENCAP_VXLAN };
 enum kwgi_compatibility { KWGI_COMPAT_NONE, KWGI_COMPAT_FLANNEL, KWGI_COMPAT_CILIUM };
 enum kwgi_backend {
 	KWGI_BACKEND_AUTO, KWGI_BACKEND_KERNEL, KWGI_BACKEND_USERSPACE, KWGI_BACKEND_EXTERNAL
@@ -25,6 +26,7 @@ enum kwgi_firewall { KWGI_FIREWALL_NFTABLES, KWGI_FIREWALL_IPTABLES, KWGI_FIREWA
 enum {
 	KWGI_PORT_OF_ENDPOINT = 0,	/* mesh.port: each node's own endpoint says */
 	KWGI_MTU_AUTO = 0,
+	KWGI_VXLAN_ID_AUTO = 0,
 	KWGI_IFNAME_MAX = 15,
 	KWGI_NAME_MAX = 253,
 };
@@ -55,7 +57,8 @@ struct kwgi_mesh {
 	uint32_t format;
 	struct kwgi_place format_at;
 	bool end_marker;		/* the file that says so has to end with [end] */
-	uint32_t granularity, encapsulation, compatibility;
+	uint32_t granularity, encapsulation, encap_protocol, compatibility;
+	uint32_t vxlan_port, vxlan_id;	/* id 0: from the name, see encap.h */
 	struct kwgi_prefix subnet;
 	struct kwgi_place subnet_at;
 	uint32_t port;
@@ -102,6 +105,8 @@ struct kwgi_peer {
 struct kwgi_local {
 	struct kwgi_place at, node_at;
 	const char *node, *interface, *private_key_file, *cni_path;
+	const char *tunnel_interface;		/* NULL: auto, see encap.h */
+	struct kwgi_place tunnel_interface_at;
 	uint32_t backend, firewall;
 	bool create_interface, clean_up_interface, manage_local_routes, forward_rules, cni;
 	uint32_t interface_timeout;		/* seconds */
@@ -144,6 +149,7 @@ bool kwgi_peer_is_ready(const struct kwgi_peer *p);
 /* The word that stands for a value of an enum in files. */
 const char *kwgi_granularity_name(uint32_t v);
 const char *kwgi_encapsulation_name(uint32_t v);
+const char *kwgi_encap_protocol_name(uint32_t v);
 const char *kwgi_compatibility_name(uint32_t v);
 const char *kwgi_backend_name(uint32_t v);
 const char *kwgi_firewall_name(uint32_t v);

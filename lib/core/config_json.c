@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* What was understood of the configuration, as JSON; keys are sorted. */
 #include "core/config.h"
+#include "core/encap.h"
 #include "core/json.h"
 
 enum { SCHEMA = 1 };
@@ -29,6 +30,7 @@ static void put_mesh(struct kwgi_json *j, const struct kwg_config *cfg)
 	kwgi_json_object(j, "mesh");
 	kwgi_json_string(j, "compatibility", kwgi_compatibility_name(m->compatibility));
 	kwgi_json_string(j, "encapsulation", kwgi_encapsulation_name(m->encapsulation));
+	kwgi_json_string(j, "encapsulation-protocol", kwgi_encap_protocol_name(m->encap_protocol));
 	kwgi_json_uint(j, "format", m->format);
 	kwgi_json_string(j, "granularity", kwgi_granularity_name(m->granularity));
 	kwgi_json_string(j, "name", m->name);
@@ -38,6 +40,8 @@ static void put_mesh(struct kwgi_json *j, const struct kwg_config *cfg)
 		kwgi_json_uint(j, "port", m->port);
 	kwgi_json_cidrs(j, "service-cidr", &m->service_cidrs);
 	kwgi_json_prefix(j, "subnet", &m->subnet);
+	kwgi_json_uint(j, "vxlan-id", kwgi_encap_vxlan_id(m));
+	kwgi_json_uint(j, "vxlan-port", m->vxlan_port);
 	kwgi_json_end_object(j);
 }
 
@@ -69,6 +73,7 @@ static void put_local(struct kwgi_json *j, const struct kwg_config *cfg)
 	kwgi_json_string(j, "private-key-file", l->private_key_file);
 	kwgi_json_uint(j, "route-protocol", l->route_protocol);
 	kwgi_json_uint(j, "route-table", l->route_table);
+	kwgi_json_string(j, "tunnel-interface", l->tunnel_interface);
 	kwgi_json_end_object(j);
 }
 

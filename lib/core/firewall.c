@@ -42,6 +42,16 @@ static const struct rule_form forms[] = {
 		"DROP", false },
 };
 
+/* The same for VXLAN, which Kilo does not know. */
+static const struct rule_form vxlan_forms[] = {
+	[KWGI_FW_TUNL_CHAIN] = { "filter", "KILO-VXLAN", NULL, NULL, NULL, false },
+	[KWGI_FW_TUNL_JUMP] = { "filter", "INPUT", NULL, "jump to VXLAN chain", "KILO-VXLAN", false },
+	[KWGI_FW_TUNL_ACCEPT] = { "filter", "KILO-VXLAN", "-s", "allow VXLAN traffic",
+		"ACCEPT", false },
+	[KWGI_FW_TUNL_DROP] = { "filter", "INPUT", NULL, "reject other VXLAN traffic",
+		"DROP", false },
+};
+
 static const char *const reasons[] = {
 	[KWGI_FW_POD] = "the pod subnet",
 	[KWGI_FW_LOCATION] = "allowed location IPs",
@@ -51,7 +61,10 @@ static const char *const reasons[] = {
 
 static void put_match(struct kwgi_buf *b, const struct rule_form *f, const struct kwgi_fw_rule *r)
 {
-	kwgi_buf_puts(b, f->match);
+	if (f->match)
+		kwgi_buf_puts(b, f->match);
+	else
+		kwgi_buf_printf(b, "-p udp --dport %u ", r->port);
 	if (!r->net.addr.family)
 		return;
 	kwgi_buf_putc(b, ' ');
@@ -75,7 +88,7 @@ static void put_comment(struct kwgi_buf *b, const struct rule_form *f,
 
 void kwgi_firewall_format(struct kwgi_buf *b, const struct kwgi_fw_rule *r)
 {
-	const struct rule_form *f = &forms[r->kind];
+	const struct rule_form *f = r->port ? &vxlan_forms[r->kind] : &forms[r->kind];
 
 	kwgi_buf_puts(b, r->family == KWGI_AF_V4 ? "4 " : "6 ");
 	kwgi_buf_puts(b, f->table);
@@ -256,11 +269,29 @@ static int build_tunnel(struct kwg_plan *plan)
 	return 0;
 }
 
+static void set_port(struct kwgi_fw_rules *list, uint16_t port)
+{
+	uint32_t i;
+
+	for (i = 0; i < list->n; i++)
+		list->v[i].port = port;
+}
+
 int kwgi_firewall_build(struct kwg_plan *plan)
 {
 	if (plan->cfg->local.firewall == KWGI_FIREWALL_NONE)
 		return 0;
 	if (build_nat(plan))
 		return -1;
-	return plan->tunl_addr.addr.family ? build_tunnel(plan) : 0;
+	/* Kilo filters where it manages the routes; what receives VXLAN here always does. */
+	if (!plan->tunl_addr.addr.family &&
+	    !(kwgi_plan_has_vxlan(plan) && kwgi_plan_needs_tunnel(plan)))
+		return 0;
+	if (build_tunnel(plan))
+		return -1;
+	if (kwgi_plan_has_vxlan(plan)) {
+		set_port(&plan->tunl_fw.append, (uint16_t)plan->cfg->mesh.vxlan_port);
+		set_port(&plan->tunl_fw.prepend, (uint16_t)plan->cfg->mesh.vxlan_port);
+	}
+	return 0;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
 #include <string.h>
 
 #include <sodium.h>
@@ -40,6 +41,19 @@ const struct kwgi_link *kwgi_host_link_with_addr(const struct kwgi_host *h,
 		if (kwgi_addr_equal(&h->addrs[i].prefix.addr, a))
 			return kwgi_host_link_by_index(h, h->addrs[i].ifindex);
 	return NULL;
+}
+
+static int by_key(const void *key, const void *peer)
+{
+	return kwgi_key_cmp(key, &((const struct kwgi_host_peer *)peer)->key);
+}
+
+const struct kwgi_host_peer *kwgi_host_peer(const struct kwgi_host_wg *wg,
+					    const struct kwgi_key *key)
+{
+	if (!wg->n_peers)
+		return NULL;
+	return bsearch(key, wg->peers, wg->n_peers, sizeof(*wg->peers), by_key);
 }
 
 void kwgi_host_free(struct kwgi_host *h)

@@ -10,22 +10,37 @@
 #include "base/addr.h"
 #include "base/arena.h"
 #include "base/key.h"
+#include "core/encap.h"
+#include "core/iptables.h"
 #include "core/plan.h"
 
 enum { KWGI_KIND_MAX = 16, KWGI_ALIAS_MAX = 256 };
+
+/* What makes up a tunnel device, of kind "ipip" or "vxlan". */
+struct kwgi_tunnel {
+	struct kwgi_addr local, remote;	/* family NONE: any */
+	uint32_t lower;			/* index of the link it is bound to; 0: none */
+	uint32_t id;			/* VXLAN network identifier */
+	uint16_t port;			/* of VXLAN; host order */
+	bool learning;			/* VXLAN learns who has which MAC address */
+	uint8_t mac[KWGI_MAC_LEN];	/* all zero: IPIP has none */
+};
 
 struct kwgi_link {
 	uint32_t index;
 	char name[KWGI_IFNAME_MAX + 1];
 	char kind[KWGI_KIND_MAX];	/* "wireguard", "tun", "" for hardware */
 	char alias[KWGI_ALIAS_MAX];	/* our mark, or what others put there */
-	uint32_t mtu;
+	uint32_t mtu, mtu6;		/* mtu6: for IPv6, if a router has said less; 0: the same */
 	bool up;			/* IFF_UP */
+	struct kwgi_tunnel tunnel;	/* all zero for other kinds */
 	/*
-	 * Has to go before one of its name is made: its daemon has died, or
-	 * another backend takes its place. kwgi_host_link() does not find it.
+	 * Has to make room before one of its name is made: its daemon has died,
+	 * or another backend takes its place. kwgi_host_link() does not find it.
 	 */
 	bool replaced;
+	/* It works, so it is only renamed, and goes when the one in its place does. */
+	bool aside;
 };
 
 struct kwgi_host_addr {
@@ -34,13 +49,34 @@ struct kwgi_host_addr {
 	bool auto_made;			/* IPv6 link-local and the like: made by the kernel */
 };
 
+/*
+ * Static neighbours of our VXLAN devices. fdb: which host has a MAC address
+ * (forwarding database); else: which MAC address a next hop has.
+ */
+struct kwgi_host_neigh {
+	uint32_t ifindex;
+	bool fdb;
+	struct kwgi_addr addr;
+	uint8_t mac[KWGI_MAC_LEN];
+};
+
 /* A route in the kernel's terms. */
 struct kwgi_host_route {
 	struct kwgi_prefix dst;
 	struct kwgi_addr gw, src;
 	uint32_t oif, table, metric;
+	uint32_t mtu;			/* 0: that of the device */
 	uint8_t protocol;
 	bool onlink;
+};
+
+/* The way that a datagram to an address takes, as the kernel says when asked. */
+struct kwgi_host_path {
+	struct kwgi_addr to;
+	uint32_t oif;			/* 0: there is no way */
+	uint32_t mtu;			/* of the route, or learnt by the kernel; 0: that of the device */
+	bool learnt;			/* from a router on the way; it will be forgotten */
+	int64_t learnt_at;		/* seconds since the start of the host */
 };
 
 struct kwgi_host_rule {
@@ -84,6 +120,15 @@ struct kwgi_nft_table {
 	size_t size;			/* bytes of messages */
 };
 
+/* A chain at the forward hook that drops what it does not accept. No accept elsewhere overrules it. */
+struct kwgi_drop {
+	char chain[KWGI_NFT_NAME_MAX];	/* "FAMILY TABLE CHAIN" */
+	uint8_t family;			/* enum kwgi_family; NONE: of both */
+	bool iptables;			/* FORWARD of iptables ... */
+	bool legacy;			/* ... of that which is not nf_tables underneath */
+	bool by_rule;			/* its last rule does, not its policy */
+};
+
 /* A WireGuard device, of the kernel or behind a UAPI socket. */
 struct kwgi_host_wg {
 	bool present;
@@ -103,21 +148,31 @@ struct kwgi_host {
 	uint32_t n_links, links_cap;
 	struct kwgi_host_addr *addrs;	/* all addresses of the namespace */
 	uint32_t n_addrs, addrs_cap;
+	struct kwgi_host_neigh *neighs;	/* static ones, of tunnels of kilowg only */
+	uint32_t n_neighs, neighs_cap;
 	struct kwgi_host_route *routes;	/* with our protocol number only */
 	uint32_t n_routes, routes_cap;
 	struct kwgi_host_rule *rules;	/* with our protocol number only */
 	uint32_t n_rules, rules_cap;
+	struct kwgi_host_path *paths;	/* those that were asked for, by address */
+	uint32_t n_paths, paths_cap;
 	struct kwgi_nft_table *tables;	/* inet tables called kilowg-... */
 	uint32_t n_tables, tables_cap;
 	bool no_nftables;		/* the kernel has none */
-	/* "FAMILY TABLE CHAIN" of others at the forward hook whose policy is drop; "": none. */
-	char forward_drop[KWGI_NFT_NAME_MAX];
+	struct kwgi_ipt_rules *iptables;	/* chains called kilowg-..., and jumps to them */
+	uint32_t n_iptables, iptables_cap;
+	bool nft_iptables;		/* nf_tables has such chains: iptables-nft made them */
+	uint8_t nft_bases[2];		/* its built-in chains there, as kwgi_ipt_base(): IPv4, IPv6 */
+	bool iptables_unseen;		/* there are some, but no program to see or change them */
+	struct kwgi_drop *drops;	/* of others */
+	uint32_t n_drops, drops_cap;
 	struct kwgi_host_wg wg;		/* of the interface that was asked for */
 	/* The interface whose daemon an earlier run started but did not get to mark; or "". */
 	char starting[KWGI_IFNAME_MAX + 1];
 	/* Of another interface with our mark that stays: one that is given back. */
 	char old_ifname[KWGI_IFNAME_MAX + 1];
 	struct kwgi_host_wg old_wg;
+	struct kwgi_host_wg aside_wg;	/* of the link with aside */
 };
 
 /* Is it the interface of h->starting, which is ours without a mark? */
@@ -127,6 +182,9 @@ const struct kwgi_link *kwgi_host_link_by_index(const struct kwgi_host *h, uint3
 /* The link that holds this address, or NULL. */
 const struct kwgi_link *kwgi_host_link_with_addr(const struct kwgi_host *h,
 						 const struct kwgi_addr *a);
+/* Of a device's peers; NULL if it has no such one. */
+const struct kwgi_host_peer *kwgi_host_peer(const struct kwgi_host_wg *wg,
+					    const struct kwgi_key *key);
 void kwgi_host_free(struct kwgi_host *h);
 
 #endif

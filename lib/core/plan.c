@@ -12,47 +12,13 @@
 
 static const struct kwgi_addr no_addr;
 
-struct kwgi_addr kwgi_plan_gateway(const struct kwg_plan *plan, const struct kwgi_node *m)
-{
-	switch ((enum kwgi_compatibility)plan->cfg->mesh.compatibility) {
-	case KWGI_COMPAT_CILIUM:
-		if (m->cni_ip.addr.family)
-			return m->cni_ip.addr;
-		return m->pod_cidrs.v[0].prefix.addr;
-	case KWGI_COMPAT_FLANNEL:
-		return m->pod_cidrs.v[0].prefix.addr;
-	case KWGI_COMPAT_NONE:
-		break;
-	}
-	return m->internal_ip.addr;
-}
-
-/* Does an address lie outside the network of the node's private address? */
-static bool is_remote(const struct kwg_plan *plan, const struct kwgi_addr *a)
-{
-	return !kwgi_prefix_contains(&plan->node->internal_ip, a);
-}
-
-/* Have packets for this gateway to be encapsulated? */
-static bool is_tunnelled(const struct kwg_plan *plan, const struct kwgi_addr *gw)
-{
-	switch ((enum kwgi_encapsulation)plan->cfg->mesh.encapsulation) {
-	case KWGI_ENCAP_ALWAYS:
-		return true;
-	case KWGI_ENCAP_CROSS_SUBNET:
-		return is_remote(plan, gw);
-	case KWGI_ENCAP_NEVER:
-		break;
-	}
-	return false;
-}
-
 /* ---- adding ---------------------------------------------------------- */
 
 /*
  * A next hop or source of another family than the destination cannot be used.
- * WireGuard needs no next hop, since it finds the peer by allowed IPs; on
- * other links such a route is left out.
+ * WireGuard needs no next hop, since it finds the peer by allowed IPs; VXLAN
+ * takes the MAC address of the next hop only. On other links such a route is
+ * left out.
  */
 static int add_route(struct kwg_plan *plan, struct kwgi_route r)
 {
@@ -61,13 +27,16 @@ static int add_route(struct kwg_plan *plan, struct kwgi_route r)
 	if (r.src.family && r.src.family != r.dst.addr.family)
 		r.src = no_addr;
 	if (r.gw.family && r.gw.family != r.dst.addr.family) {
-		if (r.role != KWGI_ROLE_KILO) {
+		if (r.role == KWGI_ROLE_KILO) {
+			r.gw = no_addr;
+		} else if (r.role != KWGI_ROLE_TUNL || !kwgi_plan_has_vxlan(plan)) {
 			kwgi_diags_add(&plan->diags, KWG_WARNING, (struct kwgi_place){ 0 }, "",
-				       "no route to %s: the gateway %s is of another address family",
-				       kwgi_prefix_format(dst, &r.dst), kwgi_addr_format(gw, &r.gw));
+				       "no route to %s: the gateway %s is of another address family%s",
+				       kwgi_prefix_format(dst, &r.dst), kwgi_addr_format(gw, &r.gw),
+				       r.role == KWGI_ROLE_TUNL
+					       ? "; encapsulation-protocol = vxlan carries both" : "");
 			return 0;
 		}
-		r.gw = no_addr;
 	}
 	r.onlink = r.gw.family != KWGI_AF_NONE;
 	if (kwgi_arena_grow(&plan->arena, &plan->routes, plan->n_routes, &plan->routes_cap,
@@ -93,35 +62,38 @@ static int add_rule(struct kwg_plan *plan, const struct kwgi_prefix *src,
 
 /* Through a node of the own location: encapsulated, or plainly over the private network. */
 static int add_via_node(struct kwg_plan *plan, const struct kwgi_prefix *dst,
-			const struct kwgi_addr *gw)
+			const struct kwgi_node *via)
 {
-	bool tunnelled = is_tunnelled(plan, gw);
+	struct kwgi_addr gw = kwgi_plan_gateway(plan, via);
+	bool tunnelled = kwgi_plan_is_tunnelled(plan, &gw, dst->addr.family);
 
+	if (tunnelled)
+		gw = kwgi_plan_tunnel_gateway(plan, via, dst->addr.family);
 	return add_route(plan, (struct kwgi_route){
-		.dst = *dst, .gw = *gw,
+		.dst = *dst, .gw = gw,
 		.src = tunnelled ? plan->node->internal_ip.addr : no_addr,
 		.role = tunnelled ? KWGI_ROLE_TUNL : KWGI_ROLE_PRIV,
 	});
 }
 
 static int add_cidrs_via_node(struct kwg_plan *plan, const struct kwgi_cidrs *cidrs,
-			      const struct kwgi_addr *gw)
+			      const struct kwgi_node *via)
 {
 	uint32_t i;
 
 	for (i = 0; i < cidrs->n; i++)
-		if (add_via_node(plan, &cidrs->v[i].prefix, gw))
+		if (add_via_node(plan, &cidrs->v[i].prefix, via))
 			return -1;
 	return 0;
 }
 
 static int add_prefixes_via_node(struct kwg_plan *plan, const struct kwgi_prefixes *list,
-				 const struct kwgi_addr *gw)
+				 const struct kwgi_node *via)
 {
 	uint32_t i;
 
 	for (i = 0; i < list->n; i++)
-		if (add_via_node(plan, &list->v[i], gw))
+		if (add_via_node(plan, &list->v[i], via))
 			return -1;
 	return 0;
 }
@@ -152,7 +124,8 @@ static int add_private_over_tunnel(struct kwg_plan *plan, const struct kwgi_node
 	uint32_t i;
 
 	if (add_route(plan, (struct kwgi_route){
-		    .dst = host, .gw = kwgi_plan_gateway(plan, m),
+		    .dst = host,
+		    .gw = kwgi_plan_tunnel_gateway(plan, m, host.addr.family),
 		    .src = plan->node->internal_ip.addr,
 		    .role = KWGI_ROLE_TUNL, .in_table = true }))
 		return -1;
@@ -166,7 +139,6 @@ static int add_members(struct kwg_plan *plan)
 {
 	const struct kwgi_segment *s = plan->segment;
 	uint32_t encap = plan->cfg->mesh.encapsulation;
-	struct kwgi_addr gw;
 	uint32_t i;
 
 	for (i = 0; i < s->n; i++) {
@@ -175,11 +147,11 @@ static int add_members(struct kwg_plan *plan)
 
 		if (kwgi_addr_equal(ip, &plan->node->internal_ip.addr))
 			continue;
-		gw = kwgi_plan_gateway(plan, m);
-		if (add_cidrs_via_node(plan, &m->pod_cidrs, &gw))
+		if (add_cidrs_via_node(plan, &m->pod_cidrs, m))
 			return -1;
 		if (encap == KWGI_ENCAP_ALWAYS ||
-		    (encap == KWGI_ENCAP_CROSS_SUBNET && is_remote(plan, ip)))
+		    (encap == KWGI_ENCAP_CROSS_SUBNET &&
+		     !kwgi_prefix_contains(&plan->node->internal_ip, ip)))
 			if (add_private_over_tunnel(plan, m))
 				return -1;
 	}
@@ -216,36 +188,36 @@ static int add_members_from_kilo(struct kwg_plan *plan)
 /* ---- followers ------------------------------------------------------- */
 
 static int add_segment_as_follower(struct kwg_plan *plan, const struct kwgi_segment *s,
-				   const struct kwgi_addr *gw)
+				   const struct kwgi_node *leader)
 {
 	struct kwgi_prefix host = kwgi_prefix_host(&s->wg_ip);
 	uint32_t i;
 
-	if (add_via_node(plan, &host, gw))
+	if (add_via_node(plan, &host, leader))
 		return -1;
 	if (s == plan->segment)
 		return plan->cfg->local.manage_local_routes ? add_members(plan) : 0;
 	for (i = 0; i < s->n; i++)
-		if (add_cidrs_via_node(plan, &s->members[i]->pod_cidrs, gw))
+		if (add_cidrs_via_node(plan, &s->members[i]->pod_cidrs, leader))
 			return -1;
 	for (i = 0; s->has_private_ips && i < s->n; i++) {
 		host = kwgi_prefix_host(&s->members[i]->internal_ip.addr);
-		if (add_via_node(plan, &host, gw))
+		if (add_via_node(plan, &host, leader))
 			return -1;
 	}
-	return add_prefixes_via_node(plan, &s->location_ips, gw);
+	return add_prefixes_via_node(plan, &s->location_ips, leader);
 }
 
 static int build_follower_routes(struct kwg_plan *plan)
 {
-	struct kwgi_addr gw = kwgi_plan_gateway(plan, plan->segment->leader);
+	const struct kwgi_node *leader = plan->segment->leader;
 	uint32_t i;
 
 	for (i = 0; i < plan->topo->n_segments; i++)
-		if (add_segment_as_follower(plan, &plan->topo->segments[i], &gw))
+		if (add_segment_as_follower(plan, &plan->topo->segments[i], leader))
 			return -1;
 	for (i = 0; i < plan->topo->n_peers; i++)
-		if (add_prefixes_via_node(plan, &plan->topo->peers[i].allowed_ips, &gw))
+		if (add_prefixes_via_node(plan, &plan->topo->peers[i].allowed_ips, leader))
 			return -1;
 	return 0;
 }
@@ -409,25 +381,6 @@ static uint32_t listen_port(const struct kwg_plan *plan)
 						       : cfg->mesh.port;
 }
 
-/*
- * The tunnel device has the address after the pod CIDR's base address (Kilo:
- * mesh.go, with the IPIP encapsulator), on nodes that have, or had but for
- * their administrator, a private address.
- */
-static void set_tunnel_address(struct kwg_plan *plan)
-{
-	const struct kwg_config *cfg = plan->cfg;
-	struct kwgi_addr a;
-
-	if (!cfg->local.manage_local_routes || cfg->mesh.encapsulation == KWGI_ENCAP_NEVER ||
-	    cfg->mesh.compatibility == KWGI_COMPAT_FLANNEL)
-		return;
-	if (!kwgi_node_has_private_ip(plan->node) && !plan->node->internal_ip_off)
-		return;
-	if (kwgi_addr_add(&a, &plan->node->pod_cidrs.v[0].prefix.addr, 1))
-		plan->tunl_addr = kwgi_prefix_host(&a);
-}
-
 int kwgi_plan_build(struct kwg_plan *plan, const struct kwg_config *cfg, const char *node,
 		    struct kwg_error *err)
 {
@@ -452,7 +405,7 @@ int kwgi_plan_build(struct kwg_plan *plan, const struct kwg_config *cfg, const c
 	if (plan->leader)
 		plan->wg_cidr.addr = plan->segment->wg_ip;
 	plan->port = listen_port(plan);
-	set_tunnel_address(plan);
+	kwgi_plan_set_tunnel_address(plan);
 
 	if ((plan->leader && build_peers(plan)) ||
 	    (plan->leader ? build_leader_routes(plan) : build_follower_routes(plan)) ||

@@ -70,6 +70,7 @@ struct kwgi_fw_rule {
 	uint8_t reason;			/* enum kwgi_fw_reason, of FORWARD rules */
 	uint8_t family;			/* enum kwgi_family */
 	struct kwgi_prefix net;		/* what src or dst is compared with */
+	uint16_t port;			/* of TUNL rules: of VXLAN; 0: IPIP */
 };
 
 struct kwgi_fw_rules {
@@ -119,11 +120,24 @@ int kwgi_routes_settle(struct kwgi_arena *a, struct kwgi_route *routes, uint32_t
 		       struct kwgi_diags *d);
 
 /*
- * Gateway of a member for others of its segment: with IPIP its private
- * address; with flannel the address of its pod CIDR; with cilium its address
- * in that overlay, or else that of its pod CIDR.
+ * plan_tunnel.c: encapsulation within the location.
+ *
+ * Gateway of a member for others of its segment: with a tunnel of our own its
+ * private address; with flannel the address of its pod CIDR; with cilium its
+ * address in that overlay, or else that of its pod CIDR.
  */
 struct kwgi_addr kwgi_plan_gateway(const struct kwg_plan *plan, const struct kwgi_node *m);
+/* Have packets of this family for this gateway to be encapsulated? */
+bool kwgi_plan_is_tunnelled(const struct kwg_plan *plan, const struct kwgi_addr *gw,
+			    uint8_t family);
+/* The gateway over the tunnel for packets of this family: as above, or with VXLAN a link-local address. */
+struct kwgi_addr kwgi_plan_tunnel_gateway(const struct kwg_plan *plan, const struct kwgi_node *m,
+					  uint8_t family);
+/* Is the tunnel VXLAN of our own? */
+bool kwgi_plan_has_vxlan(const struct kwg_plan *plan);
+/* Has the node to have a tunnel, be it for receiving only? Asked of a complete plan. */
+bool kwgi_plan_needs_tunnel(const struct kwg_plan *plan);
+void kwgi_plan_set_tunnel_address(struct kwg_plan *plan);
 
 /* firewall.c: 0 or -1. */
 int kwgi_firewall_build(struct kwg_plan *plan);

@@ -2,6 +2,7 @@
 /* The plan and its topology as JSON; keys are sorted. */
 #include <stdlib.h>
 
+#include "core/encap.h"
 #include "core/json.h"
 #include "core/plan.h"
 
@@ -229,6 +230,12 @@ void kwgi_plan_json(const struct kwg_plan *plan, const char *digest, struct kwgi
 	kwgi_json_prefix(j, "tunnel_address", &plan->tunl_addr);
 	put_firewall_lists(j, "tunnel_iptables", &plan->tunl_fw);
 	kwgi_json_uint(j, "version", KWGI_PLAN_VERSION);
+	if (kwgi_plan_has_vxlan(plan)) {
+		kwgi_json_object(j, "vxlan");
+		kwgi_json_uint(j, "id", kwgi_encap_vxlan_id(&cfg->mesh));
+		kwgi_json_uint(j, "port", cfg->mesh.vxlan_port);
+		kwgi_json_end_object(j);
+	}
 	put_warnings(j, plan);
 	put_wg_endpoints(j, plan);
 	kwgi_json_prefix(j, "wireguard_cidr", &plan->wg_cidr);

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "core/encap.h"
 #include "core/plan.h"
 
 const char *const kwgi_role_names[KWGI_N_ROLES] = { "kilo", "priv", "tunl" };
@@ -124,11 +125,14 @@ static void put_header(struct kwgi_buf *b, const struct kwg_plan *plan)
 	kwgi_buf_printf(b, "\nlisten-port %u\n", plan->port);
 	if (local->fwmark)
 		kwgi_buf_printf(b, "fwmark %u\n", local->fwmark);
-	if (!plan->tunl_addr.addr.family)
-		return;
-	kwgi_buf_puts(b, "tunnel-address ");
-	kwgi_buf_prefix(b, &plan->tunl_addr);
-	kwgi_buf_putc(b, '\n');
+	if (plan->tunl_addr.addr.family) {
+		kwgi_buf_puts(b, "tunnel-address ");
+		kwgi_buf_prefix(b, &plan->tunl_addr);
+		kwgi_buf_putc(b, '\n');
+	}
+	if (kwgi_plan_has_vxlan(plan))
+		kwgi_buf_printf(b, "vxlan id %u port %u\n", kwgi_encap_vxlan_id(&plan->cfg->mesh),
+				plan->cfg->mesh.vxlan_port);
 }
 
 void kwgi_plan_text(const struct kwg_plan *plan, struct kwgi_buf *b)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/forward.h"
 #include "core/json.h"
 #include "core/status.h"
 
@@ -179,6 +180,22 @@ static void put_backend(struct kwgi_buf *b, const struct kwgi_status *s)
 		kwgi_buf_printf(b, "backend %s (%s)\n", backend_name(s), s->backend->reason);
 }
 
+static void put_tunnel(struct kwgi_buf *b, const struct kwgi_status *s, bool colour)
+{
+	const struct kwgi_wanted_tunnel *t = &s->wanted->tunnel;
+	const struct kwgi_link *l = kwgi_host_link(s->host, t->name);
+
+	if (!*t->name)
+		return;
+	kwgi_buf_printf(b, "tunnel %s: ", t->name);
+	if (l)
+		kwgi_buf_printf(b, "%s, mtu %u, %s%s", l->up ? "up" : "down", l->mtu,
+				*l->kind ? l->kind : "unknown", t->kind ? "" : " of others");
+	else
+		put_coloured(b, colour, MISSING, "missing");
+	kwgi_buf_putc(b, '\n');
+}
+
 static size_t widest_name(const struct kwgi_wanted *w)
 {
 	size_t len, widest = 4;
@@ -192,6 +209,23 @@ static size_t widest_name(const struct kwgi_wanted *w)
 	return widest + 2;
 }
 
+static void put_drops(struct kwgi_buf *b, const struct kwgi_status *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->host->n_drops; i++) {
+		const struct kwgi_drop *d = &s->host->drops[i];
+
+		if (!kwgi_drop_matters(d, s->wanted, s->host))
+			continue;
+		kwgi_buf_puts(b, "warning: ");
+		kwgi_drop_describe(b, d);
+		kwgi_buf_puts(b, "\n         ");
+		kwgi_drop_remedy(b, d, &s->plan->cfg->local);
+		kwgi_buf_putc(b, '\n');
+	}
+}
+
 void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf *b)
 {
 	size_t width = widest_name(s->wanted), start;
@@ -199,6 +233,7 @@ void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf 
 
 	put_head(b, s, colour);
 	put_backend(b, s);
+	put_tunnel(b, s, colour);
 	if (s->wanted->n_peers) {
 		start = b->len;
 		kwgi_buf_puts(b, "PEER");
@@ -207,9 +242,9 @@ void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf 
 	}
 	for (i = 0; i < s->wanted->n_peers; i++)
 		put_peer_row(b, s, &s->wanted->peers[i], colour, width);
-	if (*s->host->forward_drop && s->wanted->table)
-		kwgi_buf_printf(b, "warning: nftables chain %s drops what is forwarded and not accepted there\n",
-				s->host->forward_drop);
+	put_drops(b, s);
+	if (s->wanted->mtu_warning)
+		kwgi_buf_printf(b, "warning: %s\n", s->wanted->mtu_warning);
 	if (!s->drift)
 		kwgi_buf_puts(b, "drift: none\n");
 	else
@@ -243,6 +278,39 @@ static void put_peer_json(struct kwgi_json *j, const struct kwgi_status *s,
 	kwgi_json_end_object(j);
 }
 
+static void put_drops_json(struct kwgi_json *j, const struct kwgi_status *s)
+{
+	uint32_t i;
+
+	kwgi_json_array(j, "forward_drop");
+	for (i = 0; i < s->host->n_drops; i++) {
+		const struct kwgi_drop *d = &s->host->drops[i];
+
+		if (kwgi_drop_matters(d, s->wanted, s->host))
+			kwgi_drop_json(j, d, &s->plan->cfg->local);
+	}
+	kwgi_json_end_array(j);
+}
+
+static void put_tunnel_json(struct kwgi_json *j, const struct kwgi_status *s)
+{
+	const struct kwgi_wanted_tunnel *t = &s->wanted->tunnel;
+	const struct kwgi_link *l = kwgi_host_link(s->host, t->name);
+
+	if (!*t->name) {
+		kwgi_json_null(j, "tunnel");
+		return;
+	}
+	kwgi_json_object(j, "tunnel");
+	kwgi_json_string(j, "kind", l ? l->kind : t->kind);
+	kwgi_json_uint(j, "mtu", l ? l->mtu : 0);
+	kwgi_json_string(j, "name", t->name);
+	kwgi_json_bool(j, "of_others", !t->kind);
+	kwgi_json_bool(j, "present", l != NULL);
+	kwgi_json_bool(j, "up", l && l->up);
+	kwgi_json_end_object(j);
+}
+
 void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 {
 	const struct kwgi_link *l = our_link(s);
@@ -251,14 +319,16 @@ void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 
 	kwgi_json_object(j, NULL);
 	kwgi_json_uint(j, "drift", s->drift);
-	kwgi_json_string(j, "forward_drop", *s->host->forward_drop ? s->host->forward_drop : NULL);
+	put_drops_json(j, s);
 	kwgi_json_bool(j, "healthy", kwgi_status_is_healthy(s));
 	kwgi_json_object(j, "interface");
 	kwgi_json_string(j, "backend", s->backend ? backend_name(s) : NULL);
 	kwgi_json_string(j, "backend_reason", s->backend ? s->backend->reason : NULL);
 	kwgi_json_string(j, "implementation", s->host->wg.present ? s->host->wg.implementation : NULL);
 	kwgi_json_uint(j, "mtu", l ? l->mtu : 0);
+	kwgi_json_string(j, "mtu_warning", s->wanted->mtu_warning);
 	kwgi_json_string(j, "name", s->wanted->ifname);
+	kwgi_json_uint(j, "path_mtu", s->wanted->path_mtu);
 	kwgi_json_uint(j, "port", s->host->wg.port);
 	kwgi_json_bool(j, "present", l != NULL);
 	kwgi_json_bool(j, "up", l && l->up);
@@ -272,5 +342,6 @@ void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 		put_peer_json(j, s, &s->wanted->peers[i]);
 	kwgi_json_end_array(j);
 	kwgi_json_uint(j, "schema", SCHEMA);
+	put_tunnel_json(j, s);
 	kwgi_json_end_object(j);
 }

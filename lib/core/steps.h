@@ -15,9 +15,10 @@
 
 enum kwgi_step_kind {
 	KWGI_STEP_LINK_WAIT,	/* somebody else has to make the link */
-	KWGI_STEP_LINK_ADD,	/* make a WireGuard link with our mark */
+	KWGI_STEP_LINK_ADD,	/* make a WireGuard link or a tunnel with our mark */
 	KWGI_STEP_LINK_DAEMON,	/* start a userspace WireGuard that makes it; label: the program */
-	KWGI_STEP_LINK_DEL,
+	KWGI_STEP_LINK_DEL,	/* label: the name that its daemon goes by, if another */
+	KWGI_STEP_LINK_NAME,	/* out of the way of the one that takes its place */
 	KWGI_STEP_LINK_ALIAS,	/* set our mark, or take it away */
 	KWGI_STEP_LINK_MTU,
 	KWGI_STEP_LINK_UP,
@@ -27,12 +28,15 @@ enum kwgi_step_kind {
 	KWGI_STEP_PEER_DEL,
 	KWGI_STEP_ADDR_ADD,
 	KWGI_STEP_ADDR_DEL,
+	KWGI_STEP_NEIGH_SET,	/* add or change a static neighbour of a tunnel */
+	KWGI_STEP_NEIGH_DEL,
 	KWGI_STEP_RULE_ADD,
 	KWGI_STEP_RULE_DEL,
 	KWGI_STEP_ROUTE_ADD,
 	KWGI_STEP_ROUTE_CHANGE,	/* same destination, other way */
 	KWGI_STEP_ROUTE_DEL,
 	KWGI_STEP_FIREWALL,	/* make, replace or delete a table of ours */
+	KWGI_STEP_IPTABLES,	/* the same with chains of iptables, in one family */
 };
 
 /* Which parts of a WireGuard device or peer a step sets. */
@@ -57,11 +61,17 @@ struct kwgi_step {
 	uint8_t kind;				/* enum kwgi_step_kind */
 	uint32_t parts;				/* KWGI_WG_*, for WG_DEVICE and PEER_SET */
 	const char *link;			/* name of the device, for all but routes and rules */
-	const char *label;			/* name of a peer for people */
+	const char *label;			/* name of a peer for people; of a tunnel the mesh's interface */
 	/* What it sets, and what was there before (NULL or zero: nothing). */
 	union {
-		struct { const char *alias, *old_alias; const char *kind; } link_alias;
+		struct {
+			const char *alias, *old_alias, *kind;
+			/* Of LINK_ADD what is made, of LINK_DEL what was there; NULL: no tunnel. */
+			const struct kwgi_tunnel *tunnel;
+			uint32_t mtu;	/* of a tunnel */
+		} link_alias;
 		struct { uint32_t mtu, old_mtu; } link_mtu;
+		struct { const char *name; } link_name;
 		struct { struct kwgi_wg_device_conf conf, old; } wg;
 		struct {
 			const struct kwgi_host_peer *peer, *old;
@@ -70,9 +80,13 @@ struct kwgi_step {
 			uint32_t n_victims, victims_cap;
 		} peer;
 		struct { struct kwgi_prefix prefix; } addr;
+		/* old.addr of family NONE: nothing */
+		struct { struct kwgi_host_neigh neigh, old; } neigh;
 		struct { struct kwgi_host_rule rule; } rule;
-		struct { struct kwgi_host_route route, old; } route;
+		/* old_link: name of the device of a changed route, which may be made anew by undoing. */
+		struct { struct kwgi_host_route route, old; const char *old_link; } route;
 		struct { const struct kwgi_nft_table *table, *old; } firewall;
+		struct { const struct kwgi_ipt_rules *rules, *old; } iptables;
 	} u;
 };
 

@@ -27,6 +27,8 @@ static void put_route(struct kwgi_buf *b, const struct kwgi_host_route *r, const
 		kwgi_buf_puts(b, " onlink");
 	if (r->table != 254)
 		kwgi_buf_printf(b, " table %u", r->table);
+	if (r->mtu)
+		kwgi_buf_printf(b, " mtu %u", r->mtu);
 }
 
 static void put_rule(struct kwgi_buf *b, const struct kwgi_host_rule *r)
@@ -110,13 +112,50 @@ static void format_device(struct kwgi_buf *b, const struct kwgi_step *s, bool un
 		kwgi_buf_printf(b, " fwmark %u", c->fwmark);
 }
 
+static void put_tunnel(struct kwgi_buf *b, const struct kwgi_tunnel *t, uint32_t mtu)
+{
+	char mac[KWGI_MAC_TEXT];
+
+	if (t->local.family) {
+		kwgi_buf_puts(b, " local ");
+		kwgi_buf_addr(b, &t->local);
+	}
+	if (t->port)
+		kwgi_buf_printf(b, " id %u port %u address %s", t->id, t->port,
+				kwgi_mac_format(mac, t->mac));
+	kwgi_buf_printf(b, " mtu %u", mtu);
+}
+
 static void format_link(struct kwgi_buf *b, const struct kwgi_step *s, bool undo)
 {
 	bool made = (s->kind == KWGI_STEP_LINK_ADD) != undo;
 
 	kwgi_buf_printf(b, "%c link %s", made ? '+' : '-', s->link);
-	if (made)
-		kwgi_buf_printf(b, " type %s", s->u.link_alias.kind);
+	if (!made)
+		return;
+	kwgi_buf_printf(b, " type %s", s->u.link_alias.kind);
+	if (s->u.link_alias.tunnel)
+		put_tunnel(b, s->u.link_alias.tunnel, s->u.link_alias.mtu);
+}
+
+/* In the words of ip-neighbour(8) and bridge(8). */
+static void format_neigh(struct kwgi_buf *b, const struct kwgi_step *s, bool undo)
+{
+	const struct kwgi_host_neigh *to = undo ? &s->u.neigh.old : &s->u.neigh.neigh;
+	const struct kwgi_host_neigh *from = undo ? &s->u.neigh.neigh : &s->u.neigh.old;
+	char mac[KWGI_MAC_TEXT];
+
+	kwgi_buf_puts(b, !to->addr.family ? "- " : from->addr.family ? "~ " : "+ ");
+	if (!to->addr.family)
+		to = from;
+	kwgi_mac_format(mac, to->mac);
+	kwgi_buf_puts(b, to->fdb ? "fdb " : "neighbour ");
+	if (to->fdb)
+		kwgi_buf_printf(b, "%s dst ", mac);
+	kwgi_buf_addr(b, &to->addr);
+	if (!to->fdb)
+		kwgi_buf_printf(b, " lladdr %s", mac);
+	put_dev(b, s->link);
 }
 
 /* A userspace WireGuard makes its interface, and ends when that is deleted. */
@@ -166,6 +205,18 @@ static void format_firewall(struct kwgi_buf *b, const struct kwgi_step *s, bool 
 				to->shape.elements);
 }
 
+static void format_iptables(struct kwgi_buf *b, const struct kwgi_step *s, bool undo)
+{
+	const struct kwgi_ipt_rules *to = undo ? s->u.iptables.old : s->u.iptables.rules;
+	const struct kwgi_ipt_rules *from = undo ? s->u.iptables.rules : s->u.iptables.old;
+	const struct kwgi_ipt_rules *any = to ? to : from;
+
+	kwgi_buf_puts(b, !to ? "- " : from ? "~ " : "+ ");
+	kwgi_buf_puts(b, kwgi_ipt_program(any));
+	kwgi_buf_putc(b, ' ');
+	kwgi_ipt_describe(b, any);
+}
+
 void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struct kwgi_host *h,
 		      bool undo)
 {
@@ -186,6 +237,10 @@ void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struc
 	case KWGI_STEP_LINK_MTU:
 		kwgi_buf_printf(b, "~ link %s mtu %u", s->link,
 				undo ? s->u.link_mtu.old_mtu : s->u.link_mtu.mtu);
+		break;
+	case KWGI_STEP_LINK_NAME:
+		kwgi_buf_printf(b, "~ link %s name %s", undo ? s->u.link_name.name : s->link,
+				undo ? s->link : s->u.link_name.name);
 		break;
 	case KWGI_STEP_LINK_UP:
 	case KWGI_STEP_LINK_DOWN:
@@ -208,6 +263,10 @@ void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struc
 		kwgi_buf_prefix(b, &s->u.addr.prefix);
 		put_dev(b, s->link);
 		break;
+	case KWGI_STEP_NEIGH_SET:
+	case KWGI_STEP_NEIGH_DEL:
+		format_neigh(b, s, undo);
+		break;
 	case KWGI_STEP_RULE_ADD:
 	case KWGI_STEP_RULE_DEL:
 		kwgi_buf_puts(b, (s->kind == KWGI_STEP_RULE_ADD) != undo ? "+ " : "- ");
@@ -226,6 +285,9 @@ void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struc
 		break;
 	case KWGI_STEP_FIREWALL:
 		format_firewall(b, s, undo);
+		break;
+	case KWGI_STEP_IPTABLES:
+		format_iptables(b, s, undo);
 		break;
 	}
 }

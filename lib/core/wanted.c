@@ -11,13 +11,24 @@
 /* ---- marks ----------------------------------------------------------- */
 
 static const char mark[] = "kilowg mesh=";
-static const char adopted_word[] = " adopted";
+static const char adopted_word[] = " adopted", tunnel_word[] = " tunnel";
 
 void kwgi_mark_format(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, uint32_t port,
 		      bool adopted)
 {
 	snprintf(out, KWGI_ALIAS_MAX, "%s%s protocol=%u port=%u%s", mark, mesh, protocol, port,
 		 adopted ? adopted_word : "");
+}
+
+void kwgi_mark_adopted(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, uint32_t port,
+		       uint32_t mtu)
+{
+	size_t len;
+
+	kwgi_mark_format(out, mesh, protocol, port, !mtu);
+	len = strlen(out);
+	if (mtu)
+		snprintf(out + len, KWGI_ALIAS_MAX - len, " mtu=%u%s", mtu, adopted_word);
 }
 
 void kwgi_mark_table(char out[KWGI_NFT_MARK_MAX], const char *mesh, uint8_t protocol,
@@ -35,20 +46,50 @@ bool kwgi_mark_is_ours(const char *alias, const char *mesh)
 	       !strncmp(alias + sizeof(mark) - 1, mesh, len) && alias[sizeof(mark) - 1 + len] == ' ';
 }
 
-bool kwgi_mark_is_adopted(const char *alias)
+static bool ends_with(const char *s, const char *word)
 {
-	size_t len = strlen(alias), word = sizeof(adopted_word) - 1;
+	size_t len = strlen(s), n = strlen(word);
 
-	return len > word && !strcmp(alias + len - word, adopted_word);
+	return len > n && !strcmp(s + len - n, word);
 }
 
-void kwgi_mark_unfinished_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
+bool kwgi_mark_is_adopted(const char *alias)
+{
+	return ends_with(alias, adopted_word);
+}
+
+void kwgi_mark_tunnel(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol)
+{
+	snprintf(out, KWGI_ALIAS_MAX, "%s%s protocol=%u%s", mark, mesh, protocol, tunnel_word);
+}
+
+bool kwgi_mark_is_tunnel(const char *alias)
+{
+	return !strncmp(alias, mark, sizeof(mark) - 1) && ends_with(alias, tunnel_word);
+}
+
+static void derived_name(char out[KWGI_IFNAME_MAX + 1], const char *prefix, const char *ifname)
 {
 	uint32_t hash = 2166136261u;	/* FNV-1a: all that it has to do is differ */
 
 	for (; *ifname; ifname++)
 		hash = (hash ^ (unsigned char)*ifname) * 16777619u;
-	snprintf(out, KWGI_IFNAME_MAX + 1, "kwgnew%08x", hash);
+	snprintf(out, KWGI_IFNAME_MAX + 1, "%.6s%08x", prefix, hash);
+}
+
+void kwgi_mark_unfinished_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
+{
+	derived_name(out, "kwgnew", ifname);
+}
+
+void kwgi_mark_unfinished_tunnel(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
+{
+	derived_name(out, "kwgtun", ifname);
+}
+
+void kwgi_mark_aside_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
+{
+	derived_name(out, "kwgold", ifname);
 }
 
 bool kwgi_mark_is_rival(const char *alias, const char *mesh)
@@ -160,8 +201,8 @@ static int merge_same_keys(struct kwgi_wanted *w)
 	return 0;
 }
 
-static int build_peers(struct kwgi_wanted *w, const struct kwg_plan *plan,
-		       const struct kwgi_facts *facts)
+int kwgi_wanted_peers(struct kwgi_wanted *w, const struct kwg_plan *plan,
+		      const struct kwgi_facts *facts)
 {
 	uint32_t i;
 
@@ -207,28 +248,27 @@ static void set_device(struct devices *d, enum kwgi_role role, const struct kwgi
 	d->index[role] = l->index;
 }
 
-static int find_devices(struct devices *d, const struct kwg_plan *plan, const struct kwgi_host *h,
+static int find_devices(struct devices *d, const struct kwgi_wanted *w,
+			const struct kwg_plan *plan, const struct kwgi_host *h,
 			struct kwg_error *err)
 {
 	const struct kwgi_link *l = kwgi_host_link(h, plan->cfg->local.interface);
-	char text[KWGI_ADDR_TEXT];
+	int ret;
 
 	d->names[KWGI_ROLE_KILO] = plan->cfg->local.interface;
 	if (l)
 		set_device(d, KWGI_ROLE_KILO, l);
 	if (uses_role(plan, KWGI_ROLE_PRIV)) {
-		l = kwgi_host_link_with_addr(h, &plan->node->internal_ip.addr);
-		if (!l)
-			return kwgi_fail(err, KWG_ERR_KERNEL, 0,
-					 "no interface of this host has %s, the internal-ip of node \"%.100s\"",
-					 kwgi_addr_format(text, &plan->node->internal_ip.addr),
-					 plan->node->name);
+		ret = kwgi_wanted_link_of(&l, plan, h, &plan->node->internal_ip.addr,
+					  "internal-ip", err);
+		if (ret)
+			return ret;
 		set_device(d, KWGI_ROLE_PRIV, l);
 	}
-	if (uses_role(plan, KWGI_ROLE_TUNL))
-		return kwgi_fail(err, KWG_ERR_KERNEL, 0,
-				 "the plan needs an encapsulating tunnel inside location \"%.100s\", which this version cannot make; use encapsulation = never, or cross-subnet where the nodes share a subnet",
-				 plan->node->location);
+	d->names[KWGI_ROLE_TUNL] = w->tunnel.name;
+	l = kwgi_host_link(h, w->tunnel.name);
+	if (l)
+		set_device(d, KWGI_ROLE_TUNL, l);
 	return 0;
 }
 
@@ -307,7 +347,7 @@ int kwgi_wanted_build(struct kwgi_wanted *w, const struct kwg_plan *plan,
 	w->ifname = cfg->local.interface;
 	kwgi_mark_format(w->alias, w->mesh, w->protocol, plan->port, !w->create);
 	w->up = plan->leader;
-	w->mtu = cfg->local.mtu;
+	w->mtu = w->path_mtu = cfg->local.mtu;
 	if (plan->leader)
 		w->addr = plan->wg_cidr;
 	w->wg = (struct kwgi_wg_device_conf){
@@ -317,10 +357,12 @@ int kwgi_wanted_build(struct kwgi_wanted *w, const struct kwg_plan *plan,
 	if (kwgi_key_public(&w->public_key, &facts->private_key))
 		return kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: the private key has no public key",
 				 cfg->local.private_key_file);
-	ret = find_devices(&d, plan, h, err);
+	ret = kwgi_wanted_tunnel(w, plan, h, err);
+	if (!ret)
+		ret = find_devices(&d, w, plan, h, err);
 	if (ret)
 		return ret;
-	if (build_peers(w, plan, facts) || build_routes(w, plan, &d) || build_rules(w, plan))
+	if (kwgi_wanted_peers(w, plan, facts) || build_routes(w, plan, &d) || build_rules(w, plan))
 		return kwgi_nomem(err);
 	return 0;
 }

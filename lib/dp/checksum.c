@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <string.h>
 
+#include "dp/bytes.h"
 #include "dp/checksum.h"
 
 #if defined(__x86_64__)
@@ -13,22 +14,6 @@
 enum {
 	VECTOR_MIN = 128,	/* below this the portable loop is as fast */
 };
-
-static uint64_t load64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static uint64_t load32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
 
 /* Less than 8 bytes: as they would lie in front of zeros. */
 static uint64_t add_tail(const uint8_t *p, size_t len, uint64_t sum)

@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "dp/bytes.h"
 #include "dp/checksum.h"
 #include "dp/coalesce.h"
 #include "dp/ippacket.h"
@@ -31,39 +32,6 @@ struct view {
 	uint32_t bucket;
 	bool push;
 };
-
-static uint32_t get16(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 8 | p[1];
-}
-
-static void put16(uint8_t *p, uint32_t n)
-{
-	p[0] = (uint8_t)(n >> 8);
-	p[1] = (uint8_t)n;
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return get16(p) << 16 | get16(p + 2);
-}
-
-/* In any order, for comparing and hashing. */
-static uint32_t load32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static uint64_t load64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
 
 static bool is_tcp(enum kind kind)
 {

@@ -13,7 +13,7 @@ enum { LIMITED_SOURCES = 8192, DEFAULT_MTU = 1420 };
 struct kwgi_device *kwgi_device_new(const struct kwgi_device_io *io, const struct kwgi_aead *aead)
 {
 	uint8_t seed[KWGI_RATELIMITER_SEED + KWGI_KEYMAP_SEED];
-	struct kwgi_device *d = calloc(1, sizeof(*d));
+	struct kwgi_device *d = kwgi_secret_alloc(io, sizeof(*d));
 
 	if (!d)
 		return NULL;
@@ -21,10 +21,11 @@ struct kwgi_device *kwgi_device_new(const struct kwgi_device_io *io, const struc
 	d->aead = aead;
 	d->mtu = DEFAULT_MTU;
 	io->random(io->arg, seed, sizeof(seed));
-	kwgi_keymap_init(&d->by_key, seed + KWGI_RATELIMITER_SEED);
+	kwgi_keymap_init(&d->by_key, seed + KWGI_RATELIMITER_SEED,
+			 offsetof(struct kwgi_dp_peer, remote.static_public));
 	if (kwgi_ratelimiter_init(&d->limiter, LIMITED_SOURCES, seed)) {
 		kwgi_keymap_free(&d->by_key);
-		free(d);
+		kwgi_secret_free(io, d, sizeof(*d));
 		d = NULL;
 	}
 	sodium_memzero(seed, sizeof(seed));
@@ -33,6 +34,8 @@ struct kwgi_device *kwgi_device_new(const struct kwgi_device_io *io, const struc
 
 void kwgi_device_free(struct kwgi_device *d)
 {
+	struct kwgi_device_io io;
+
 	if (!d)
 		return;
 	while (d->first)
@@ -43,8 +46,8 @@ void kwgi_device_free(struct kwgi_device *d)
 	kwgi_ratelimiter_free(&d->limiter);
 	free(d->queue);
 	free(d->heap);
-	sodium_memzero(d, sizeof(*d));
-	free(d);
+	io = d->io;
+	kwgi_secret_free(&io, d, sizeof(*d));
 }
 
 static void peer_down(struct kwgi_device *d, struct kwgi_dp_peer *p)
@@ -59,8 +62,6 @@ static void peer_down(struct kwgi_device *d, struct kwgi_dp_peer *p)
 
 static void peer_up(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_time *t)
 {
-	if (p->persistent_interval)
-		kwgi_send_keepalive(d, p, t);
 	kwgi_send_staged(d, p, t);
 	kwgi_timers_persistent_changed(d, p, t->now);
 }
@@ -133,9 +134,9 @@ struct kwgi_dp_peer *kwgi_device_find(const struct kwgi_device *d,
 	return kwgi_keymap_lookup(&d->by_key, public_key);
 }
 
-static struct kwgi_dp_peer *peer_new(const struct kwgi_key *public_key)
+static struct kwgi_dp_peer *peer_new(struct kwgi_device *d, const struct kwgi_key *public_key)
 {
-	struct kwgi_dp_peer *p = calloc(1, sizeof(*p));
+	struct kwgi_dp_peer *p = kwgi_secret_alloc(&d->io, sizeof(*p));
 
 	if (!p)
 		return NULL;
@@ -154,11 +155,11 @@ struct kwgi_dp_peer *kwgi_device_add(struct kwgi_device *d, const struct kwgi_ke
 
 	if (d->identity.set && kwgi_key_equal(public_key, &d->identity.public_key))
 		return NULL;
-	p = kwgi_timers_reserve(d) ? NULL : peer_new(public_key);
+	p = kwgi_timers_reserve(d) ? NULL : peer_new(d, public_key);
 	if (!p)
 		return NULL;
-	if (kwgi_keymap_insert(&d->by_key, &p->remote.static_public, p)) {
-		free(p);
+	if (kwgi_keymap_insert(&d->by_key, p)) {
+		kwgi_secret_free(&d->io, p, sizeof(*p));
 		return NULL;
 	}
 	p->prev_peer = d->last;
@@ -183,8 +184,7 @@ void kwgi_device_remove(struct kwgi_device *d, struct kwgi_dp_peer *p)
 	*(p->prev_peer ? &p->prev_peer->next_peer : &d->first) = p->next_peer;
 	*(p->next_peer ? &p->next_peer->prev_peer : &d->last) = p->prev_peer;
 	d->n_peers--;
-	sodium_memzero(p, sizeof(*p));
-	free(p);
+	kwgi_secret_free(&d->io, p, sizeof(*p));
 }
 
 void kwgi_peer_set_psk(struct kwgi_dp_peer *p, const struct kwgi_key *psk)
@@ -203,7 +203,6 @@ void kwgi_peer_set_persistent(struct kwgi_device *d, struct kwgi_dp_peer *p, uin
 	bool turned_on = interval && !p->persistent_interval;
 
 	p->persistent_interval = interval;
-	kwgi_timers_persistent_changed(d, p, t->now);
-	if (turned_on && d->up)
-		kwgi_send_keepalive(d, p, t);
+	/* By the timer, since thousands of peers may be turned on at once. */
+	kwgi_timers_persistent_changed(d, p, turned_on ? t->now : t->now + interval);
 }

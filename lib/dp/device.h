@@ -61,6 +61,12 @@ struct kwgi_device_io {
 	int (*listen)(void *arg, uint16_t port);
 	int (*fwmark)(void *arg, uint32_t mark);
 	uint32_t (*scope)(void *arg, const char *name);
+	/*
+	 * Memory for what holds keys, zeroed; the device is held alone. It is wiped when it is
+	 * given back. Both NULL: of the heap.
+	 */
+	void *(*alloc)(void *arg, size_t size);
+	void (*release)(void *arg, void *p, size_t size);
 };
 
 enum {
@@ -125,7 +131,7 @@ struct kwgi_dp_peer *kwgi_device_add(struct kwgi_device *d, const struct kwgi_ke
 void kwgi_device_remove(struct kwgi_device *d, struct kwgi_dp_peer *p);
 void kwgi_peer_set_psk(struct kwgi_dp_peer *p, const struct kwgi_key *psk);
 void kwgi_peer_set_path(struct kwgi_dp_peer *p, const struct kwgi_path *path);
-/* ns; turned on while the device is up, it sends a keepalive at once. */
+/* ns; turned on while the device is up, a keepalive is due at once. */
 void kwgi_peer_set_persistent(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t interval,
 			      const struct kwgi_time *t);
 /* All sticky sources: after a change of port, mark or routes. */
@@ -227,6 +233,8 @@ unsigned kwgi_work_handshakes(struct kwgi_device *d, unsigned max, const struct 
 
 /* Runs what is due; returns when to call again, UINT64_MAX: never. */
 uint64_t kwgi_timers_run(struct kwgi_device *d, const struct kwgi_time *t);
+/* The same for at most max peers: each may begin a handshake. */
+uint64_t kwgi_timers_work(struct kwgi_device *d, unsigned max, const struct kwgi_time *t);
 uint64_t kwgi_timers_next(const struct kwgi_device *d);
 
 /* ---- for one thread ------------------------------------ */

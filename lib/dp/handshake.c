@@ -97,12 +97,12 @@ static void respond(struct kwgi_device *d, struct kwgi_dp_peer *p,
 	struct kwgi_keypair *kp;
 	uint8_t random[32];
 
-	kp = kwgi_keypair_new(p, &keys, o->remote_index, false, t->now);
+	kp = kwgi_keypair_new(d, p, &keys, o->remote_index, false, t->now);
 	if (!kp)
 		return;
 	if (kwgi_indextable_insert(&d->indices, KWGI_INDEX_KEYPAIR, kp, d->io.random, d->io.arg,
 				   &kp->local_index)) {
-		free(kp);
+		kwgi_secret_free(&d->io, kp, sizeof(*kp));
 		return;
 	}
 	random_bytes(d, random, sizeof(random));
@@ -186,7 +186,7 @@ static void consume_response(struct kwgi_device *d, const struct kwgi_queued_han
 		return;
 	authentic(d, p, &q->from, sizeof(*msg), t->now);
 	kwgi_tell(d, p, KWGI_EVENT_RESPONSE_RECEIVED);
-	kp = kwgi_keypair_new(p, &keys, p->handshake.remote_index, true, t->now);
+	kp = kwgi_keypair_new(d, p, &keys, p->handshake.remote_index, true, t->now);
 	sodium_memzero(&keys, sizeof(keys));
 	if (!kp) {
 		kwgi_peer_drop_handshake(d, p);

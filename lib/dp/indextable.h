@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Sender indices of a device: 32 random bits that name a handshake or a
- * keypair. Open addressing; since the indices are random and ours, their low
- * bits are the hash. The caller holds the lock.
+ * keypair. Since the indices are random and ours, they are their own hash. The caller holds the lock.
  */
 #ifndef KWGI_INDEXTABLE_H
 #define KWGI_INDEXTABLE_H
@@ -11,16 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct kwgi_indextable_slot {
-	void *value;				/* NULL: the slot is free */
-	uint32_t index, tag;
-};
+#include "dp/slots.h"
 
-/* A zeroed table is an empty one. */
+/* A zeroed table is an empty one. hash is the index. */
 struct kwgi_indextable {
-	struct kwgi_indextable_slot *slots;
-	uint32_t mask;				/* slots - 1; at most half of them are in use */
-	uint32_t n;
+	struct kwgi_slots slots;
 };
 
 /* Fills out with len random bytes. */
@@ -43,22 +37,32 @@ bool kwgi_indextable_remove(struct kwgi_indextable *t, uint32_t index);
 /* Frees the table, not the values. It is then empty and usable. */
 void kwgi_indextable_free(struct kwgi_indextable *t);
 
-/* The value of an index, or NULL; tag may be NULL. Per packet, hence here. */
+/* The slot of an index, or NULL. Per packet, hence here. */
+static inline struct kwgi_slot *kwgi_indextable_find(const struct kwgi_indextable *t,
+						     uint32_t index)
+{
+	struct kwgi_slot *v = t->slots.v;
+	uint32_t i;
+
+	if (!t->slots.n)
+		return NULL;
+	for (i = index & t->slots.mask; v[i].value; i = (i + 1) & t->slots.mask)
+		if (v[i].hash == index)
+			return &v[i];
+	return NULL;
+}
+
+/* The value of an index, or NULL; tag may be NULL. */
 static inline void *kwgi_indextable_lookup(const struct kwgi_indextable *t, uint32_t index,
 					   uint32_t *tag)
 {
-	uint32_t i;
+	const struct kwgi_slot *s = kwgi_indextable_find(t, index);
 
-	if (!t->n)
+	if (!s)
 		return NULL;
-	for (i = index & t->mask; t->slots[i].value; i = (i + 1) & t->mask) {
-		if (t->slots[i].index != index)
-			continue;
-		if (tag)
-			*tag = t->slots[i].tag;
-		return t->slots[i].value;
-	}
-	return NULL;
+	if (tag)
+		*tag = s->tag;
+	return s->value;
 }
 
 #endif

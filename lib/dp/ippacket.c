@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "dp/bytes.h"
 #include "dp/checksum.h"
 #include "dp/ippacket.h"
 
@@ -19,17 +20,6 @@ enum {
 	TOS_INTERNETWORK_CONTROL = 0xc0,
 	TTL = 64,
 };
-
-static uint32_t get16(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 8 | p[1];
-}
-
-static void put16(uint8_t *p, uint32_t n)
-{
-	p[0] = (uint8_t)(n >> 8);
-	p[1] = (uint8_t)n;
-}
 
 static int parse4(struct kwgi_ip *ip, const uint8_t *packet, size_t len)
 {

@@ -11,12 +11,29 @@ enum {
 	MAX_STAGED_BYTES = 16 * 1024 * 1024,
 };
 
+/* ---- memory ------------------------------------ */
+
+void *kwgi_secret_alloc(const struct kwgi_device_io *io, size_t size)
+{
+	return io->alloc ? io->alloc(io->arg, size) : calloc(1, size);
+}
+
+void kwgi_secret_free(const struct kwgi_device_io *io, void *p, size_t size)
+{
+	sodium_memzero(p, size);
+	if (io->release)
+		io->release(io->arg, p, size);
+	else
+		free(p);
+}
+
 /* ---- keypairs ------------------------------------ */
 
-struct kwgi_keypair *kwgi_keypair_new(struct kwgi_dp_peer *p, const struct kwgi_session_keys *keys,
+struct kwgi_keypair *kwgi_keypair_new(struct kwgi_device *d, struct kwgi_dp_peer *p,
+				      const struct kwgi_session_keys *keys,
 				      uint32_t remote_index, bool initiator, uint64_t now)
 {
-	struct kwgi_keypair *kp = calloc(1, sizeof(*kp));
+	struct kwgi_keypair *kp = kwgi_secret_alloc(&d->io, sizeof(*kp));
 
 	if (!kp)
 		return NULL;
@@ -38,8 +55,7 @@ void kwgi_keypair_drop(struct kwgi_device *d, struct kwgi_keypair *kp)
 	kwgi_indextable_remove(&d->indices, kp->local_index);
 	/* A list for kwgi_attend() may name it by an index that is none any more. */
 	atomic_flag_clear_explicit(&kp->peer->attended, memory_order_relaxed);
-	sodium_memzero(kp, sizeof(*kp));
-	free(kp);
+	kwgi_secret_free(&d->io, kp, sizeof(*kp));
 }
 
 bool kwgi_keypair_receives(const struct kwgi_keypair *kp, uint64_t now)

@@ -93,8 +93,8 @@ struct kwgi_dp_peer {
 /* ---- sessions: the device is held alone ------------------------------------ */
 
 /* A keypair with no index yet, or NULL. */
-struct kwgi_keypair *kwgi_keypair_new(struct kwgi_dp_peer *p, const struct kwgi_session_keys *keys,
-				      uint32_t remote_index, bool initiator, uint64_t now);
+struct kwgi_keypair *kwgi_keypair_new(struct kwgi_device *d, struct kwgi_dp_peer *p,
+				      const struct kwgi_session_keys *keys, uint32_t remote_index, bool initiator, uint64_t now);
 /* Takes its index out of the table, wipes and frees it. NULL is fine. */
 void kwgi_keypair_drop(struct kwgi_device *d, struct kwgi_keypair *kp);
 

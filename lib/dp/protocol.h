@@ -31,6 +31,13 @@ static inline void kwgi_call_attention(struct kwgi_attention *todo, struct kwgi_
 	todo->v[todo->n++].reason = reason;
 }
 
+/* ---- peer.c ------------------------------------ */
+
+/* Memory for what holds keys, zeroed; NULL without. io: also before there is a device. */
+void *kwgi_secret_alloc(const struct kwgi_device_io *io, size_t size);
+/* Wipes it and gives it back. */
+void kwgi_secret_free(const struct kwgi_device_io *io, void *p, size_t size);
+
 /* ---- handshake.c: requests ------------------------------------ */
 
 /* Sends an initiation unless one was sent within REKEY_TIMEOUT. retry: by the timer. */
@@ -55,7 +62,8 @@ bool kwgi_timers_any_received(struct kwgi_dp_peer *p, uint64_t now);
 void kwgi_timers_initiation_sent(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now);
 void kwgi_timers_handshake_complete(struct kwgi_dp_peer *p, const struct kwgi_time *t);
 void kwgi_timers_session_derived(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now);
-void kwgi_timers_persistent_changed(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now);
+/* due: when the next persistent keepalive is. */
+void kwgi_timers_persistent_changed(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t due);
 void kwgi_timers_stop(struct kwgi_device *d, struct kwgi_dp_peer *p);
 
 /* Puts the peer where its earliest timer belongs. */

@@ -19,6 +19,7 @@
  * corrected when a timer is armed for an earlier time than that, which a
  * packet's functions report.
  */
+#include <limits.h>
 #include <stdlib.h>
 
 #include "dp/protocol.h"
@@ -209,10 +210,9 @@ void kwgi_timers_session_derived(struct kwgi_device *d, struct kwgi_dp_peer *p, 
 	kwgi_timers_schedule(d, p);
 }
 
-void kwgi_timers_persistent_changed(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now)
+void kwgi_timers_persistent_changed(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t due)
 {
-	store(p->timers.persistent,
-	      p->persistent_interval && d->up ? now + p->persistent_interval : 0);
+	store(p->timers.persistent, p->persistent_interval && d->up ? due : 0);
 	kwgi_timers_schedule(d, p);
 }
 
@@ -298,9 +298,19 @@ static void run_peer(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct
 	kwgi_timers_schedule(d, p);
 }
 
-uint64_t kwgi_timers_run(struct kwgi_device *d, const struct kwgi_time *t)
+uint64_t kwgi_timers_work(struct kwgi_device *d, unsigned max, const struct kwgi_time *t)
 {
-	while (kwgi_timers_next(d) <= t->now)
+	for (; max && kwgi_timers_next(d) <= t->now; max--)
 		run_peer(d, d->heap[0], t);
 	return kwgi_timers_next(d);
+}
+
+uint64_t kwgi_timers_run(struct kwgi_device *d, const struct kwgi_time *t)
+{
+	uint64_t next;
+
+	do
+		next = kwgi_timers_work(d, UINT_MAX, t);
+	while (next <= t->now);
+	return next;
 }

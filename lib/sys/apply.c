@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "sys/apply.h"
+#include "sys/ipt.h"
 #include "sys/nft.h"
 #include "sys/rtnl.h"
 #include "sys/uapi.h"
@@ -31,18 +32,29 @@ void kwgi_live_close(struct kwgi_live *live)
 	live->nl_open = false;
 }
 
+/* What has this name now, while steps are carried out or undone? */
+static bool is_in_kernel(const struct kwgi_live *live, const char *ifname,
+			 const struct kwgi_host *h)
+{
+	uint32_t i;
+
+	if (!strcmp(live->made, ifname))
+		return !live->made_userspace;
+	for (i = 0; i < h->n_links; i++)
+		if (!strcmp(h->links[i].name, ifname))
+			return !strcmp(h->links[i].kind, "wireguard");
+	return true;
+}
+
 static int open_wg(struct kwgi_live *live, const char *ifname, const struct kwgi_host *h,
 		   struct kwg_error *err)
 {
-	const struct kwgi_link *l = kwgi_host_link(h, ifname);
 	int ret;
 
 	if (live->wg_open && !strcmp(live->wg.ifname, ifname))
 		return 0;
 	close_wg(live);
-	/* A link that is not in the snapshot is one that a step has made. */
-	ret = kwgi_wg_open(&live->wg, ifname,
-			   l ? !strcmp(l->kind, "wireguard") : !live->made_userspace, err);
+	ret = kwgi_wg_open(&live->wg, ifname, is_in_kernel(live, ifname, h), err);
 	live->wg_open = !ret;
 	return ret;
 }
@@ -62,6 +74,15 @@ int kwgi_live_observe_old(struct kwgi_live *live, const char *ifname, struct kwg
 
 	if (!ret)
 		memcpy(h->old_ifname, ifname, strlen(ifname) + 1);
+	return ret;
+}
+
+int kwgi_live_observe_aside(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
+			    struct kwg_error *err)
+{
+	int ret = get_wg(live, ifname, h, &h->aside_wg, err);
+
+	close_wg(live);
 	return ret;
 }
 
@@ -91,14 +112,16 @@ static bool is_wireguard_step(const struct kwgi_step *s)
 
 /* ---- links with a daemon ---------------------------------------------- */
 
-static int delete_link(struct kwgi_live *live, const char *name, struct kwg_error *err)
+/* socket: the name that the daemon goes by. */
+static int delete_link(struct kwgi_live *live, const char *name, const char *socket,
+		       struct kwg_error *err)
 {
 	const struct kwgi_step del = { .kind = KWGI_STEP_LINK_DEL, .link = name };
 	int ret = kwgi_rtnl_step(&live->nl, &del, false, err);
 
 	/* Its daemon ends now; until then it holds its port, and the name of its socket. */
 	if (!ret)
-		kwgi_daemon_wait_end(name);
+		kwgi_daemon_wait_end(socket);
 	return ret;
 }
 
@@ -116,9 +139,8 @@ static int start_daemon(struct kwgi_live *live, const char *name, const char *al
 		ret = kwgi_rtnl_step(&live->nl, &mark, false, err);
 	/* What it has made goes; a link that somebody else made meanwhile has no daemon of ours. */
 	if (ret && kwgi_uapi_answers(name))
-		(void)delete_link(live, name, NULL);
+		(void)delete_link(live, name, name, NULL);
 	kwgi_daemon_forget(&live->launch);
-	live->made_userspace = !ret;
 	return ret;
 }
 
@@ -136,9 +158,27 @@ static int run_daemon_step(struct kwgi_live *live, const struct kwgi_step *s, bo
 	bool start = (s->kind == KWGI_STEP_LINK_DAEMON) != undo;
 	const char *alias = s->kind == KWGI_STEP_LINK_DAEMON ? s->u.link_alias.alias
 							     : s->u.link_alias.old_alias;
+	const char *socket = s->kind == KWGI_STEP_LINK_DEL && s->label ? s->label : s->link;
+
+	return start ? start_daemon(live, s->link, alias, err)
+		     : delete_link(live, s->link, socket, err);
+}
+
+/* Steps after which a name may stand for another link than before. */
+static int run_link_step(struct kwgi_live *live, const struct kwgi_step *s, bool undo,
+			 struct kwg_error *err)
+{
+	bool makes = s->kind == KWGI_STEP_LINK_ADD || s->kind == KWGI_STEP_LINK_DAEMON;
+	int ret;
 
 	close_wg(live);
-	return start ? start_daemon(live, s->link, alias, err) : delete_link(live, s->link, err);
+	ret = is_daemon_step(s) ? run_daemon_step(live, s, undo, err)
+				: kwgi_rtnl_step(&live->nl, s, undo, err);
+	if (ret || !makes)
+		return ret;
+	live->made_userspace = s->kind == KWGI_STEP_LINK_DAEMON;
+	snprintf(live->made, sizeof(live->made), "%s", undo ? "" : s->link);
+	return 0;
 }
 
 static int run_step(struct kwgi_live *live, const struct kwgi_host *h, const struct kwgi_step *s,
@@ -152,8 +192,11 @@ static int run_step(struct kwgi_live *live, const struct kwgi_host *h, const str
 					    s->link);
 	if (s->kind == KWGI_STEP_FIREWALL)
 		return kwgi_nft_step(s, undo, err);
-	if (is_daemon_step(s))
-		return run_daemon_step(live, s, undo, err);
+	if (s->kind == KWGI_STEP_IPTABLES)
+		return kwgi_ipt_step(s, undo, err);
+	if (s->kind == KWGI_STEP_LINK_ADD || s->kind == KWGI_STEP_LINK_DAEMON ||
+	    s->kind == KWGI_STEP_LINK_DEL || s->kind == KWGI_STEP_LINK_NAME)
+		return run_link_step(live, s, undo, err);
 	if (!is_wireguard_step(s))
 		return kwgi_rtnl_step(&live->nl, s, undo, err);
 	ret = open_wg(live, s->link, h, err);

@@ -14,7 +14,8 @@ struct kwgi_live {
 	struct kwgi_wg wg;
 	bool nl_open, wg_open;
 	struct kwgi_launch launch;	/* how a userspace WireGuard is started */
-	bool made_userspace;		/* the link that a step has made is one */
+	char made[KWGI_IFNAME_MAX + 1];	/* the link that a step has made, or "" */
+	bool made_userspace;		/* there is a daemon behind it */
 };
 
 int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err);
@@ -30,6 +31,9 @@ int kwgi_live_observe_wg(struct kwgi_live *live, const char *ifname, struct kwgi
 /* The WireGuard device behind a link that is to be given back or emptied, into h->old_wg. */
 int kwgi_live_observe_old(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
 			  struct kwg_error *err);
+/* The one behind a link that makes room, into h->aside_wg. */
+int kwgi_live_observe_aside(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
+			    struct kwg_error *err);
 
 /*
  * Carries the steps out in order. If one fails, those before it are undone in

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Starting a userspace WireGuard. It is the only process that this library
- * ever starts, and only if the caller names it.
+ * Starting a userspace WireGuard, only if the caller names it.
  */
 #ifndef KWGI_DAEMON_H
 #define KWGI_DAEMON_H
@@ -13,6 +12,9 @@
 
 struct kwgi_launch {
 	const char *const *command;	/* NULL-terminated; the interface's name is appended */
+	const char *const *launcher;	/* words before it, or NULL; done without if it fails */
+	kwg_log_fn *log;		/* is told of that; NULL: nobody is */
+	void *log_arg;
 	uint32_t timeout;		/* seconds until it has to answer */
 	const char *dir, *mesh;		/* where a start is noted, and for whom */
 };

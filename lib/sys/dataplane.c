@@ -228,6 +228,7 @@ static void close_all(struct kwgi_dataplane *p)
 	if (p->link)
 		kwgi_link_close(p->link);
 	kwgi_device_free(p->device);
+	kwgi_keymem_end(&p->keys);
 	if (p->tun.queues)
 		kwgi_tun_close(&p->tun);
 	if (p->wake >= 0)
@@ -312,7 +313,7 @@ static uint64_t do_what_is_due(struct kwgi_worker *w)
 	t = kwgi_dataplane_time();
 	kwgi_worker_lock_all(w);
 	kwgi_work_handshakes(p->device, KWGI_HANDSHAKES_PER_TURN, &t);
-	kwgi_timers_run(p->device, &t);
+	kwgi_timers_work(p->device, KWGI_TIMERS_PER_TURN, &t);
 	kwgi_worker_unlock_all(w);
 	return look_at_deadline(w);
 }
@@ -404,15 +405,15 @@ int kwgi_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *
 	if (!ret)
 		ret = start_workers(&p, &own);
 	if (!ret) {
-		kwgi_dataplane_say(&p, false, "%s: cipher %s, offloads of the TUN device: %s", p.tun.name,
-		    p.device->aead->name, kwgi_tun_offloads(&p.tun));
+		kwgi_dataplane_say(&p, false, "cipher %s, offloads of the TUN device: %s",
+				   p.device->aead->name, kwgi_tun_offloads(&p.tun));
 		kwgi_dataplane_link_changed(&p.workers[0]);
 		if (o->ready)
 			o->ready(o->arg);
 		(void)kwgi_notify(o->notify_socket, "READY=1");
 		run(&p.workers[0]);
 		(void)kwgi_notify(o->notify_socket, "STOPPING=1");
-		kwgi_dataplane_say(&p, false, "%s: ending", p.tun.name);
+		kwgi_dataplane_say(&p, false, "ending");
 	}
 	end_workers(&p);
 	close_all(&p);

@@ -23,6 +23,7 @@
 #include "dp/device.h"
 #include "dp/split.h"
 #include "sys/event.h"
+#include "sys/keymem.h"
 #include "sys/link.h"
 #include "sys/route.h"
 #include "sys/tun.h"
@@ -34,6 +35,7 @@ enum {
 	KWGI_OUT_SEGMENTS = 2048,	/* packets of one turn from the TUN; one read has up to KWGI_SPLIT_SEGMENTS */
 	KWGI_OUT_ARENA = 512 * 1024,
 	KWGI_HANDSHAKES_PER_TURN = 4,	/* each costs as much as hundreds of packets */
+	KWGI_TIMERS_PER_TURN = 8,	/* peers: many may begin a handshake at once */
 };
 
 /* What a descriptor in a worker's loop is. */
@@ -79,6 +81,8 @@ struct kwgi_worker {
 };
 
 struct kwgi_dataplane {
+	struct kwgi_keymem keys;	/* where device, peers and sessions are */
+	bool unlocked_told;
 	struct kwgi_device *device;
 	struct kwgi_tun tun;
 	struct kwgi_link *link;

@@ -9,6 +9,7 @@
 #include <sodium.h>
 
 #include "sys/dataplane.h"
+#include "sys/errtext.h"
 #include "sys/path.h"
 
 /* ---- the log ------------------------------------ */
@@ -102,6 +103,7 @@ static int open_sockets(struct kwgi_dataplane *p, uint16_t port)
 		e = e ? e : watch_sockets(&p->workers[i]);
 	}
 	p->device->listen_port = v[0].port;
+	kwgi_dataplane_say(p, false, "listening on port %u", v[0].port);
 	free(v);
 	return e;
 }
@@ -148,11 +150,33 @@ static uint32_t io_scope(void *arg, const char *name)
 	return if_nametoindex(name);
 }
 
+/* The first time that the system refuses to lock memory is told, if anybody wants to know. */
+static void *io_alloc(void *arg, size_t size)
+{
+	struct kwgi_dataplane *p = arg;
+	void *v = kwgi_keymem_alloc(&p->keys, size);
+
+	if (p->keys.error && !p->unlocked_told) {
+		p->unlocked_told = true;
+		kwgi_dataplane_say(p, false, "not all keys are locked in memory: %s; the limit is RLIMIT_MEMLOCK",
+				   kwgi_errtext(p->keys.error));
+	}
+	return v;
+}
+
+static void io_release(void *arg, void *v, size_t size)
+{
+	struct kwgi_dataplane *p = arg;
+
+	kwgi_keymem_free(&p->keys, v, size);
+}
+
 struct kwgi_device_io kwgi_dataplane_io(struct kwgi_dataplane *p)
 {
 	return (struct kwgi_device_io){
 		.arg = p, .random = io_random, .send = io_send, .event = tell_event,
 		.listen = io_listen, .fwmark = io_fwmark, .scope = io_scope,
+		.alloc = io_alloc, .release = io_release,
 	};
 }
 
@@ -164,7 +188,7 @@ static void go_up(struct kwgi_dataplane *p, const struct kwgi_time *t)
 	if (p->workers[0].udp.fd4 < 0 && open_sockets(p, p->device->listen_port))
 		return;
 	kwgi_device_set_up(p->device, true, t);
-	kwgi_dataplane_say(p, false, "interface up, listening on port %u", p->device->listen_port);
+	kwgi_dataplane_say(p, false, "interface up");
 }
 
 /* Brings the device to the link's state; the device is held alone. */
@@ -236,6 +260,10 @@ static int configure(struct kwgi_worker *w, const struct kwgi_uapi_request *r,
 	} else {
 		e = kwgi_device_configure(p->device, &r->set, &t);
 		follow_link(p, &t);
+		/* It asks for the port that could not be opened when the link came up. */
+		if (!e && r->set.parts & KWGI_UAPI_LISTEN_PORT && kwgi_link_state(p->link)->up &&
+		    !p->device->up)
+			e = EADDRINUSE;
 	}
 	kwgi_worker_unlock_all(w);
 	return e;

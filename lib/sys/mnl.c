@@ -257,5 +257,7 @@ int kwgi_nl_batch(struct kwgi_nl *nl, void *messages, size_t size, const char *w
 	do
 		n = mnl_socket_sendto(nl->sock, messages, size);
 	while (n < 0 && errno == EINTR);
-	return n < 0 ? fail(err, what, errno, NULL) : receive(nl, &a, what, err);
+	if (n < 0)
+		return fail(err, what, errno, errno == EMSGSIZE ? "net.core.wmem_max is too small for it" : NULL);
+	return receive(nl, &a, what, err);
 }

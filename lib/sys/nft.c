@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* Tables of nf_tables: what is there, and replacing one. */
+/* Tables of kilowg in nf_tables: what is there. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,65 +12,13 @@
 #include "core/wanted.h"
 #include "sys/mnl.h"
 #include "sys/nft.h"
+#include "sys/nft_attr.h"
 
 enum {
 	TRIES = 20,		/* a dump that keeps changing under our hands */
-	SMALL = 1024,		/* more than a message without a list takes */
 };
 
 static const char prefix[] = "kilowg-";
-
-static uint8_t nft_type(const struct nlmsghdr *nlh)
-{
-	return (uint8_t)(nlh->nlmsg_type & 0xff);
-}
-
-static uint32_t get_u32(const struct nlattr *attr)
-{
-	return mnl_attr_get_payload_len(attr) >= 4 ? ntohl(mnl_attr_get_u32(attr)) : 0;
-}
-
-static uint64_t get_u64(const struct nlattr *attr)
-{
-	uint64_t v;
-
-	if (mnl_attr_get_payload_len(attr) < sizeof(v))
-		return 0;
-	v = mnl_attr_get_u64(attr);
-	return (uint64_t)ntohl((uint32_t)v) << 32 | ntohl((uint32_t)(v >> 32));
-}
-
-static const char *get_string(const struct nlattr *attr)
-{
-	return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) ? "" : mnl_attr_get_str(attr);
-}
-
-static const struct nlattr *find(const struct nlmsghdr *nlh, uint16_t type)
-{
-	const struct nlattr *attr;
-
-	kwgi_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attr) == type)
-			return attr;
-	return NULL;
-}
-
-static const struct nlattr *find_nested(const struct nlattr *nest, uint16_t type)
-{
-	const struct nlattr *attr;
-
-	kwgi_attr_for_each_nested(attr, nest)
-		if (mnl_attr_get_type(attr) == type)
-			return attr;
-	return NULL;
-}
-
-static const char *string_in(const struct nlmsghdr *nlh, uint16_t type)
-{
-	const struct nlattr *attr = find(nlh, type);
-
-	return attr ? get_string(attr) : "";
-}
 
 /* ---- copies ---------------------------------------------------------- */
 
@@ -113,11 +60,11 @@ static void copy_attr(struct nlmsghdr *to, const struct nlattr *attr)
  */
 static void copy_expression(struct nlmsghdr *to, const struct nlattr *element)
 {
-	const struct nlattr *name = find_nested(element, NFTA_EXPR_NAME), *attr;
-	const struct nlattr *data = find_nested(element, NFTA_EXPR_DATA);
+	const struct nlattr *name = nft_find_nested(element, NFTA_EXPR_NAME), *attr;
+	const struct nlattr *data = nft_find_nested(element, NFTA_EXPR_DATA);
 	struct nlattr *nest = mnl_attr_nest_start(to, NFTA_LIST_ELEM), *inner;
-	bool writes = name && data && !strcmp(get_string(name), "exthdr") &&
-		      find_nested(data, NFTA_EXTHDR_SREG);
+	bool writes = name && data && !strcmp(nft_string(name), "exthdr") &&
+		      nft_find_nested(data, NFTA_EXTHDR_SREG);
 
 	if (name)
 		copy_attr(to, name);
@@ -192,8 +139,8 @@ static int nomem(struct look *l)
 
 static void count(struct look *l, const struct nlmsghdr *nlh, uint16_t handle, uint32_t *n)
 {
-	const struct nlattr *attr = find(nlh, handle);
-	uint64_t v = attr ? get_u64(attr) : 0;
+	const struct nlattr *attr = nft_find(nlh, handle);
+	uint64_t v = attr ? nft_u64(attr) : 0;
 
 	(*n)++;
 	if (v > l->table->shape.last_handle)
@@ -202,9 +149,7 @@ static void count(struct look *l, const struct nlmsghdr *nlh, uint16_t handle, u
 
 static bool is_inet(const struct nlmsghdr *nlh)
 {
-	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
-
-	return nfg->nfgen_family == NFPROTO_INET;
+	return nft_family(nlh) == NFPROTO_INET;
 }
 
 /* The comment that nft(8) shows, the first of type 0 in a list of type, length, value. */
@@ -222,7 +167,7 @@ static void read_mark(struct kwgi_nft_table *t, const struct nlattr *attr)
 
 static int on_table(const struct nlmsghdr *nlh, void *arg)
 {
-	const char *name = string_in(nlh, NFTA_TABLE_NAME);
+	const char *name = nft_string_in(nlh, NFTA_TABLE_NAME);
 	const struct nlattr *attr;
 	struct look *l = arg;
 	struct kwgi_host *h = l->h;
@@ -236,11 +181,11 @@ static int on_table(const struct nlmsghdr *nlh, void *arg)
 	t = &h->tables[h->n_tables++];
 	*t = (struct kwgi_nft_table){ 0 };
 	snprintf(t->name, sizeof(t->name), "%s", name);
-	attr = find(nlh, NFTA_TABLE_USERDATA);
+	attr = nft_find(nlh, NFTA_TABLE_USERDATA);
 	if (attr)
 		read_mark(t, attr);
-	attr = find(nlh, NFTA_TABLE_FLAGS);
-	t->shape.altered = attr && get_u32(attr);
+	attr = nft_find(nlh, NFTA_TABLE_FLAGS);
+	t->shape.altered = attr && nft_u32(attr);
 	return MNL_CB_OK;
 }
 
@@ -248,7 +193,7 @@ static int on_table_again(const struct nlmsghdr *nlh, void *arg)
 {
 	struct look *l = arg;
 
-	if (is_inet(nlh) && !strcmp(string_in(nlh, NFTA_TABLE_NAME), l->table->name) &&
+	if (is_inet(nlh) && !strcmp(nft_string_in(nlh, NFTA_TABLE_NAME), l->table->name) &&
 	    keep(&l->all, nlh, 0))
 		return nomem(l);
 	return MNL_CB_OK;
@@ -256,33 +201,14 @@ static int on_table_again(const struct nlmsghdr *nlh, void *arg)
 
 static bool drops(const struct nlmsghdr *nlh)
 {
-	const struct nlattr *policy = find(nlh, NFTA_CHAIN_POLICY);
+	const struct nlattr *policy = nft_find(nlh, NFTA_CHAIN_POLICY);
 
-	return policy && get_u32(policy) == NF_DROP;
-}
-
-/* Chains of others: does one at the forward hook drop? */
-static int on_any_chain(const struct nlmsghdr *nlh, void *arg)
-{
-	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
-	const struct nlattr *hook = find(nlh, NFTA_CHAIN_HOOK), *num;
-	const char *family = nfg->nfgen_family == NFPROTO_INET ? "inet" :
-			     nfg->nfgen_family == NFPROTO_IPV4 ? "ip" :
-			     nfg->nfgen_family == NFPROTO_IPV6 ? "ip6" : NULL;
-	struct look *l = arg;
-
-	if (!family || !hook || *l->h->forward_drop || !drops(nlh))
-		return MNL_CB_OK;
-	num = find_nested(hook, NFTA_HOOK_HOOKNUM);
-	if (num && get_u32(num) == NF_INET_FORWARD)
-		snprintf(l->h->forward_drop, sizeof(l->h->forward_drop), "%s %.100s %.100s",
-			 family, string_in(nlh, NFTA_CHAIN_TABLE), string_in(nlh, NFTA_CHAIN_NAME));
-	return MNL_CB_OK;
+	return policy && nft_u32(policy) == NF_DROP;
 }
 
 static bool is_mine(const struct look *l, const struct nlmsghdr *nlh, uint16_t table)
 {
-	return is_inet(nlh) && !strcmp(string_in(nlh, table), l->table->name);
+	return is_inet(nlh) && !strcmp(nft_string_in(nlh, table), l->table->name);
 }
 
 static int on_chain(const struct nlmsghdr *nlh, void *arg)
@@ -318,21 +244,21 @@ static int on_set(const struct nlmsghdr *nlh, void *arg)
 
 static int on_elements(const struct nlmsghdr *nlh, void *arg)
 {
-	const char *set = string_in(nlh, NFTA_SET_ELEM_LIST_SET);
-	const struct nlattr *list = find(nlh, NFTA_SET_ELEM_LIST_ELEMENTS), *element, *key, *flags;
+	const char *set = nft_string_in(nlh, NFTA_SET_ELEM_LIST_SET);
+	const struct nlattr *list = nft_find(nlh, NFTA_SET_ELEM_LIST_ELEMENTS), *element, *key, *flags;
 	struct look *l = arg;
 
 	if (!list || !is_mine(l, nlh, NFTA_SET_ELEM_LIST_TABLE))
 		return MNL_CB_OK;
 	kwgi_attr_for_each_nested(element, list) {
-		key = find_nested(element, NFTA_SET_ELEM_KEY);
-		key = key ? find_nested(key, NFTA_DATA_VALUE) : NULL;
-		flags = find_nested(element, NFTA_SET_ELEM_FLAGS);
+		key = nft_find_nested(element, NFTA_SET_ELEM_KEY);
+		key = key ? nft_find_nested(key, NFTA_DATA_VALUE) : NULL;
+		flags = nft_find_nested(element, NFTA_SET_ELEM_FLAGS);
 		l->table->shape.elements++;
 		if (key)
 			l->table->shape.sum += kwgi_nft_element_sum(
 				set, mnl_attr_get_payload(key), mnl_attr_get_payload_len(key),
-				flags && get_u32(flags) & NFT_SET_ELEM_INTERVAL_END);
+				flags && nft_u32(flags) & NFT_SET_ELEM_INTERVAL_END);
 	}
 	return keep(&l->all, nlh, 0) ? nomem(l) : MNL_CB_OK;
 }
@@ -369,7 +295,7 @@ static int ask_elements(struct look *l, size_t from, struct kwg_error *err)
 		char name[KWGI_NFT_NAME_MAX];
 
 		from += kwgi_nl_aligned(nlh);
-		snprintf(name, sizeof(name), "%s", string_in(nlh, NFTA_SET_NAME));
+		snprintf(name, sizeof(name), "%s", nft_string_in(nlh, NFTA_SET_NAME));
 		ret = ask(l, &(struct question){ NFT_MSG_GETSETELEM, NFPROTO_INET,
 						 NFTA_SET_ELEM_LIST_TABLE, name, on_elements }, err);
 	}
@@ -418,11 +344,9 @@ static int look_at_all(struct look *l, struct kwg_error *err)
 	int ret;
 
 	l->h->n_tables = 0;
-	*l->h->forward_drop = '\0';
 	ret = ask(l, &(struct question){ NFT_MSG_GETTABLE, NFPROTO_INET, 0, NULL, on_table }, err);
 	if (!ret)
-		ret = ask(l, &(struct question){ NFT_MSG_GETCHAIN, NFPROTO_UNSPEC, 0, NULL,
-						 on_any_chain }, err);
+		ret = kwgi_nft_look_at_others(l->h, &l->nl, err);
 	for (i = 0; i < l->h->n_tables && !ret; i++) {
 		l->table = &l->h->tables[i];
 		if (strncmp(l->table->mark, "kilowg ", 7))
@@ -465,99 +389,5 @@ int kwgi_nft_observe(struct kwgi_host *h, struct kwg_error *err)
 	}
 	if (ret && err)
 		*err = own;
-	return ret;
-}
-
-/* ---- changing -------------------------------------------------------- */
-
-static struct nlmsghdr *put_message(char room[SMALL], uint16_t type, uint16_t flags,
-				    uint8_t family, uint16_t res_id)
-{
-	struct nlmsghdr *nlh;
-	struct nfgenmsg *nfg;
-
-	memset(room, 0, SMALL);
-	nlh = mnl_nlmsg_put_header(room);
-	nlh->nlmsg_type = type;
-	nlh->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
-	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
-	nfg->nfgen_family = family;
-	nfg->version = NFNETLINK_V0;
-	nfg->res_id = htons(res_id);
-	return nlh;
-}
-
-static void add_control(struct kwgi_buf *b, uint16_t type)
-{
-	char room[SMALL];
-	const struct nlmsghdr *nlh = put_message(room, type, 0, NFPROTO_UNSPEC, NFNL_SUBSYS_NFTABLES);
-
-	kwgi_buf_add(b, nlh, nlh->nlmsg_len);
-}
-
-/* Makes or deletes the bare table. */
-static void add_table(struct kwgi_buf *b, uint8_t type, uint16_t flags, const char *name)
-{
-	char room[SMALL];
-	struct nlmsghdr *nlh = put_message(room, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
-					   flags, NFPROTO_INET, 0);
-
-	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, name);
-	kwgi_buf_add(b, nlh, kwgi_nl_aligned(nlh));
-}
-
-/* The last message of all that change something asks for the answer. */
-static void ask_for_answer(struct kwgi_buf *b, size_t from)
-{
-	struct nlmsghdr *nlh;
-
-	while (!b->failed && from < b->len) {
-		nlh = (struct nlmsghdr *)(void *)(b->p + from);
-		from += kwgi_nl_aligned(nlh);
-		if (from >= b->len)
-			nlh->nlmsg_flags |= NLM_F_ACK;
-	}
-}
-
-/*
- * Deleting what may not be there is an error, so it is made first. All of it
- * is one transaction: packets meet the old table or the new one.
- */
-static void build_batch(struct kwgi_buf *b, const struct kwgi_nft_table *to,
-			const struct kwgi_nft_table *from)
-{
-	size_t start;
-
-	add_control(b, NFNL_MSG_BATCH_BEGIN);
-	start = b->len;
-	add_table(b, NFT_MSG_NEWTABLE, NLM_F_CREATE, to ? to->name : from->name);
-	add_table(b, NFT_MSG_DELTABLE, 0, to ? to->name : from->name);
-	if (to)
-		kwgi_buf_add(b, to->messages, to->size);
-	ask_for_answer(b, start);
-	add_control(b, NFNL_MSG_BATCH_END);
-}
-
-int kwgi_nft_step(const struct kwgi_step *s, bool undo, struct kwg_error *err)
-{
-	const struct kwgi_nft_table *to = undo ? s->u.firewall.old : s->u.firewall.table;
-	const struct kwgi_nft_table *from = undo ? s->u.firewall.table : s->u.firewall.old;
-	struct kwgi_buf batch = { 0 };
-	char what[128];
-	struct kwgi_nl nl;
-	int ret;
-
-	build_batch(&batch, to, from);
-	if (batch.failed) {
-		kwgi_buf_free(&batch);
-		return kwgi_nomem(err);
-	}
-	snprintf(what, sizeof(what), "nftables table inet %.80s", to ? to->name : from->name);
-	ret = kwgi_nl_open(&nl, NETLINK_NETFILTER, err);
-	if (!ret) {
-		ret = kwgi_nl_batch(&nl, batch.p, batch.len, what, err);
-		kwgi_nl_close(&nl);
-	}
-	kwgi_buf_free(&batch);
 	return ret;
 }

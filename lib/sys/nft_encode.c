@@ -22,6 +22,7 @@ enum {
 	CHUNK = 400,			/* elements in a message */
 	MANGLE = -150, SRCNAT = 100,	/* priorities, linux/netfilter_ipv4.h */
 	TYPE_IPV4_ADDR = 7, TYPE_IPV6_ADDR = 8,	/* what nft(8) calls the type of a set's key */
+	UDP_DPORT = 2, UDP_HEADER = 8, VXLAN_VNI = 4,
 	TCP_FLAGS = 13, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_MAXSEG = 2,
 };
 
@@ -46,6 +47,8 @@ struct encoder {
 	struct kwgi_buf all;		/* messages so far */
 	char *message;
 	struct set sets[N_USES][2];	/* IPv4, IPv6 */
+	uint32_t vxlan_id;		/* of the tunnel; 0: it is IPIP */
+	uint16_t vxlan_port;
 	bool failed;
 };
 
@@ -124,24 +127,6 @@ static void collect(struct encoder *e, const struct kwgi_fw_rules *list)
 		}
 		s->v[s->n++] = kwgi_prefix_masked(net);
 	}
-}
-
-static int by_prefix(const void *a, const void *b)
-{
-	return kwgi_prefix_cmp(a, b);
-}
-
-/* Sorted, a network stands before those inside it. */
-static void drop_nested(struct set *s)
-{
-	uint32_t i, n = 0;
-
-	if (s->n)
-		qsort(s->v, s->n, sizeof(*s->v), by_prefix);
-	for (i = 0; i < s->n; i++)
-		if (!n || !kwgi_prefix_contains(&s->v[n - 1], &s->v[i].addr))
-			s->v[n++] = s->v[i];
-	s->n = n;
 }
 
 /* The first address after a network; false if it is the last of all. */
@@ -237,7 +222,7 @@ static void put_sets(struct encoder *e)
 		for (v6 = 0; v6 < 2; v6++) {
 			struct set *s = &e->sets[use][v6];
 
-			drop_nested(s);
+			s->n = kwgi_prefix_outermost(s->v, s->n);
 			snprintf(s->name, sizeof(s->name), "%s-%d", use_names[use], v6 ? 6 : 4);
 			if (s->n)
 				put_set(e, s, v6);
@@ -376,6 +361,27 @@ static bool has_set(const struct encoder *e, enum use use)
 	return e->sets[use][0].n || e->sets[use][1].n;
 }
 
+/*
+ * Protocol 4, or VXLAN of this mesh: UDP port and network identifier (RFC 7348,
+ * section 5), so that others' VXLAN on the port is let alone.
+ */
+static void encapsulated(const struct encoder *e, struct rule *r)
+{
+	const uint8_t id[3] = { (uint8_t)(e->vxlan_id >> 16), (uint8_t)(e->vxlan_id >> 8),
+				(uint8_t)e->vxlan_id };
+	const uint8_t port[2] = { (uint8_t)(e->vxlan_port >> 8), (uint8_t)e->vxlan_port };
+
+	if (!e->vxlan_id) {
+		meta_is_byte(r, NFT_META_L4PROTO, IPPROTO_IPIP);
+		return;
+	}
+	meta_is_byte(r, NFT_META_L4PROTO, IPPROTO_UDP);
+	payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, UDP_DPORT, sizeof(port));
+	equals(r, port, sizeof(port));
+	payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, UDP_HEADER + VXLAN_VNI, sizeof(id));
+	equals(r, id, sizeof(id));
+}
+
 /* One rule for each family that has networks. code 0: masquerade. */
 static void put_address_rules(struct encoder *e, const char *chain, enum use use, bool dst,
 			      int code)
@@ -388,7 +394,7 @@ static void put_address_rules(struct encoder *e, const char *chain, enum use use
 			continue;
 		begin_rule(e, &r, chain);
 		if (use == TUNNEL)
-			meta_is_byte(&r, NFT_META_L4PROTO, IPPROTO_IPIP);
+			encapsulated(e, &r);
 		address_in(&r, &e->sets[use][v6], v6, dst);
 		if (code)
 			verdict(&r, code);
@@ -430,7 +436,7 @@ static void put_tunnel(struct encoder *e, const struct kwg_plan *plan)
 	put_chain(e, "input", "filter", NF_INET_LOCAL_IN, 0);
 	put_address_rules(e, "input", TUNNEL, false, NF_ACCEPT);
 	begin_rule(e, &r, "input");
-	meta_is_byte(&r, NFT_META_L4PROTO, IPPROTO_IPIP);
+	encapsulated(e, &r);
 	verdict(&r, NF_DROP);
 	end_rule(e, &r);
 }
@@ -548,6 +554,10 @@ int kwgi_nft_encode(struct kwgi_nft_table *out, struct kwgi_arena *a, const stru
 	*out = (struct kwgi_nft_table){ 0 };
 	if (!e.message)
 		return -1;
+	if (kwgi_plan_has_vxlan(plan)) {
+		e.vxlan_id = kwgi_encap_vxlan_id(&plan->cfg->mesh);
+		e.vxlan_port = (uint16_t)plan->cfg->mesh.vxlan_port;
+	}
 	snprintf(out->name, sizeof(out->name), "kilowg-%s", plan->cfg->mesh.name);
 	collect(&e, &plan->nat.append);
 	collect(&e, &plan->nat.prepend);

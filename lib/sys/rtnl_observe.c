@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 /* Dumps into a snapshot. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/ipv6.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/error.h"
+#include "core/wanted.h"
 #include "sys/rtnl.h"
 
 enum {
@@ -19,7 +23,8 @@ enum {
 
 struct collect {
 	struct kwgi_host *h;
-	uint8_t protocol, family;	/* wanted of routes and rules */
+	uint8_t protocol, family;	/* wanted of routes, rules and neighbours */
+	uint32_t ifindex;		/* wanted of neighbours */
 	bool nomem;
 };
 
@@ -48,6 +53,12 @@ static uint32_t copy_u32(const struct nlattr *attr)
 	return mnl_attr_get_payload_len(attr) >= 4 ? mnl_attr_get_u32(attr) : 0;
 }
 
+static void copy_mac(uint8_t mac[KWGI_MAC_LEN], const struct nlattr *attr)
+{
+	if (mnl_attr_get_payload_len(attr) == KWGI_MAC_LEN)
+		memcpy(mac, mnl_attr_get_payload(attr), KWGI_MAC_LEN);
+}
+
 /* Room for one more element; NULL stops the dump. */
 #define ADD(c, list) \
 	(kwgi_arena_grow(&(c)->h->arena, &(c)->h->list, (c)->h->n_##list, &(c)->h->list##_cap, \
@@ -61,13 +72,105 @@ static int nomem(struct collect *c)
 
 /* ---- links ----------------------------------------------------------- */
 
-static void read_kind(struct kwgi_link *l, const struct nlattr *info)
+static uint16_t copy_port(const struct nlattr *attr)
+{
+	return mnl_attr_get_payload_len(attr) >= 2 ? ntohs(mnl_attr_get_u16(attr)) : 0;
+}
+
+/* 0.0.0.0 and :: are what the kernel says for none. */
+static void copy_known_addr(struct kwgi_addr *out, const struct nlattr *attr)
+{
+	static const uint8_t zero[sizeof(out->b)];
+	struct kwgi_addr a = { 0 };
+
+	copy_addr(&a, attr);
+	if (memcmp(a.b, zero, sizeof(zero)))
+		*out = a;
+}
+
+static void read_ipip(struct kwgi_tunnel *t, const struct nlattr *data)
 {
 	const struct nlattr *attr;
 
-	kwgi_attr_for_each_nested(attr, info)
+	kwgi_attr_for_each_nested(attr, data) {
+		switch (mnl_attr_get_type(attr)) {
+		case KWGI_IPTUN_LOCAL:
+			copy_known_addr(&t->local, attr);
+			break;
+		case KWGI_IPTUN_REMOTE:
+			copy_known_addr(&t->remote, attr);
+			break;
+		case KWGI_IPTUN_LINK:
+			t->lower = copy_u32(attr);
+			break;
+		}
+	}
+}
+
+static void read_vxlan(struct kwgi_tunnel *t, const struct nlattr *data)
+{
+	const struct nlattr *attr;
+
+	kwgi_attr_for_each_nested(attr, data) {
+		switch (mnl_attr_get_type(attr)) {
+		case IFLA_VXLAN_ID:
+			t->id = copy_u32(attr);
+			break;
+		case IFLA_VXLAN_LOCAL:
+		case IFLA_VXLAN_LOCAL6:
+			copy_known_addr(&t->local, attr);
+			break;
+		case IFLA_VXLAN_GROUP:
+		case IFLA_VXLAN_GROUP6:
+			copy_known_addr(&t->remote, attr);
+			break;
+		case IFLA_VXLAN_LINK:
+			t->lower = copy_u32(attr);
+			break;
+		case IFLA_VXLAN_PORT:
+			t->port = copy_port(attr);
+			break;
+		case IFLA_VXLAN_LEARNING:
+			t->learning = mnl_attr_get_u8(attr);
+			break;
+		}
+	}
+}
+
+static void read_info(struct kwgi_link *l, const struct nlattr *info)
+{
+	const struct nlattr *attr, *data = NULL;
+
+	kwgi_attr_for_each_nested(attr, info) {
 		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
 			copy_string(l->kind, sizeof(l->kind), attr);
+		else if (mnl_attr_get_type(attr) == IFLA_INFO_DATA)
+			data = attr;
+	}
+	if (data && !strcmp(l->kind, "ipip"))
+		read_ipip(&l->tunnel, data);
+	else if (data && !strcmp(l->kind, "vxlan"))
+		read_vxlan(&l->tunnel, data);
+}
+
+/* What IPv6 may use: a router's advertisement can say less than the device can do (RFC 4861, 4.6.4). */
+static void read_mtu6(struct kwgi_link *l, const struct nlattr *families)
+{
+	const struct nlattr *family, *attr;
+	int32_t value;
+
+	kwgi_attr_for_each_nested(family, families) {
+		if (mnl_attr_get_type(family) != AF_INET6)
+			continue;
+		kwgi_attr_for_each_nested(attr, family) {
+			if (mnl_attr_get_type(attr) != IFLA_INET6_CONF ||
+			    mnl_attr_get_payload_len(attr) < (DEVCONF_MTU6 + 1) * sizeof(value))
+				continue;
+			memcpy(&value, (const int32_t *)mnl_attr_get_payload(attr) + DEVCONF_MTU6,
+			       sizeof(value));
+			l->mtu6 = value > 0 ? (uint32_t)value : 0;
+		}
+	}
 }
 
 static int on_link(const struct nlmsghdr *nlh, void *arg)
@@ -75,7 +178,7 @@ static int on_link(const struct nlmsghdr *nlh, void *arg)
 	const struct ifinfomsg *ifm = mnl_nlmsg_get_payload(nlh);
 	struct collect *c = arg;
 	struct kwgi_link *l;
-	const struct nlattr *attr;
+	const struct nlattr *attr, *mac = NULL;
 
 	if (nlh->nlmsg_type != RTM_NEWLINK)
 		return MNL_CB_OK;
@@ -94,11 +197,20 @@ static int on_link(const struct nlmsghdr *nlh, void *arg)
 		case IFLA_MTU:
 			l->mtu = copy_u32(attr);
 			break;
+		case IFLA_AF_SPEC:
+			read_mtu6(l, attr);
+			break;
+		case IFLA_ADDRESS:
+			mac = attr;
+			break;
 		case IFLA_LINKINFO:
-			read_kind(l, attr);
+			read_info(l, attr);
 			break;
 		}
 	}
+	/* Of an IPIP link it is the local address once more. */
+	if (mac && !strcmp(l->kind, "vxlan"))
+		copy_mac(l->tunnel.mac, mac);
 	return MNL_CB_OK;
 }
 
@@ -132,6 +244,31 @@ static int on_addr(const struct nlmsghdr *nlh, void *arg)
 	return MNL_CB_OK;
 }
 
+/* ---- neighbours ------------------------------------------------------ */
+
+static int on_neigh(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct ndmsg *ndm = mnl_nlmsg_get_payload(nlh);
+	struct collect *c = arg;
+	struct kwgi_host_neigh *n;
+	const struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWNEIGH || (uint32_t)ndm->ndm_ifindex != c->ifindex ||
+	    ndm->ndm_family != c->family || !(ndm->ndm_state & NUD_PERMANENT))
+		return MNL_CB_OK;
+	n = ADD(c, neighs);
+	if (!n)
+		return nomem(c);
+	*n = (struct kwgi_host_neigh){ .ifindex = c->ifindex, .fdb = c->family == AF_BRIDGE };
+	kwgi_attr_for_each(attr, nlh, sizeof(*ndm)) {
+		if (mnl_attr_get_type(attr) == NDA_DST)
+			copy_addr(&n->addr, attr);
+		else if (mnl_attr_get_type(attr) == NDA_LLADDR)
+			copy_mac(n->mac, attr);
+	}
+	return MNL_CB_OK;
+}
+
 /* ---- routes ---------------------------------------------------------- */
 
 /* RTA_VIA: a next hop of any family. */
@@ -147,6 +284,15 @@ static void read_via(struct kwgi_addr *out, const struct nlattr *attr)
 		return;
 	*out = (struct kwgi_addr){ .family = bytes == 4 ? KWGI_AF_V4 : KWGI_AF_V6 };
 	memcpy(out->b, via->rtvia_addr, bytes);
+}
+
+static void read_metrics(struct kwgi_host_route *r, const struct nlattr *metrics)
+{
+	const struct nlattr *attr;
+
+	kwgi_attr_for_each_nested(attr, metrics)
+		if (mnl_attr_get_type(attr) == RTAX_MTU)
+			r->mtu = copy_u32(attr);
 }
 
 static void read_route(struct kwgi_host_route *r, const struct nlmsghdr *nlh)
@@ -175,6 +321,9 @@ static void read_route(struct kwgi_host_route *r, const struct nlmsghdr *nlh)
 			break;
 		case RTA_PRIORITY:
 			r->metric = copy_u32(attr);
+			break;
+		case RTA_METRICS:
+			read_metrics(r, attr);
 			break;
 		}
 	}
@@ -255,7 +404,7 @@ static int on_rule(const struct nlmsghdr *nlh, void *arg)
 
 static void clear(struct kwgi_host *h)
 {
-	h->n_links = h->n_addrs = h->n_routes = h->n_rules = 0;
+	h->n_links = h->n_addrs = h->n_neighs = h->n_routes = h->n_rules = 0;
 }
 
 /* header: of the family's request, all zero (any) but for the family. */
@@ -294,6 +443,48 @@ static int dump_family(struct kwgi_nl *nl, struct collect *c, uint8_t family,
 	return ret;
 }
 
+/*
+ * Static neighbours and forwarding entries of one link. Kernels before 5.0
+ * list those of all links, hence the second look in on_neigh().
+ */
+static int dump_neighs(struct kwgi_nl *nl, struct collect *c, struct kwg_error *err)
+{
+	static const uint8_t families[] = { AF_BRIDGE, AF_INET, AF_INET6 };
+	struct nlmsghdr *nlh;
+	struct ndmsg *ndm;
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; i < 3 && !ret; i++) {
+		c->family = families[i];
+		nlh = kwgi_nl_begin(nl, RTM_GETNEIGH, 0);
+		ndm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ndm));
+		ndm->ndm_family = c->family;
+		mnl_attr_put_u32(nlh, NDA_IFINDEX, c->ifindex);
+		ret = kwgi_nl_dump(nl, nlh, on_neigh, c, "listing neighbours", err);
+		if (c->nomem)
+			return kwgi_nomem(err);
+	}
+	return ret;
+}
+
+/* Only tunnels of kilowg have neighbours that matter. */
+static int dump_all_neighs(struct kwgi_nl *nl, struct collect *c, struct kwg_error *err)
+{
+	uint32_t i;
+	int ret = 0;
+
+	for (i = 0; i < c->h->n_links && !ret; i++) {
+		const struct kwgi_link *l = &c->h->links[i];
+
+		if (strcmp(l->kind, "vxlan") || !kwgi_mark_is_tunnel(l->alias))
+			continue;
+		c->ifindex = l->index;
+		ret = dump_neighs(nl, c, err);
+	}
+	return ret;
+}
+
 static int dump_all(struct kwgi_nl *nl, struct collect *c, struct kwg_error *err)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
@@ -305,6 +496,8 @@ static int dump_all(struct kwgi_nl *nl, struct collect *c, struct kwg_error *err
 	if (!ret)
 		ret = dump(nl, RTM_GETADDR, sizeof(struct ifaddrmsg), AF_UNSPEC, on_addr, c,
 			   "listing addresses", err);
+	if (!ret)
+		ret = dump_all_neighs(nl, c, err);
 	for (i = 0; i < 2 && !ret; i++)
 		ret = dump_family(nl, c, families[i], err);
 	return ret;

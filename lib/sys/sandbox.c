@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -30,16 +29,15 @@ void kwgi_sandbox_no_dumps(void)
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-int kwgi_sandbox_lock(void *p, size_t len)
+void kwgi_sandbox_allow_locking(void)
 {
-	int e = mlock(p, len) ? errno : 0;
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t begin = (uintptr_t)p & ~(page - 1);
-	size_t pages = ((uintptr_t)p + len - begin + page - 1) & ~(page - 1);
+	struct rlimit l = { RLIM_INFINITY, RLIM_INFINITY };
 
-	if (len && madvise((void *)begin, pages, MADV_DONTDUMP) && !e)
-		e = errno;
-	return e;
+	/* CAP_SYS_RESOURCE, which is given up with all the rest. */
+	if (!setrlimit(RLIMIT_MEMLOCK, &l) || getrlimit(RLIMIT_MEMLOCK, &l))
+		return;
+	l.rlim_cur = l.rlim_max;
+	(void)setrlimit(RLIMIT_MEMLOCK, &l);
 }
 
 /* ---- capabilities ---------------------------------------------------- */
@@ -56,6 +54,13 @@ static void shrink_bounds(void)
 			(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 }
 
+/* A service manager may have left no more than that already, and denied capset(2), too. */
+static bool has_no_more(const struct __user_cap_data_struct *d)
+{
+	return !(d[0].permitted & ~KEEP) && d[0].effective == d[0].permitted && !d[0].inheritable &&
+	       !d[1].permitted && !d[1].effective && !d[1].inheritable;
+}
+
 /* Keeps of KEEP what it has: an unprivileged user may have been given less. */
 static int drop_capabilities(void)
 {
@@ -66,6 +71,8 @@ static int drop_capabilities(void)
 	if (syscall(SYS_capget, &h, d))
 		return errno;
 	shrink_bounds();
+	if (has_no_more(d))
+		return 0;
 	d[0].permitted &= KEEP;
 	d[0].effective = d[0].permitted;
 	d[0].inheritable = 0;

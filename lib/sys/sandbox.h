@@ -12,10 +12,10 @@
 void kwgi_sandbox_no_dumps(void);
 
 /*
- * Keeps memory that holds secrets (whole pages of it are affected) out of
- * swap and dumps, as far as allowed. 0 or an errno; nothing depends on it.
+ * Lets the process lock as much memory as it may be allowed to: without limit if it is
+ * privileged still, else up to the hard limit. Best effort.
  */
-int kwgi_sandbox_lock(void *p, size_t len);
+void kwgi_sandbox_allow_locking(void);
 
 enum {
 	KWGI_SANDBOX_NO_SECCOMP = 1,	/* leave system calls alone: debugging, tests */

@@ -19,6 +19,9 @@ static int fail(const struct kwgi_uapi_path *p, int e, struct kwg_error *err)
 	if (e == EADDRINUSE)
 		return kwgi_fail(err, KWG_ERR_KERNEL, e, "%s: something answers there already",
 				 p->name);
+	if (e == ENOTSOCK)
+		return kwgi_fail(err, KWG_ERR_KERNEL, e, "%s is there already, and is no socket",
+				 p->name);
 	return kwgi_fail(err, KWG_ERR_KERNEL, e, "%s: %s", p->name, kwgi_errtext(e));
 }
 
@@ -80,7 +83,7 @@ static int make_room(const char *name)
 	if (lstat(name, &st))
 		return errno == ENOENT ? 0 : errno;
 	if (!S_ISSOCK(st.st_mode))
-		return EADDRINUSE;
+		return ENOTSOCK;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return errno;

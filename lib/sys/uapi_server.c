@@ -32,6 +32,7 @@ enum {
 	CHUNKS = 8,				/* and */
 	REQUESTS = 16,				/* of one client, before others have their turn */
 	TIMEOUT = 30,				/* s without progress */
+	PATIENCE = 1,				/* s of it, if another needs the place */
 	PAUSE = 1,				/* s, when no descriptor is left to accept with */
 	EVENTS = 32,
 };
@@ -330,8 +331,17 @@ static bool may_enter(int fd)
 	       (cred.uid == 0 || cred.uid == geteuid());
 }
 
-/* A free place; else that of who has been silent between requests for the longest time. */
-static struct client *place(struct kwgi_uapi_server *s)
+/* The time from which on a client may have to go for another; later for who is amid something. */
+static uint64_t patience(const struct client *c)
+{
+	return client_deadline(c) == UINT64_MAX ? c->active : c->active + PATIENCE * SECOND;
+}
+
+/*
+ * A free place; else that of who has been silent between requests for the longest
+ * time, or does not go on with one: many who do not must not keep all others out.
+ */
+static struct client *place(struct kwgi_uapi_server *s, uint64_t now)
 {
 	struct client *oldest = NULL;
 	unsigned i;
@@ -341,7 +351,7 @@ static struct client *place(struct kwgi_uapi_server *s)
 
 		if (c->fd < 0)
 			return c;
-		if (client_deadline(c) == UINT64_MAX && (!oldest || c->active < oldest->active))
+		if (!c->more && patience(c) <= now && (!oldest || patience(c) < patience(oldest)))
 			oldest = c;
 	}
 	if (oldest)
@@ -351,7 +361,7 @@ static struct client *place(struct kwgi_uapi_server *s)
 
 static void admit(struct kwgi_uapi_server *s, int fd, uint64_t now)
 {
-	struct client *c = may_enter(fd) ? place(s) : NULL;
+	struct client *c = may_enter(fd) ? place(s, now) : NULL;
 	struct epoll_event ev = { .events = EPOLLIN };
 
 	if (!c) {

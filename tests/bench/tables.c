@@ -174,11 +174,11 @@ static void keys(void)
 	double start;
 	uint32_t i, j;
 
-	kwgi_keymap_init(&m, seed);
+	kwgi_keymap_init(&m, seed, 0);
 	for (i = 0; i < INDICES; i++) {
 		for (j = 0; j < 8; j++)
 			memcpy(key[i].b + 4 * j, (uint32_t[]){ random_u32() }, 4);
-		need(!kwgi_keymap_insert(&m, &key[i], &key[i]));
+		need(!kwgi_keymap_insert(&m, &key[i]));
 	}
 	start = now_ms();
 	for (i = 0; i < ROUNDS; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * attack NETNS UAPI-SOCKET PUBLIC-KEY COUNT KEY0 KEY1 KEY2 KEY3: what a live device
+ * attack NETNS UAPI-SOCKET PUBLIC-KEY COUNT KEY0 ... KEY4: what a live device
  * must do and not do with real, changed, repeated and random messages. Run by attack.sh.
  */
 #include <netinet/in.h>
@@ -446,13 +446,13 @@ static void check_unreachable(void)
 
 int main(int argc, char **argv)
 {
-	static struct speaker v[4];
+	static struct speaker v[5];
 	unsigned i;
 
-	if (argc != 9)
+	if (argc != 10)
 		return 2;
 	target_open(argv + 1);
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 5; i++)
 		speaker_open(&v[i], i, argv[5 + i]);
 	settler = &v[3];
 	if (!ok(handshake(settler) && ping(settler, 2000), "a session"))
@@ -471,6 +471,7 @@ int main(int argc, char **argv)
 	check_stranger(&v[0]);
 	check_unreachable();
 	check_noise(&v[0], &v[2], (unsigned)atoi(argv[4]));
-	check_flood(&v[0], &v[2]);
+	check_mac2_of_response(&v[2]);
+	check_flood(&v[0], &v[2], &v[4]);
 	return finish();
 }

@@ -31,17 +31,18 @@ daemon=$!
 wait_for 10 daemon_answers a wg0 || { show "$T/a.log"; bail "kilowg-userspace does not start"; }
 must on a wg set wg0 private-key "$T/keys/a" listen-port 51820
 must on a ip addr add 10.9.0.1/24 dev wg0
-for i in 0 1 2 3; do
+for i in 0 1 2 3 4; do
 	must on a wg set wg0 peer "$(public_key "p$i")" allowed-ips "10.9.0.$((i + 2))/32"
 done
 must on a wg set wg0 peer "$(public_key p1)" endpoint 192.0.2.2:60001
+must on a wg set wg0 peer "$(public_key p4)" endpoint 192.0.2.2:60004
 must on a ip link set wg0 up
 
 rss() { awk '/^VmRSS/ { print $2 }' "/proc/$daemon/status"; }
 
 before=$(rss)
 on b "$build/tests/netns/attack" /run/netns/a "$T/nodes/a/wireguard/wg0.sock" "$(public_key a)" "$count" \
-	"$T/keys/p0" "$T/keys/p1" "$T/keys/p2" "$T/keys/p3" >"$T/attack" 2>&1
+	"$T/keys/p0" "$T/keys/p1" "$T/keys/p2" "$T/keys/p3" "$T/keys/p4" >"$T/attack" 2>&1
 status=$?
 while read -r line; do
 	case $line in

@@ -6,13 +6,18 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sodium.h>
 
 #include "tests/netns/wgpeer.h"
 
-enum { FLOOD_BATCH = 64, PINGS = 300, BETWEEN_LOOKS = 128 };
+enum {
+	FLOOD_BATCH = 64, PINGS = 300, BETWEEN_LOOKS = 128,
+	/* On one processor: enough at once to be load for a second, then a rest. */
+	BURST_BATCHES = 1024 / FLOOD_BATCH, REST = 4,
+};
 
 static struct heard m;
 
@@ -68,6 +73,26 @@ void check_noise(struct speaker *session, struct speaker *other, unsigned count)
 
 /* ---- the flood ------------------------------------------------------------------------------ */
 
+/*
+ * A flood comes from elsewhere. Where there is one processor, as in a guest, the
+ * sender's own work would take it away from the device, so this leaves it to the
+ * device most of the time.
+ */
+static void rest(unsigned batch)
+{
+	static uint64_t began;
+	uint64_t ns;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1 || batch % BURST_BATCHES)
+		return;
+	if (began) {
+		ns = REST * (now_ns() - began);
+		nanosleep(&(struct timespec){ (time_t)(ns / KWGI_SECOND), (long)(ns % KWGI_SECOND) },
+			  NULL);
+	}
+	began = now_ns();
+}
+
 /* Initiations whose mac1 is right, and the rest noise, as fast as they go. */
 static void flood(int fd)
 {
@@ -87,9 +112,11 @@ static void flood(int fd)
 		v[i].msg_hdr.msg_name = &target.address;
 		v[i].msg_hdr.msg_namelen = sizeof(target.address);
 	}
-	for (;;)
+	for (i = 0;; i++) {
+		rest(i);
 		if (sendmmsg(fd, v, FLOOD_BATCH, 0) < 0)
 			_exit(1);
+	}
 }
 
 static bool is_cookie(const struct heard *h)
@@ -129,6 +156,96 @@ static void check_cookies(struct speaker *s)
 	s->maker = without;
 }
 
+/* ---- cookies for responses ------------------------------------------------------------- */
+
+static bool wait_type(int fd, uint32_t type, int ms)
+{
+	uint64_t end = now_ns() + (uint64_t)ms * KWGI_MS;
+
+	while (now_ns() < end)
+		if (hear(fd, &m, ms) && type_of(&m) == type)
+			return true;
+	return false;
+}
+
+/* Says it until this is the answer: the queue of handshakes overflows under the flood. */
+static bool repeat_until(struct speaker *s, const struct kwgi_response *msg, uint32_t type)
+{
+	unsigned i;
+
+	for (i = 0; i < 100; i++) {
+		say_to(s->fd, msg, sizeof(*msg));
+		if (wait_type(s->fd, type, 30))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The device begins a handshake while it is under load: our response gets a cookie, and
+ * the one to its next initiation, 5 s later, has a mac2 and is taken.
+ */
+static void check_cookie_for_response(struct speaker *s)
+{
+	struct kwgi_cookie_maker without = s->maker;
+	struct kwgi_opened_initiation o = { 0 };
+	struct kwgi_response msg;
+	uint8_t *packet;
+	size_t len;
+
+	drain(s->fd);
+	host_sends(s->inner[3], 0);
+	if (!ok(wait_type(s->fd, KWGI_MSG_INITIATION, 8000) && make_response(s, &msg, &m, &o),
+		"under load the device begins a handshake of its own"))
+		return;
+	ok(repeat_until(s, &msg, KWGI_MSG_COOKIE_REPLY) && is_cookie(&m) &&
+	   kwgi_get32(m.data + 4) == kwgi_get32(msg.sender) &&
+	   kwgi_cookie_consume_reply(&s->maker, (const void *)m.data, now_ns()),
+	   "the response without mac2 gets a cookie");
+	ok(wait_type(s->fd, KWGI_MSG_INITIATION, 8000) && make_response(s, &msg, &m, &o),
+	   "the device tries again");
+	ok(repeat_until(s, &msg, KWGI_MSG_TRANSPORT) && open_message(s, &m, &packet, &len) &&
+	   packet[9] == PROTO, "the response with mac2 is taken: what waited comes");
+	s->maker = without;
+}
+
+/* We are under load: the device's responses have a mac2 once it has got a cookie. */
+void check_mac2_of_response(struct speaker *s)
+{
+	static const uint8_t none[KWGI_MAC_LEN], source[] = "where the device is";
+	uint8_t random[32], nonce[KWGI_COOKIE_NONCE_LEN];
+	struct kwgi_cookie_reply reply;
+	struct kwgi_initiation msg;
+	char *state;
+
+	space_initiations(s);
+	make_initiation(s, &msg, NULL);
+	say_to(s->fd, &msg, sizeof(msg));
+	ok(wait_type(s->fd, KWGI_MSG_RESPONSE, 2000) && !memcmp(m.data + m.len - 16, none, 16),
+	   "a response has no mac2 at first");
+	s->last_initiation = now_ns();
+	randombytes_buf(random, sizeof(random));
+	randombytes_buf(nonce, sizeof(nonce));
+	kwgi_cookie_renew(&s->checker, random, now_ns());
+	kwgi_cookie_create_reply(&reply, &s->checker, m.data, m.len, source, sizeof(source), nonce);
+	reply.encrypted_cookie[0] ^= 1;
+	say_to(s->fd, &reply, sizeof(reply));
+	reply.encrypted_cookie[0] ^= 1;
+	state = state_of(s);
+	say_to(s->fd, &reply, sizeof(reply));
+	ok(silent(s, s->fd) && state_is(s, state), "a cookie reply is not answered, and changes no state");
+	free(state);
+	space_initiations(s);
+	make_initiation(s, &msg, NULL);
+	say_to(s->fd, &msg, sizeof(msg));
+	ok(wait_type(s->fd, KWGI_MSG_RESPONSE, 2000) &&
+	   kwgi_cookie_mac2_ok(&s->checker, m.data, m.len, source, sizeof(source), now_ns()),
+	   "the next response has the mac2 of the cookie");
+	s->last_initiation = now_ns();
+	ok(take_response(s, &m), "and is a right one");
+	send_keepalive(s, s->fd);
+}
+
 static void check_session(struct speaker *s)
 {
 	unsigned i, n = 0;
@@ -151,7 +268,7 @@ static void check_answers(int fd)
 	ok(n && !wrong, "the flood got %u cookies, and %u other answers", n, wrong);
 }
 
-void check_flood(struct speaker *session, struct speaker *other)
+void check_flood(struct speaker *session, struct speaker *other, struct speaker *silent_one)
 {
 	/* One more socket: settler's second one, which nothing else uses. */
 	int fd = settler->fd2;
@@ -162,8 +279,10 @@ void check_flood(struct speaker *session, struct speaker *other)
 	child = fork();
 	if (child == 0)
 		flood(fd);
-	if (ok(hear(fd, &m, 5000) && is_cookie(&m), "a flood of initiations: cookies"))
+	if (ok(hear(fd, &m, 5000) && is_cookie(&m), "a flood of initiations: cookies")) {
 		check_cookies(other);
+		check_cookie_for_response(silent_one);
+	}
 	check_session(session);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);

@@ -21,26 +21,6 @@ plug b eth0 wan 192.0.2.2/24
 for node in a b; do public_key $node >/dev/null; done
 socket=/var/run/wireguard/wg0.sock
 
-# ---- names and instances
-
-for name in '' . .. a/b 'a b' a234567890123456; do
-	expect 1 "the name \"$name\" is refused" on a "$ours" -f "$name"
-	is "with one line" 1 "$(grep -c . "$T/err")"
-done
-expect 1 "no name is refused" on a "$ours"
-expect 1 "a wrong option is refused" on a "$ours" --no-such wg0
-expect 0 "--version" on a "$ours" --version
-expect 0 "--help" on a "$ours" --help
-
-expect 0 "the parent ends when the socket answers" on a "$ours" wg0
-expect 0 "and it does" on a wg show wg0
-is "the socket is its owner's" 'srw-------' "$(stat -c %A "$T/nodes/a/wireguard/wg0.sock")"
-is "the link is down" '' "$(on a ip link show up dev wg0)"
-like "and has its MTU" <(on a ip link show wg0) 'mtu 1420'
-expect 1 "a second instance is refused" on a "$ours" wg0
-like "and says why" "$T/err" 'wg0'
-expect 0 "the first is untouched" on a wg show wg0
-
 # PID of the daemon in a node, found by its socket.
 daemon_pid() {
 	local pid
@@ -54,14 +34,62 @@ daemon_pid() {
 is_gone() { [ -z "$(daemon_pid "$1" "$2")" ]; }
 socket_gone() { [ ! -e "$T/nodes/$1/wireguard/$2.sock" ]; }
 
-# ---- privileges
+# ---- names and instances
 
+for name in '' . .. a/b 'a b' a234567890123456; do
+	expect 1 "the name \"$name\" is refused" on a "$ours" -f "$name"
+	is "with one line" 1 "$(grep -c . "$T/err")"
+done
+expect 1 "no name is refused" on a "$ours"
+for option in --no-such -x -xf -fx; do
+	expect 1 "the option $option is refused" on a "$ours" $option wg0
+	is "with one line" 1 "$(grep -c . "$T/err")"
+	like "that names it" "$T/err" "option (--no-such|-x);"
+done
+for count in 0 65 ' 1' +1 1x; do
+	expect 1 "KILOWG_WORKERS=\"$count\" is refused" on a env KILOWG_WORKERS="$count" "$ours" wg0
+done
+expect 0 "--version" on a "$ours" --version
+expect 0 "--help" on a "$ours" --help
+
+expect 0 "the parent ends when the socket answers" on a "$ours" wg0
+expect 0 "and it does" on a wg show wg0
+is "the socket is its owner's" 'srw-------' "$(stat -c %A "$T/nodes/a/wireguard/wg0.sock")"
+is "the link is down" '' "$(on a ip link show up dev wg0)"
+like "and has its MTU" <(on a ip link show wg0) 'mtu 1420'
 pid=$(daemon_pid a wg0)
 must test -n "$pid"
+is "it has left terminal and folder" '/dev/null /dev/null /dev/null /' \
+	"$(readlink "/proc/$pid/fd/0" "/proc/$pid/fd/1" "/proc/$pid/fd/2" "/proc/$pid/cwd" | tr '\n' ' ' | sed 's/ $//')"
+check "who reads what it prints comes to an end" on a timeout 5 sh -c "x=\$($ours wg1 2>&1); wg show wg1 && ip link del wg1"
+check "so with standard error kept for the log" on a timeout 5 sh -c "x=\$(LOG_LEVEL=verbose $ours wg1 2>$T/err); wg show wg1 && ip link del wg1"
+like "which is written" "$T/err" 'DEBUG: .*cipher'
+check "it starts without any of the three" on a sh -c "$ours wg1 <&- >&- 2>&-; wg show wg1 && ip link del wg1"
+mkdir -p "$T/nodes/a/wireguard/wg1.sock"
+expect 1 "a folder where the socket should be" on a "$ours" wg1
+like "is told" "$T/err" 'wg1.sock is there already, and is no socket'
+rmdir "$T/nodes/a/wireguard/wg1.sock"
+expect 1 "a second instance is refused" on a "$ours" wg0
+like "and says why" "$T/err" 'wg0'
+expect 0 "the first is untouched" on a wg show wg0
+
+# ---- privileges
+
 like "capabilities: NET_ADMIN and NET_BIND_SERVICE are left" "/proc/$pid/status" '^CapEff:	0000000000001400$' '^CapPrm:	0000000000001400$'
 like "no new ones can be gained" "/proc/$pid/status" '^NoNewPrivs:	1$'
 like "no core dumps" "/proc/$pid/limits" '^Max core file size +0 +0'
-if grep -q libseccomp "${top_builddir:-${lib_dir%/*}/build}/kilowg.pc"; then
+# The address sanitizer locks nothing and has much memory of its own.
+sanitized() { grep -q '__asan_init' "$ours"; }
+vm() { awk -v k="$1:" '$1 == k { print $2 }' "/proc/$2/status"; }
+if sanitized; then
+	skip "keys are locked in memory" "the address sanitizer locks none"
+else
+	check "keys are locked in memory" [ "$(vm VmLck "$pid")" -ge 64 ]
+	check "and all of it is less than 8 MiB at the start ($(vm VmRSS "$pid") kB)" [ "$(vm VmRSS "$pid")" -lt 8192 ]
+fi
+if sanitized; then
+	skip "system calls are filtered" "not under the address sanitizer"
+elif grep -q libseccomp "${top_builddir:-${lib_dir%/*}/build}/kilowg.pc"; then
 	like "system calls are filtered" "/proc/$pid/status" '^Seccomp:	2$'
 else
 	skip "system calls are filtered" "built without libseccomp"
@@ -73,6 +101,17 @@ must kill -TERM "$pid"
 check "SIGTERM ends it" wait_for 2 is_gone a wg0
 check "the socket is gone" socket_gone a wg0
 check "the link is gone" gone on a ip link show wg0
+
+must on a "$ours" wg0
+must kill -HUP "$(daemon_pid a wg0)"
+check "so does SIGHUP" wait_for 2 is_gone a wg0
+check "the socket is gone" socket_gone a wg0
+must on a nohup "$ours" wg0
+pid=$(daemon_pid a wg0)
+must kill -HUP "$pid"
+expect 0 "not if it was ignored" on a wg show wg0
+must kill -TERM "$pid"
+must wait_for 2 is_gone a wg0
 
 must on a "$ours" wg0
 must on a ip link del wg0
@@ -118,14 +157,13 @@ is "disturbs no session" "$before" "$(handshakes a)"
 must on a wg set wg0 listen-port 51999
 check "another port: packets pass at once" on a ping -c 1 -W 2 -q 10.9.0.2
 like "the other side has learnt it" <(on b wg show wg0 endpoints) '192.0.2.1:51999'
-on a python3 -c 'import signal, socket
+on a python3 -c 'import os, signal, socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("0.0.0.0", 52000)); print("here", flush=True); signal.pause()' >"$T/busy" &
-holder=$!
-wait_for 5 grep -q here "$T/busy"
+s.bind(("0.0.0.0", 52000)); print(os.getpid(), flush=True); signal.pause()' >"$T/busy" &
+wait_for 20 grep -q . "$T/busy" || bail "the port's holder does not start"
 expect 1 "a port that is taken is refused" on a wg set wg0 listen-port 52000
 check "and the old one goes on" on a ping -c 1 -W 2 -q 10.9.0.2
-kill $holder
+must kill "$(cat "$T/busy")"
 
 must on a wg set wg0 fwmark 0x1234
 like "fwmark is set" <(on a wg show wg0 fwmark) '^0x1234$'
@@ -137,14 +175,39 @@ check "without it packets pass" wait_for 5 on a ping -c 1 -W 1 -q 10.9.0.2
 
 must on a ip link set wg0 mtu 1280
 must on b ip link set wg0 mtu 1280
-check "another MTU: as large as it" on a ping -c 1 -W 2 -q -M do -s 1252 10.9.0.2
-check "not larger" gone on a ping -c 1 -W 1 -q -M do -s 1253 10.9.0.2
+check "another MTU: as large as it" on a ping -c 1 -W 2 -q -M 'do' -s 1252 10.9.0.2
+check "not larger" gone on a ping -c 1 -W 1 -q -M 'do' -s 1253 10.9.0.2
+
+# Padding to a multiple of 16 ends at the MTU: 1285 bytes and 32 around them.
+must on a ip link set wg0 mtu 1285
+sent() { on a wg show wg0 transfer | cut -f 3; }
+before=$(sent)
+must on a ping -c 1 -W 2 -q -s 1257 10.9.0.2
+is "it is followed: padding ends there" $((before + 1317)) "$(sent)"
+must on a ip link set wg0 mtu 1280
 
 must on a ip link set wg0 down
 check "link down: nothing is answered" unreachable b 10.9.0.1
 is "and nobody listens" '' "$(on a ss -Hlun sport = 51999)"
 must on a ip link set wg0 up
 check "link up: packets pass again" wait_for 10 on a ping -c 1 -W 1 -q 10.9.0.2
+if can_ipv6; then
+	must on a ip link set wg0 down
+	on a python3 -c 'import os, signal, socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+s.bind(("::", 51999)); print(os.getpid(), flush=True); signal.pause()' >"$T/busy" &
+	wait_for 20 grep -q . "$T/busy" || bail "the port's holder does not start"
+	must on a ip link set wg0 up
+	expect 1 "link up while IPv6 has the port for somebody else: that is told to who asks for it" \
+		on a wg set wg0 listen-port 51999
+	must kill "$(cat "$T/busy")"
+	must wait_for 5 gone on a sh -c "ss -Hlun6 sport = 51999 | grep -q ."
+	expect 0 "and when it is free it is taken" on a wg set wg0 listen-port 51999
+else
+	skip "a port that is taken on IPv6" "there is no IPv6 here"
+fi
+check "packets pass again" wait_for 10 on a ping -c 1 -W 1 -q 10.9.0.2
 like "on the same port" <(on a wg show wg0 listen-port) '^51999$'
 
 check "an address of nobody is answered at once" gone on a ping -c 1 -W 5 -q -I 10.9.0.1 10.9.0.77
@@ -192,6 +255,99 @@ hex() { base64 -d <"$1" | od -An -tx1 | tr -d ' \n'; }
 check "requests: the right errno for each, half-sent ones hold up nobody, 10,000 peers" \
 	on b python3 "$T/uapi.py" $socket "$(hex "$T/keys/a.pub")" "$(hex "$T/keys/b.pub")"
 check "and packets still pass" wait_for 5 on b ping -c 1 -W 1 -q 10.9.0.1
+
+# Thousands that are all to be spoken to at once: who has a session waits for none of them.
+cat >"$T/speak.py" <<'END'
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+s.sendall(("set=1\n" + "".join("public_key=%064x\nendpoint=192.0.2.77:1\npersistent_keepalive_interval=%s\n%s" % (
+    i + 1, sys.argv[2], sys.argv[3]) for i in range(10000)) + "\n").encode())
+sys.exit(s.recv(99) != b"errno=0\n\n")
+END
+on b ping -i 0.05 -c 40 -W 2 10.9.0.1 >"$T/pings" 2>&1 &
+pings=$!
+check "10,000 peers with a persistent keepalive" on b python3 "$T/speak.py" $socket 25 ""
+wait $pings
+like "a session waits for none of them" "$T/pings" ' 0% packet loss'
+longest=$(sed -n 's/^rtt .*= *[0-9.]*\/[0-9.]*\/\([0-9]*\).*/\1/p' "$T/pings")
+check "not even a second (${longest} ms at most)" [ "$longest" -lt 1000 ]
+check "and they go" on b python3 "$T/speak.py" $socket 0 "remove=true
+"
+
+# ---- no key stays in memory
+
+cat >"$T/search.py" <<'END'
+import sys
+pid, keys = sys.argv[1], [bytes.fromhex(k) for k in sys.argv[2:]]
+def forms(k):	# as it is, and as the configuration tells it; its middle, for the rest may be written over
+    return k[4:20], k.hex().encode()[16:48]
+found = set()
+mem = open("/proc/%s/mem" % pid, "rb")
+for line in open("/proc/%s/maps" % pid):
+    r, flags = line.split()[:2]
+    if not flags.startswith("rw"): continue
+    begin, end = (int(x, 16) for x in r.split("-"))
+    if end - begin > 1 << 30: continue	# no memory of ours but the shadow of a sanitizer
+    mem.seek(begin)
+    try: b = mem.read(end - begin)
+    except OSError: continue
+    found |= {i for i, k in enumerate(keys) for f in forms(k) if f in b}
+print("".join(str(i) for i in sorted(found)))
+END
+pid=$(daemon_pid b wg0)
+(umask 077; wg genpsk >"$T/old.psk"; wg genkey >"$T/old.key")
+search() { python3 "$T/search.py" "$pid" "$(hex "$T/old.psk")" "$(hex "$T/old.key")" "$(hex "$T/keys/b")" 2>"$T/check"; }
+must on b wg set wg0 private-key "$T/old.key" peer "$(wg pubkey <"$T/old.psk")" preshared-key "$T/old.psk"
+on b wg show wg0 dump >"$T/dump"
+if ! found=$(search); then
+	skip "keys in memory" "the memory of the process cannot be read: $(tail -n 1 "$T/check")"
+else
+	is "the keys in use are found in memory" 01 "$found"
+fi
+must on b wg set wg0 private-key "$T/keys/b" peer "$(wg pubkey <"$T/old.psk")" remove
+on b wg show wg0 dump >"$T/dump"
+if [ -n "$found" ]; then
+	is "of a removed peer and an old private key nothing is left" 2 "$(search)"
+fi
+check "and packets still pass" wait_for 10 on b ping -c 1 -W 1 -q 10.9.0.1
+
+# ---- keys where memory cannot be locked, or not much of it
+
+cat >"$T/many.py" <<'END'
+import socket, sys
+def ask(text):
+    s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(text.encode())
+    b = b""
+    while not b.endswith(b"\n\n"): b += s.recv(1 << 20) or sys.exit("closed")
+    return b.decode()
+if "errno=0" not in ask("set=1\n" + "".join("public_key=%064x\npreshared_key=%064x\n" % (i + 1, i + 1) for i in range(10000)) + "\n"):
+    sys.exit("set")
+if ask("get=1\n\n").count("public_key=") != 10000: sys.exit("get")
+END
+# LIMIT: kilowg-userspace wg1 as one who may lock so many kB, no more.
+start_limited() {
+	on a setpriv --bounding-set -ipc_lock,-sys_resource --inh-caps -ipc_lock,-sys_resource \
+		sh -c "ulimit -l $1; LOG_LEVEL=verbose exec \"\$0\" wg1" "$ours" >"$T/limited" 2>&1
+}
+if sanitized; then
+	skip "with a limit of locked memory" "the address sanitizer locks none"
+elif ! command -v setpriv >/dev/null; then
+	skip "with a limit of locked memory" "there is no setpriv"
+else
+	for limit in 0 64 8192; do
+		check "locked memory of $limit kB at most: it starts" start_limited $limit
+		check "10,000 peers" on a python3 "$T/many.py" "${socket%wg0.sock}wg1.sock"
+		pid=$(daemon_pid a wg1)
+		check "what may be locked is ($(vm VmLck "$pid") kB)" [ "$(vm VmLck "$pid")" -le $limit ]
+		if [ $limit -lt 8192 ]; then
+			is "that not all is, is told once" 1 "$(grep -c 'locked in memory' "$T/limited")"
+		else
+			unlike "they all are" "$T/limited" 'locked in memory'
+		fi
+		must kill -TERM "$pid"
+		must wait_for 2 is_gone a wg1
+	done
+fi
 
 # ---- wg-quick
 

@@ -1,31 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: ISC
 #
-# firewall = nftables with real packets: who is masqueraded, who is forwarded,
-# who may send protocol 4, which MSS a connection gets; drift; down.
-#
-#   pod 10.2.2.2        pod 10.2.1.2               pod 10.2.3.2
-#        |                   |                          |
-#        b ------- lan ----- a ---------- wan --------- c
-#     .2   10.1.1.0/24   .1    .1  203.0.113.0/24   .3    world .9
-#
-# The location of a has 10.7.0.0/24, too, where the host loc is.
+# firewall = nftables as a table: made, replaced when anybody has changed it, put
+# back when a later step fails, removed; and as kilowg(8) shows it.
+# firewall-packets.sh tests what it does.
 
 # shellcheck disable=SC2119,SC2317
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
 enter "$@"
-need wg ping nft python3
+need wg nft awk
 nft list ruleset >/dev/null 2>&1 || cannot 'the kernel has no nftables, or does not let us use them'
 choose_backend
 three_nodes
-node_add world loc
-plug world wan0 wan 203.0.113.9/24
-plug loc lan0 lan 10.1.1.7/24
-must on loc ip addr add 10.7.0.7/24 dev lan0
-must on a ip route add 10.7.0.0/24 dev lan0 src 10.1.1.1
 mesh_edit a '' 'allowed-location-ip = 10.7.0.0/24'
-sed '/^firewall/d; $a cni = yes\nforward-rules = yes' "$T/local.ini" >"$T/local.new"
+sed 's/^firewall = .*/firewall = nftables\ncni = yes\nforward-rules = yes/' "$T/local.ini" >"$T/local.new"
 mv "$T/local.new" "$T/local.ini"
 daemons a b c
 
@@ -57,47 +46,6 @@ if can_strace; then
 	is 'a second apply sends nothing' 0 "$(count_mutations "$T/trace")"
 fi
 
-# ---- which source address arrives ----
-
-cat >"$T/udp.py" <<'END'
-import socket, sys
-# listen ADDRESS FILE: writes the source of the first datagram. send FROM TO: sends one.
-what, a, b = sys.argv[1:]
-s = socket.socket(socket.AF_INET6 if ':' in a else socket.AF_INET, socket.SOCK_DGRAM)
-s.bind((a, 7777 if what == 'listen' else 0))
-if what == 'listen':
-	open(b + '.ready', 'w').close()
-	s.settimeout(10)
-	open(b, 'w').write(s.recvfrom(99)[1][0])
-else:
-	for i in range(3):
-		s.sendto(b'x', (b, 7777))
-END
-
-# TEXT WANTED FROM-NODE FROM-ADDRESS TO-NODE TO-ADDRESS: with which source address does it arrive?
-arrives() {
-	rm -f "$T/source" "$T/source.ready"
-	on "$5" python3 "$T/udp.py" listen "$6" "$T/source" 2>/dev/null &
-	listener=$!
-	wait_for 10 test -e "$T/source.ready"
-	on "$3" python3 "$T/udp.py" send "$4" "$6"
-	wait $listener
-	is "$1" "$2" "$(cat "$T/source" 2>/dev/null)"
-}
-
-check 'the mesh works' reaches a 10.2.3.2 10.2.2.2
-arrives 'a pod to the world: masqueraded' 203.0.113.1 a.pod 10.2.1.2 world 203.0.113.9
-arrives 'a pod to a pod elsewhere: itself' 10.2.1.2 a.pod 10.2.1.2 c.pod 10.2.3.2
-arrives 'a pod to a pod of the location: itself' 10.2.1.2 a.pod 10.2.1.2 b.pod 10.2.2.2
-arrives 'a pod to a private address of the location: itself' 10.2.1.2 a.pod 10.2.1.2 b 10.1.1.2
-must on loc ip route add default via 10.1.1.1
-arrives 'a pod elsewhere to a location IP' "$(
-	kwg a plan | grep -q 'KILO-NAT -d 10.7.0.0/24 .*RETURN' && echo 10.2.3.2 || echo 10.1.1.1)" \
-	c.pod 10.2.3.2 loc 10.7.0.7
-must on world ip route add 10.1.1.0/24 via 203.0.113.1
-must on b ip route add 203.0.113.9 via 10.1.1.1
-arrives 'a host that is no pod to the world: itself' 10.1.1.2 b 10.1.1.2 world 203.0.113.9
-
 # ---- drift ----
 
 # TEXT COMMAND...: breaks the table; does kilowg see and repair it?
@@ -114,6 +62,13 @@ repairs() {
 repairs 'a rule more' nft add rule inet kilowg-kilo mss accept
 repairs 'a rule less' nft flush chain inet kilowg-kilo mss
 repairs 'a network less' nft delete element inet kilowg-kilo masquerade-from-4 '{ 10.2.1.0/24 }'
+printf 'delete element %s { 10.2.1.0/24 }\nadd element %s { 10.2.4.0/24 }\n' \
+	'inet kilowg-kilo masquerade-from-4' 'inet kilowg-kilo masquerade-from-4' >"$T/swap"
+repairs 'another network in the place of one' nft -f "$T/swap"
+on a nft -a list chain inet kilowg-kilo mss | sed -n '/maxseg/ { s/.* handle //p; q }' >"$T/handle"
+printf 'delete rule inet kilowg-kilo mss handle %s\nadd rule inet kilowg-kilo mss accept\n' \
+	"$(cat "$T/handle")" >"$T/swap-rule"
+repairs 'another rule in the place of one' nft -f "$T/swap-rule"
 repairs 'a flushed set' nft flush set inet kilowg-kilo no-masquerade-4
 repairs 'a flushed table' nft flush table inet kilowg-kilo
 repairs 'another policy' nft chain inet kilowg-kilo forward '{ policy drop ; }'
@@ -158,7 +113,29 @@ expect 0 'apply under another name of the mesh' kwg a apply
 on a nft list tables >"$T/tables"
 like 'makes its table' "$T/tables" '^table inet kilowg-other$'
 unlike 'and removes the old one' "$T/tables" 'kilowg-kilo$'
-sed 's/^\[local\]/&\nfirewall = none/' "$T/local.ini" >"$T/local.new" && mv "$T/local.new" "$T/local.ini"
+sed 's/^firewall = nftables/firewall = none/' "$T/local.ini" >"$T/local.new" && mv "$T/local.new" "$T/local.ini"
 expect 0 'firewall = none' kwg a apply
 is 'removes it' "$(cat "$T/others")" "$(ruleset)"
+
+# ---- what kilowg(8) shows ----
+
+# SECTION PAGE: the first literal display.
+display() {
+	awk -v header="$1" '$0 == header { here = 1 }
+		show && /^\.Ed/ { exit }
+		show
+		here && /^\.Bd/ { show = 1 }' "${top_srcdir:-${lib_dir%/*}}/man/$2"
+}
+node_add berlin-1
+plug berlin-1 eth0 lan 192.168.1.10/24
+display '.Sh EXAMPLES' kilowg.ini.5 | awk -v key="$(public_key berlin-1)" '
+	/^public-key/ && !n++ { $3 = key }
+	{ sub(/paris.example.org/, "203.0.113.99"); print }' >"$T/mesh.ini"
+cp "$T/keys/berlin-1" "$T/nodes/berlin-1/kilowg/key"
+sed 's/^firewall = .*/firewall = nftables/; /^name/d' "$T/local.ini" >"$T/local.new" && mv "$T/local.new" "$T/local.ini"
+daemons berlin-1
+expect 0 'the example of kilowg.ini(5)' kwg berlin-1 apply
+on berlin-1 nft list table inet kilowg-kilo | sed 's/digest=.*"/digest=..."/' | expand -t 4 >"$T/table"
+display '.Ss nftables' kilowg.8 >"$T/shown"
+same 'makes the table that kilowg(8) shows' "$T/shown" "$T/table"
 finish

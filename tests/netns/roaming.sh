@@ -68,6 +68,20 @@ expect 0 'apply on a' kwg a apply
 is 'what was learnt stays' "$learnt" "$(peer_field a 3 h)"
 expect 0 'diff on a: no difference' kwg a diff
 
+# ---- another port only ----
+
+# The same address taken away and given again.
+must on router ip addr del 203.0.113.9/24 dev wan0
+must on router ip addr add 203.0.113.9/24 dev wan0
+
+moved_port() { moved && [ "$(peer_field a 3 h)" != "$learnt" ]; }
+
+check 'the NAT gives another port, and a learns it' wait_for 8 moved_port
+learnt=$(peer_field a 3 h)
+check 'packets flow' reaches a 10.2.2.2
+expect 0 'apply on a' kwg a apply
+is 'what was learnt stays' "$learnt" "$(peer_field a 3 h)"
+
 # ---- no packet is lost while another peer changes ----
 
 nsenter --net=/run/netns/h -- ping -i 0.02 10.2.1.2 >"$T/ping" 2>&1 &

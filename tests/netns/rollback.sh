@@ -62,6 +62,25 @@ must on a ip route del 10.8.0.0/24
 expect 0 'without that route it works' kwg a apply
 expect 0 'and then there is no difference' kwg a diff
 
+# ---- another interface takes the place of the one that is at work ----
+
+if [ "$backend" = external ]; then
+	skip 'another interface name' 'somebody else makes the interface'
+else
+	mesh_peer s 'allowed-ip = 10.9.0.0/24'
+	must on a ip route add 10.9.0.0/24 via 203.0.113.250
+	cp "$T/local.ini" "$T/local.old"
+	echo 'interface = kilo1' >>"$T/local.ini"
+	state a >"$T/applied"
+	expect 2 'another interface name, a step fails' kwg a apply
+	is 'all was undone without a warning' 1 "$(grep -c . "$T/err")"
+	unchanged a "$T/applied" 'all is as before'
+	check 'and packets flow' reaches a 10.2.3.2
+	must on a ip route del 10.9.0.0/24
+	cp "$T/local.old" "$T/local.ini"
+	expect 0 'apply' kwg a apply
+fi
+
 # ---- every request that is sent fails once ----
 
 # WHAT N: lets the Nth send of the command fail; fails once it gets through.

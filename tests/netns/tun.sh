@@ -151,8 +151,13 @@ ip -n there link set t0 up
 says 'up there' 'away t0 up mtu 1420'
 ip -n there link set t0 mtu 1350
 says 'another MTU there' 'away t0 up mtu 1350'
+# Before Linux 6.2 no link is renamed while it is up.
+ip -n there link set t0 down
+says 'down there' 'away t0 down mtu 1350'
 ip -n there link set t0 name eth0
-says 'another name there' 'away eth0 up mtu 1350'
+says 'another name there' 'away eth0 down mtu 1350'
+ip -n there link set eth0 up
+says 'up under that name' 'away eth0 up mtu 1350'
 ip -n there link set eth0 netns beyond
 says 'moved on' 'away eth0 down mtu 1350'
 ip -n beyond link set eth0 up

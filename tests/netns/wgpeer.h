@@ -116,7 +116,9 @@ unsigned port_of(const struct speaker *s);
 void host_sends(unsigned last, uint8_t tos);
 
 /* ---- attack_load.c ---- */
-void check_flood(struct speaker *session, struct speaker *other);
+/* silent_one: the device has its endpoint, but no session with it. */
+void check_flood(struct speaker *session, struct speaker *other, struct speaker *silent_one);
+void check_mac2_of_response(struct speaker *s);
 void check_noise(struct speaker *session, struct speaker *other, unsigned count);
 
 #endif

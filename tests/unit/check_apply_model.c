@@ -6,7 +6,7 @@
  */
 #include "world.h"
 
-enum { ROUNDS = 4000 };
+enum { ROUNDS = 4000, NEW_WG = 6 /* index of the one in the place of WG */ };
 
 /* ---- a host that steps can be carried out on -------------------------- */
 
@@ -16,11 +16,27 @@ static void set_public(struct kwgi_host_wg *wg)
 	wg->public_key = kwgi_key_is_zero(&wg->private_key) ? key(0) : key(wg->private_key.b[0] + 1u);
 }
 
-static uint32_t index_of(const struct world *o, const char *name)
+static struct kwgi_link *find_link(struct world *o, const char *name)
 {
-	const struct kwgi_link *l = kwgi_host_link(&o->h, name);
+	uint32_t i;
+
+	for (i = 0; i < o->h.n_links; i++)
+		if (!strcmp(o->links[i].name, name))
+			return &o->links[i];
+	return NULL;
+}
+
+static uint32_t index_of(struct world *o, const char *name)
+{
+	const struct kwgi_link *l = find_link(o, name);
 
 	return l ? l->index : 0;
+}
+
+static void forget_device(struct world *o)
+{
+	memset(&o->h.wg, 0, sizeof(o->h.wg));
+	o->h.wg.peers = o->host_peers;
 }
 
 static void remove_routes_of(struct world *o, uint32_t oif)
@@ -36,29 +52,52 @@ static void remove_routes_of(struct world *o, uint32_t oif)
 static void link_del(struct world *o, const char *name)
 {
 	uint32_t i, oif = index_of(o, name);
+	bool is_tunnel;
 
 	ck_assert_msg(oif, "no link %s", name);
+	is_tunnel = kwgi_mark_is_tunnel(find_link(o, name)->alias);
 	remove_routes_of(o, oif);
 	for (i = o->h.n_addrs; i-- > 0;)
 		if (o->addrs[i].ifindex == oif)
 			REMOVE(o->addrs, o->h.n_addrs, i);
+	for (i = o->h.n_neighs; i-- > 0;)
+		if (o->neighs[i].ifindex == oif)
+			REMOVE(o->neighs, o->h.n_neighs, i);
 	for (i = 0; i < o->h.n_links; i++)
 		if (o->links[i].index == oif)
 			REMOVE(o->links, o->h.n_links, i);
-	if (oif == WG) {
-		memset(&o->h.wg, 0, sizeof(o->h.wg));
-		o->h.wg.peers = o->host_peers;
-	}
+	if (!strcmp(name, "wg0"))
+		forget_device(o);
+	else if (!is_tunnel)
+		memset(&o->h.aside_wg, 0, sizeof(o->h.aside_wg));
 }
 
-static void link_add(struct world *o, const char *name, const char *alias)
+static void link_add(struct world *o, const struct kwgi_step *s, const char *alias)
 {
+	static uint32_t next_index = 1000;
+	const struct kwgi_tunnel *t = s->u.link_alias.tunnel;
 	struct kwgi_link *l;
+	uint32_t i;
 
-	ck_assert_msg(!index_of(o, name), "there is a link %s", name);
-	l = add_link(o, WG, name, "wireguard", alias);
+	ck_assert_msg(!index_of(o, s->link), "there is a link %s", s->link);
+	/* As the kernel: one IPIP tunnel for two addresses, one VXLAN for identifier and port. */
+	for (i = 0; t && i < o->h.n_links; i++) {
+		const struct kwgi_tunnel *u = &o->links[i].tunnel;
+
+		ck_assert_msg(strcmp(s->u.link_alias.kind, o->links[i].kind) ||
+				      (t->port ? t->id != u->id || t->port != u->port
+					       : !kwgi_addr_equal(&t->local, &u->local)),
+			      "%s excludes %s", o->links[i].name, s->link);
+	}
+	l = add_link(o, t ? next_index++ : kwgi_host_link_by_index(&o->h, WG) ? NEW_WG : WG, s->link,
+		     s->u.link_alias.kind, alias);
 	l->up = false;
-	o->h.wg.present = true;
+	if (t) {
+		l->tunnel = *t;
+		l->mtu = s->u.link_alias.mtu;
+	} else {
+		o->h.wg.present = true;
+	}
 }
 
 static void link_set(struct world *o, const struct kwgi_step *s, bool undo)
@@ -79,6 +118,37 @@ static void link_set(struct world *o, const struct kwgi_step *s, bool undo)
 		if (!o->links[i].up)
 			remove_routes_of(o, o->links[i].index);
 	}
+}
+
+static void set_device_aside(struct world *o)
+{
+	o->h.aside_wg = o->h.wg;
+	memcpy(o->old_peers, o->host_peers, sizeof(o->old_peers));
+	o->h.aside_wg.peers = o->old_peers;
+	forget_device(o);
+}
+
+static void take_device_back(struct world *o)
+{
+	o->h.wg = o->h.aside_wg;
+	memcpy(o->host_peers, o->old_peers, sizeof(o->host_peers));
+	o->h.wg.peers = o->host_peers;
+	memset(&o->h.aside_wg, 0, sizeof(o->h.aside_wg));
+}
+
+/* The device goes with its name: h.wg is that of wg0. */
+static void link_rename(struct world *o, const struct kwgi_step *s, bool undo)
+{
+	const char *name = s->u.link_name.name, *to = undo ? s->link : name;
+	struct kwgi_link *l = find_link(o, undo ? name : s->link);
+
+	ck_assert_ptr_nonnull(l);
+	ck_assert_msg(!l->up && !find_link(o, to), "%s cannot be renamed to %s", l->name, to);
+	memcpy(l->name, to, strlen(to) + 1);
+	if (undo)
+		take_device_back(o);
+	else
+		set_device_aside(o);
 }
 
 static void set_device(struct world *o, const struct kwgi_step *s, bool undo)
@@ -202,6 +272,29 @@ static void addr_step(struct world *o, const struct kwgi_step *s, bool undo)
 	}
 }
 
+static void neigh_step(struct world *o, const struct kwgi_step *s, bool undo)
+{
+	const struct kwgi_host_neigh *to = undo ? &s->u.neigh.old : &s->u.neigh.neigh;
+	const struct kwgi_host_neigh *from = undo ? &s->u.neigh.neigh : &s->u.neigh.old;
+	const struct kwgi_host_neigh *which = to->addr.family ? to : from;
+	uint32_t i, oif = index_of(o, s->link);
+
+	ck_assert_msg(oif, "no link %s", s->link);
+	for (i = 0; i < o->h.n_neighs; i++)
+		if (o->neighs[i].ifindex == oif && !kwgi_neigh_cmp(&o->neighs[i], which))
+			break;
+	ck_assert_msg((i < o->h.n_neighs) == (from->addr.family != KWGI_AF_NONE), "neighbour");
+	if (!to->addr.family) {
+		REMOVE(o->neighs, o->h.n_neighs, i);
+		return;
+	}
+	if (i == o->h.n_neighs)
+		o->h.n_neighs++;
+	ck_assert_uint_le(o->h.n_neighs, MAX_THINGS);
+	o->neighs[i] = *to;
+	o->neighs[i].ifindex = oif;
+}
+
 static bool same_rule(const struct kwgi_host_rule *a, const struct kwgi_host_rule *b)
 {
 	return kwgi_prefix_equal(&a->src, &b->src) && kwgi_prefix_equal(&a->dst, &b->dst) &&
@@ -233,12 +326,13 @@ static uint32_t find_route(const struct world *o, const struct kwgi_host_route *
 	return i;
 }
 
-static void put_route(struct world *o, const struct kwgi_host_route *r, const char *link)
+/* again: a route that was, whose link may have another index now. */
+static void put_route(struct world *o, const struct kwgi_host_route *r, const char *link, bool again)
 {
 	uint32_t i = find_route(o, r);
 
 	o->host_routes[i] = *r;
-	if (!r->oif)
+	if (!r->oif || (again && index_of(o, link)))
 		o->host_routes[i].oif = index_of(o, link);
 	ck_assert_msg(kwgi_host_link_by_index(&o->h, o->host_routes[i].oif), "route without device");
 	if (i == o->h.n_routes)
@@ -263,14 +357,14 @@ static void route_step(struct world *o, const struct kwgi_step *s, bool undo)
 		if (undo)
 			drop_route(o, r);
 		else
-			put_route(o, r, s->link);
+			put_route(o, r, s->link, false);
 		break;
 	case KWGI_STEP_ROUTE_CHANGE:
-		put_route(o, undo ? old : r, s->link);
+		put_route(o, undo ? old : r, undo ? s->u.route.old_link : s->link, undo);
 		break;
 	default:
 		if (undo)
-			put_route(o, old, s->link);
+			put_route(o, old, s->link, true);
 		else
 			drop_route(o, old);
 	}
@@ -284,13 +378,17 @@ static void carry_out(struct world *o, const struct kwgi_step *s, bool undo)
 	case KWGI_STEP_LINK_DAEMON:
 		ck_abort_msg("no daemon is started here");
 	case KWGI_STEP_FIREWALL:
+	case KWGI_STEP_IPTABLES:
 		ck_abort_msg("there is no firewall here");
 	case KWGI_STEP_LINK_ADD:
 	case KWGI_STEP_LINK_DEL:
 		if ((s->kind == KWGI_STEP_LINK_ADD) == undo)
 			link_del(o, s->link);
 		else
-			link_add(o, s->link, undo ? s->u.link_alias.old_alias : s->u.link_alias.alias);
+			link_add(o, s, undo ? s->u.link_alias.old_alias : s->u.link_alias.alias);
+		break;
+	case KWGI_STEP_LINK_NAME:
+		link_rename(o, s, undo);
 		break;
 	case KWGI_STEP_LINK_ALIAS:
 	case KWGI_STEP_LINK_MTU:
@@ -308,6 +406,10 @@ static void carry_out(struct world *o, const struct kwgi_step *s, bool undo)
 	case KWGI_STEP_ADDR_ADD:
 	case KWGI_STEP_ADDR_DEL:
 		addr_step(o, s, undo);
+		break;
+	case KWGI_STEP_NEIGH_SET:
+	case KWGI_STEP_NEIGH_DEL:
+		neigh_step(o, s, undo);
 		break;
 	case KWGI_STEP_RULE_ADD:
 	case KWGI_STEP_RULE_DEL:
@@ -328,7 +430,14 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Everything, sorted: nothing has an order. free() it. */
+static const char *name_of(const struct world *o, uint32_t ifindex)
+{
+	const struct kwgi_link *l = kwgi_host_link_by_index(&o->h, ifindex);
+
+	return l ? l->name : "?";
+}
+
+/* Everything, sorted: nothing has an order. Indices of tunnels do not count. free() it. */
 static char *dump(const struct world *o)
 {
 	struct kwgi_step s = { .link = "" };
@@ -340,12 +449,19 @@ static char *dump(const struct world *o)
 	for (i = 0; i < o->h.n_links; i++) {
 		const struct kwgi_link *l = &o->links[i];
 
-		kwgi_buf_printf(&b, "link %u %s \"%s\" mtu %u %s", l->index, l->name, l->alias, l->mtu,
-				l->up ? "up" : "down");
+		kwgi_buf_printf(&b, "link %u %s \"%s\" mtu %u %s %s %u %u ", kwgi_mark_is_tunnel(l->alias) ? 0 : l->index,
+				l->name, l->alias, l->mtu, l->up ? "up" : "down", l->kind, l->tunnel.id,
+				l->tunnel.port);
+		kwgi_buf_addr(&b, &l->tunnel.local);
+		LINE();
+	}
+	for (i = 0; i < o->h.n_neighs; i++) {
+		kwgi_buf_printf(&b, "neighbour %d %02x ", o->neighs[i].fdb, o->neighs[i].mac[5]);
+		kwgi_buf_addr(&b, &o->neighs[i].addr);
 		LINE();
 	}
 	for (i = 0; i < o->h.n_addrs; i++) {
-		kwgi_buf_printf(&b, "address %u ", o->addrs[i].ifindex);
+		kwgi_buf_printf(&b, "address %s ", name_of(o, o->addrs[i].ifindex));
 		kwgi_buf_prefix(&b, &o->addrs[i].prefix);
 		LINE();
 	}
@@ -368,7 +484,7 @@ static char *dump(const struct world *o)
 		s.kind = KWGI_STEP_ROUTE_ADD;
 		s.u.route.route = o->host_routes[i];
 		kwgi_step_format(&b, &s, &o->h, false);
-		kwgi_buf_printf(&b, " oif %u", o->host_routes[i].oif);
+		kwgi_buf_printf(&b, " oif %s", name_of(o, o->host_routes[i].oif));
 		LINE();
 	}
 	for (i = 0; i < o->h.n_rules; i++) {
@@ -437,7 +553,8 @@ static void random_routes(struct world *o)
 		if (!dice(2))
 			continue;
 		want_route(o, dst, gateways[dice(3)], dice(2) ? "192.168.1.1" : "",
-			   o->w.up && dice(2) ? "wg0" : "eth0", MAIN);
+			   *o->w.tunnel.name && dice(2) ? o->w.tunnel.name
+			   : o->w.up && dice(2) ? "wg0" : "eth0", MAIN);
 		if (!dice(4))
 			want_route(o, dst, gateways[dice(3)], "", "eth0", TABLE);
 	}
@@ -446,6 +563,36 @@ static void random_routes(struct world *o)
 		if (dice(2))
 			o->rules[o->w.n_rules++] = rule(dice(2) ? "10.42.0.0/24" : "", dst,
 							dice(2) ? "wg0" : "");
+	}
+}
+
+static void random_tunnel(struct world *o)
+{
+	static const char *const names[] = { "t0", "t1" }, *const locals[] = { "192.168.1.1", "192.168.1.7" };
+	struct kwgi_wanted_tunnel *t = &o->w.tunnel;
+	unsigned i, vxlan = dice(2);
+
+	strcpy(t->name, names[dice(2)]);
+	t->kind = vxlan ? "vxlan" : "ipip";
+	kwgi_mark_tunnel(t->alias, "m", PROTOCOL);
+	t->conf.local = addr(locals[dice(2)]);
+	t->mtu = 1400 + dice(2);
+	if (dice(2))
+		t->addr = prefix(dice(2) ? "10.42.0.1/32" : "10.42.0.2/32");
+	if (!vxlan)
+		return;
+	t->conf.id = 1 + dice(2);
+	t->conf.port = (uint16_t)(4789 + dice(2));
+	t->conf.mac[5] = (uint8_t)dice(2);
+	for (i = 0; i < 8; i++) {
+		struct kwgi_host_neigh *n = &o->wanted_neighs[t->n_neighs];
+
+		if (!dice(2))
+			continue;
+		*n = (struct kwgi_host_neigh){ .fdb = i >= 4, .addr = addr("192.168.1.0") };
+		n->addr.b[3] = (uint8_t)(n->fdb ? dice(4) : i);
+		n->mac[5] = (uint8_t)(n->fdb ? i : dice(4));
+		t->n_neighs++;
 	}
 }
 
@@ -469,7 +616,20 @@ static void random_wanted(struct world *o)
 						.port = (uint16_t)(51820 + dice(2)), .fwmark = dice(2) };
 	o->w.public_key = key(o->w.wg.private_key.b[0] + 1u);
 	kwgi_mark_format(o->w.alias, "m", PROTOCOL, o->w.wg.port, false);
+	if (dice(3))
+		random_tunnel(o);
 	random_routes(o);
+}
+
+/* Another backend is wanted: the link makes room, and what its device has is known. */
+static void random_switch(struct world *o)
+{
+	struct kwgi_link *l = find_link(o, "wg0");
+
+	ck_assert_ptr_nonnull(l);
+	l->replaced = l->aside = true;
+	o->h.wg.userspace = dice(2);
+	set_device_aside(o);
 }
 
 /* A host on which some other state was wanted before, or nothing. */
@@ -484,6 +644,8 @@ static void random_pair(struct world *o)
 		before->w.ifname = NULL;
 	mirror(before);
 	random_wanted(o);
+	o->h.n_neighs = before->h.n_neighs;
+	memcpy(o->neighs, before->neighs, sizeof(o->neighs));
 	o->h.n_links = before->h.n_links;
 	memcpy(o->links, before->links, sizeof(o->links));
 	o->h.n_addrs = before->h.n_addrs;
@@ -496,6 +658,8 @@ static void random_pair(struct world *o)
 	o->h.wg.peers = o->host_peers;
 	for (i = 0; i < o->h.wg.n_peers; i++)
 		copy_peer(&o->host_peers[i], o->host_ips[i], &before->host_peers[i]);
+	if (before->w.ifname && !dice(4))
+		random_switch(o);
 	free(before);
 }
 
@@ -504,8 +668,11 @@ static void find_devices(struct world *o)
 {
 	uint32_t i;
 
-	for (i = 0; i < o->w.n_routes; i++)
-		o->routes[i].route.oif = index_of(o, o->routes[i].link);
+	for (i = 0; i < o->w.n_routes; i++) {
+		const struct kwgi_link *l = kwgi_host_link(&o->h, o->routes[i].link);
+
+		o->routes[i].route.oif = l ? l->index : 0;
+	}
 }
 
 /*
@@ -521,10 +688,17 @@ static struct world *copy_world(const struct world *o)
 	*c = *o;
 	c->h.links = c->links;
 	c->h.addrs = c->addrs;
+	c->h.neighs = c->neighs;
+	c->w.tunnel.neighs = c->wanted_neighs;
 	c->h.routes = c->host_routes;
 	c->h.rules = c->host_rules;
 	c->h.wg.peers = c->host_peers;
 	c->w.routes = c->routes;
+	for (i = 0; i < c->h.n_links; i++) {
+		if (c->links[i].aside)
+			take_device_back(c);
+		c->links[i].replaced = c->links[i].aside = false;
+	}
 	for (i = 0; i < c->h.wg.n_peers; i++)
 		c->host_peers[i].allowed_ips = c->host_ips[i];
 	return c;
@@ -605,6 +779,12 @@ static void there_and_back(const struct world *o, const struct kwgi_steps *s, ui
 	free(live);
 }
 
+/* The last step of a switch cannot be undone, and needs not: all is done then. */
+static bool is_final(const struct kwgi_steps *s)
+{
+	return s->n && s->v[s->n - 1].kind == KWGI_STEP_LINK_DEL && s->v[s->n - 1].label;
+}
+
 START_TEST(undo_gives_the_first_host)
 {
 	struct kwgi_steps s;
@@ -616,7 +796,7 @@ START_TEST(undo_gives_the_first_host)
 		random_pair(&o);
 		find_devices(&o);
 		diff(&s, &o);
-		there_and_back(&o, &s, s.n, round);
+		there_and_back(&o, &s, s.n - is_final(&s), round);
 		kwgi_steps_clear(&s);
 	}
 }

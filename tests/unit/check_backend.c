@@ -71,6 +71,8 @@ START_TEST(choice)
 	if (c.could_switch)
 		*p++ = 's';
 	ck_assert_str_eq(result, cases[_i].result);
+	/* Only what works is kept until its successor does. */
+	ck_assert_int_eq(c.aside, c.replace && cases[_i].told && (cases[_i].answers || *cases[_i].kind == 'w'));
 	ck_assert_ptr_nonnull(strstr(c.reason, cases[_i].reason));
 }
 END_TEST

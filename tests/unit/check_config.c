@@ -14,6 +14,9 @@ static const struct {
 	{ "mesh", "end-marker", "no|off|yes\n[end]|true\n[end]", "|Yes|1|yes|on" },
 	{ "mesh", "granularity", "location|full", "|Location|locations|full,full" },
 	{ "mesh", "encapsulation", "always|cross-subnet|never", "|crosssubnet|yes" },
+	{ "mesh", "encapsulation-protocol", "ipip|vxlan", "|IPIP|vxlan,ipip|gre" },
+	{ "mesh", "vxlan-port", "1|4789|65535", "|0|65536|auto" },
+	{ "mesh", "vxlan-id", "auto|1|16777215", "|0|16777216|Auto" },
 	{ "mesh", "compatibility", "none|flannel|cilium", "|calico|no" },
 	{ "mesh", "subnet", "10.4.0.0/16|0.0.0.0/0|fd00::/64|1.2.3.4/32|::/0",
 	  "|10.4.0.0|10.4.0.1/16|10.4.0.0/33|fd00::/129|10.4.0.0/16,10.5.0.0/16|a/8" },
@@ -24,6 +27,7 @@ static const struct {
 
 	{ "local", "node", "a|A B|" X253, "|" X253 "x|a\tb" },
 	{ "local", "interface", "a|kilo0|wg-0.1_x|abcdefghijklmno", "|abcdefghijklmnop|a b|a/b|a:b|a%d|.|.." },
+	{ "local", "tunnel-interface", "auto|a|tunl1|abcdefghijklmno", "|abcdefghijklmnop|a b|a/b|a:b|a%d|.|.." },
 	{ "local", "backend", "auto|kernel|userspace|external", "|none|wireguard-go" },
 	{ "local", "create-interface", "yes|no|true|false|on|off", "|1|0|y|Yes|TRUE|enabled" },
 	{ "local", "clean-up-interface", "yes|no", "|2" },

@@ -1,22 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Handshakes, link state and keys of devices that are wired together (WireGuard paper, sections 5 and 6). */
-#include "dp/protocol.h"
-#include "wire.h"
-
-static struct wire w;
-
-#define S KWGI_SECOND
-#define MS KWGI_MS
-
-static struct kwgi_dp_peer *p01(void)
-{
-	return peer(&w, 0, 1);
-}
-
-static struct kwgi_dp_peer *p10(void)
-{
-	return peer(&w, 1, 0);
-}
+#include "pair.h"
 
 /* ---- the handshake --------------------------------------------------------------- */
 
@@ -273,11 +257,13 @@ START_TEST(down_and_up)
 	lose(&w.h[1]);
 	/* The first initiation is immediate. */
 	kwgi_device_set_up(w.h[0].d, true, &w.t);
+	run_for(&w, 0);
 	take_type(&w.h[0], KWGI_MSG_INITIATION);
 	kwgi_device_set_up(w.h[0].d, false, &w.t);
 	w.t.now += 25 * MS;
 	w.t.wall += 25 * MS;
 	kwgi_device_set_up(w.h[0].d, true, &w.t);
+	run_for(&w, 0);
 	ck_assert_uint_eq(waiting(&w.h[0]), 1);
 	settle(&w);
 	ck_assert_ptr_nonnull(p01()->current);
@@ -358,7 +344,7 @@ START_TEST(removed_peers_leave_nothing)
 	say(&w, 0, 1, 3);
 	ck_assert_uint_eq(p01()->staged_count, 1);
 	kwgi_device_remove(w.h[0].d, p01());
-	ck_assert_uint_eq(w.h[0].d->indices.n, 0);
+	ck_assert_uint_eq(w.h[0].d->indices.slots.n, 0);
 	ck_assert_uint_eq(w.h[0].d->allowed_ips.n, 0);
 	ck_assert_uint_eq(w.h[0].d->staged_bytes, 0);
 	ck_assert_uint_eq(kwgi_timers_next(w.h[0].d), UINT64_MAX);
@@ -370,23 +356,9 @@ END_TEST
 
 /* ---- all -------------------------------------------------------------------------------------- */
 
-static void begin(void)
-{
-	wire_init(&w, HOSTS, 11);
-	befriend(&w, 0, 1, true);
-	befriend(&w, 1, 0, true);
-	kwgi_device_set_up(w.h[0].d, true, &w.t);
-	kwgi_device_set_up(w.h[1].d, true, &w.t);
-}
-
-static void end(void)
-{
-	wire_free(&w);
-}
-
 static void add(TCase *tc)
 {
-	tcase_add_checked_fixture(tc, begin, end);
+	pair_fixture(tc);
 	tcase_add_test(tc, first_packet_makes_a_session);
 	tcase_add_test(tc, nothing_staged_then_a_keepalive_confirms);
 	tcase_add_test(tc, responder_waits_for_confirmation);

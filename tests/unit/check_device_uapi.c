@@ -2,14 +2,7 @@
 /* Devices configured by the text of the userspace API, and what they tell of themselves. */
 #include <errno.h>
 
-#include "wire.h"
-
-static struct wire w;
-
-static struct kwgi_dp_peer *p01(void)
-{
-	return peer(&w, 0, 1);
-}
+#include "pair.h"
 
 static int configure(unsigned host, const char *text)
 {
@@ -102,8 +95,10 @@ START_TEST(an_endpoint_wakes_what_waits)
 	/* Persistent keepalives newly on: one at once. */
 	snprintf(text, sizeof(text), "set=1\npublic_key=%s\npersistent_keepalive_interval=5\n\n", hex);
 	ck_assert_int_eq(configure(0, text), 0);
+	run_for(&w, 0);
 	ck_assert_uint_eq(take_type(&w.h[0], KWGI_MSG_TRANSPORT)->len, 32);
 	ck_assert_int_eq(configure(0, text), 0);
+	run_for(&w, 0);
 	ck_assert_uint_eq(waiting(&w.h[0]), 0);
 }
 END_TEST
@@ -125,23 +120,9 @@ END_TEST
 
 /* ---- all ------------------------------------------------------------------------------------------ */
 
-static void begin(void)
-{
-	wire_init(&w, HOSTS, 21);
-	befriend(&w, 0, 1, true);
-	befriend(&w, 1, 0, true);
-	kwgi_device_set_up(w.h[0].d, true, &w.t);
-	kwgi_device_set_up(w.h[1].d, true, &w.t);
-}
-
-static void end(void)
-{
-	wire_free(&w);
-}
-
 static void add(TCase *tc)
 {
-	tcase_add_checked_fixture(tc, begin, end);
+	pair_fixture(tc);
 	tcase_add_test(tc, configured_and_printed);
 	tcase_add_test(tc, configured_again);
 	tcase_add_test(tc, an_endpoint_wakes_what_waits);

@@ -79,7 +79,7 @@ static void index_compare(const struct kwgi_indextable *t)
 		wrong += kwgi_indextable_lookup(t, model[i].index, &tag) != model[i].value ||
 			 tag != model[i].tag;
 	must(!wrong);
-	must(t->n == n_model);
+	must(t->slots.n == n_model);
 }
 
 START_TEST(indices)
@@ -102,7 +102,7 @@ START_TEST(indices)
 		if (i % 100 == 0)
 			index_compare(&t);
 	}
-	ck_assert_uint_le(t.mask + 1, 4 * MAX_MODEL);
+	ck_assert_uint_le(t.slots.mask + 1, 4 * MAX_MODEL);
 	kwgi_indextable_free(&t);
 	ck_assert(!kwgi_indextable_lookup(&t, 0, NULL));
 }
@@ -116,16 +116,16 @@ START_TEST(no_randomness)
 	ck_assert_int_eq(kwgi_indextable_insert(&t, 1, &t, draw_constant, NULL, &index), 0);
 	ck_assert_uint_eq(index, 0x07070707);
 	ck_assert_int_eq(kwgi_indextable_insert(&t, 1, &t, draw_constant, NULL, &index), -1);
-	ck_assert_uint_eq(t.n, 1);
+	ck_assert_uint_eq(t.slots.n, 1);
 	kwgi_indextable_free(&t);
 }
 END_TEST
 
 /* ---- keys ------------------------------------------------------------- */
 
-static struct {
-	struct kwgi_key key;
+static struct member {
 	bool in;
+	struct kwgi_key key;
 } peers[1500];
 
 START_TEST(keys)
@@ -136,7 +136,7 @@ START_TEST(keys)
 	struct kwgi_key copy;
 	uint32_t i, k, n = 0;
 
-	kwgi_keymap_init(&m, secret);
+	kwgi_keymap_init(&m, secret, offsetof(struct member, key));
 	for (i = 0; i < N_OF(peers); i++)
 		memcpy(peers[i].key.b + i % 28, &i, 4);
 	ck_assert(!kwgi_keymap_lookup(&m, &peers[0].key));
@@ -147,7 +147,7 @@ START_TEST(keys)
 		must(kwgi_keymap_lookup(&m, &copy) == (peers[k].in ? &peers[k] : NULL));
 		if (random_below(&seed, 10) < (i / 10000 % 2 ? 8u : 2u)) {
 			if (!peers[k].in)
-				must(!kwgi_keymap_insert(&m, &peers[k].key, &peers[k]));
+				must(!kwgi_keymap_insert(&m, &peers[k]));
 			n += !peers[k].in;
 			peers[k].in = true;
 		} else {
@@ -155,7 +155,7 @@ START_TEST(keys)
 			n -= peers[k].in;
 			peers[k].in = false;
 		}
-		must(m.n == n);
+		must(m.slots.n == n);
 	}
 	kwgi_keymap_free(&m);
 	ck_assert(!kwgi_keymap_lookup(&m, &copy));

@@ -145,7 +145,7 @@ static void live(void)
 	struct kwgi_key psk = { { 1 } };
 
 	randombytes_buf(psk.b, sizeof(psk.b));
-	wire_pair(&w, 99);
+	wire_pair(&w, 2, 99);
 	kwgi_peer_set_psk(peer(&w, 0, 1), &psk);
 	kwgi_peer_set_psk(peer(&w, 1, 0), &psk);
 	meet(&w);

@@ -41,7 +41,7 @@ struct world {
 	struct kwgi_wanted_peer want;
 	struct kwgi_wanted wanted;
 	struct kwgi_host_peer have;
-	struct kwgi_link link;
+	struct kwgi_link links[2];
 	struct kwgi_host host;
 	struct kwgi_status s;
 };
@@ -67,8 +67,8 @@ static void make(struct world *o, int i)
 		o->have.last_handshake = NOW - cases[i].handshake;
 	o->have.rx_bytes = 1536;
 	o->have.tx_bytes = 1023;
-	o->link = (struct kwgi_link){ .index = 5, .name = "wg0", .up = true, .mtu = 1420 };
-	o->host.links = &o->link;
+	o->links[0] = (struct kwgi_link){ .index = 5, .name = "wg0", .up = true, .mtu = 1420 };
+	o->host.links = o->links;
 	o->host.n_links = cases[i].link;
 	o->host.wg = (struct kwgi_host_wg){ .present = true, .implementation = "kernel", .port = 51820,
 					    .peers = &o->have, .n_peers = cases[i].handshake != -2 };
@@ -164,6 +164,17 @@ START_TEST(text)
 	got = text_of(&o, false);
 	ck_assert_ptr_nonnull(strstr(got, "interface wg0: missing\n"));
 	ck_assert_ptr_null(strchr(got, '\033'));
+	free(got);
+	make(&o, 0);
+	strcpy(o.wanted.tunnel.name, "wg0-ipip");
+	o.wanted.tunnel.kind = "ipip";
+	got = text_of(&o, false);
+	ck_assert_ptr_nonnull(strstr(got, "tunnel wg0-ipip: missing\n"));
+	free(got);
+	o.links[1] = (struct kwgi_link){ .index = 9, .name = "wg0-ipip", .kind = "ipip", .mtu = 1480, .up = true };
+	o.host.n_links = 2;
+	got = text_of(&o, false);
+	ck_assert_ptr_nonnull(strstr(got, "tunnel wg0-ipip: up, mtu 1480, ipip\n"));
 	free(got);
 	make(&o, 2);
 	got = text_of(&o, true);

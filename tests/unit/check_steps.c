@@ -177,6 +177,7 @@ static void second_link(struct world *o)
 {
 	add_link(o, 6, "wg1", "wireguard", ALIAS);
 	add_addr(o, 6, "10.4.0.9/16");
+	o->host_routes[o->h.n_routes++] = route("10.42.7.0/24", "10.4.0.2", "", 6, MAIN);
 }
 
 static void other_mesh(struct world *o)
@@ -199,6 +200,179 @@ static void unfinished_link(struct world *o)
 	add_link(o, 7, name, "wireguard", "");
 }
 
+static void left_aside(struct world *o)
+{
+	char name[KWGI_IFNAME_MAX + 1];
+
+	kwgi_mark_aside_name(name, "wg0");
+	add_link(o, 6, name, "wireguard", ALIAS);
+}
+
+/* A daemon makes room for the kernel; it knows better where the peer b is. */
+static void other_backend(struct world *o)
+{
+	o->w.n_rules = o->h.n_rules = 0;
+	memcpy(o->links[1].kind, "tun", 4);
+	o->links[1].replaced = o->links[1].aside = true;
+	o->h.aside_wg = o->h.wg;
+	o->h.aside_wg.userspace = true;
+	o->host_peers[1].endpoint = endpoint("203.0.113.7:7");
+	o->h.wg = (struct kwgi_host_wg){ 0 };
+	o->routes[0].route.oif = o->routes[1].route.oif = 0;
+}
+
+/* ---- the tunnel ---- */
+
+#define TUNNEL_ALIAS "kilowg mesh=m protocol=107 tunnel"
+#define MAC1 "02:00:00:00:00:01"
+#define MAC2 "02:00:00:00:00:02"
+
+static void set_tunnel(struct kwgi_wanted_tunnel *t, const char *name, const char *kind)
+{
+	*t = (struct kwgi_wanted_tunnel){ .kind = kind, .mtu = 1480, .neighs = t->neighs };
+	strcpy(t->name, name);
+	kwgi_mark_tunnel(t->alias, "m", PROTOCOL);
+	t->conf.local = addr("192.168.1.1");
+	t->addr = prefix("10.42.0.1/32");
+}
+
+static void add_neigh(struct kwgi_wanted_tunnel *t, bool fdb, const char *a, uint8_t last)
+{
+	struct kwgi_host_neigh *n = &t->neighs[t->n_neighs++];
+
+	*n = (struct kwgi_host_neigh){ .fdb = fdb, .addr = addr(a), .mac = { 2, 0, 0, 0, 0, last } };
+}
+
+/* One route through it. */
+static void want_ipip(struct world *o)
+{
+	set_tunnel(&o->w.tunnel, "wg0-ipip", "ipip");
+	o->routes[2].link = "wg0-ipip";
+	o->routes[2].route.oif = 0;
+	o->routes[2].route.table = MAIN;
+}
+
+static void want_vxlan(struct world *o)
+{
+	want_ipip(o);
+	set_tunnel(&o->w.tunnel, "wg0-vxlan", "vxlan");
+	o->routes[2].link = "wg0-vxlan";
+	o->w.tunnel.mtu = 1450;
+	o->w.tunnel.conf.id = 70000;
+	o->w.tunnel.conf.port = 4789;
+	o->w.tunnel.conf.mac[0] = 2;
+	add_neigh(&o->w.tunnel, false, "192.168.1.9", 1);
+	add_neigh(&o->w.tunnel, true, "192.168.1.9", 1);
+}
+
+static void has_ipip(struct world *o) { want_ipip(o); mirror(o); }
+static void has_vxlan(struct world *o) { want_vxlan(o); mirror(o); }
+
+static void no_tunnel(struct world *o)
+{
+	want_vxlan(o);
+	REMOVE(o->host_routes, o->h.n_routes, 2);
+}
+
+static void ipip_to_vxlan(struct world *o)
+{
+	has_ipip(o);
+	want_vxlan(o);
+}
+
+/* The kernel would not have both. */
+static void other_local(struct world *o) { has_vxlan(o); o->links[2].tunnel.local = addr("192.168.1.7"); }
+static void other_tunnel_name(struct world *o)
+{
+	has_ipip(o);
+	strcpy(o->links[2].name, "tun9");
+	o->routes[2].route.oif = 0;
+}
+
+static void other_tunnel_mtu(struct world *o) { has_ipip(o); o->links[2].mtu = 1400; }
+static void tunnel_is_down(struct world *o) { has_ipip(o); o->links[2].up = false; }
+static void other_tunnel_addr(struct world *o)
+{
+	has_ipip(o);
+	o->addrs[1].prefix = prefix("10.42.0.3/32");
+}
+
+static void other_tunnel_mark(struct world *o)
+{
+	has_ipip(o);
+	kwgi_mark_tunnel(o->links[2].alias, "m", 99);
+}
+
+static void node_moved(struct world *o)
+{
+	has_vxlan(o);
+	o->neighs[1].addr = addr("192.168.1.8");
+	o->neighs[0].mac[5] = 2;
+}
+
+static void node_gone(struct world *o)
+{
+	has_vxlan(o);
+	o->w.tunnel.n_neighs = 0;
+}
+
+static void unfinished_tunnel(struct world *o)
+{
+	char name[KWGI_IFNAME_MAX + 1];
+
+	kwgi_mark_unfinished_tunnel(name, "wg0");
+	add_link(o, 6, name, "vxlan", "");
+	kwgi_mark_unfinished_tunnel(name, "wg1");
+	add_link(o, 7, name, "vxlan", "");
+}
+
+/* It has all that the wanted one has, and is nobody else's. */
+static void unfinished_vxlan(struct world *o)
+{
+	want_vxlan(o);
+	unfinished_tunnel(o);
+	o->links[2].tunnel = o->w.tunnel.conf;
+}
+
+static void others_tunnels(struct world *o)
+{
+	has_ipip(o);
+	add_link(o, 20, "tunl0", "ipip", "");
+	add_link(o, 21, "calico", "vxlan", "");
+	add_link(o, 22, "t2", "ipip", "kilowg mesh=m2 protocol=108 tunnel")->tunnel.local =
+		addr("192.168.1.2");
+}
+
+static void foreign_tunnel(struct world *o)
+{
+	want_ipip(o);
+	o->w.tunnel = (struct kwgi_wanted_tunnel){ .name = "flannel.1" };
+	add_link(o, TUNNEL, "flannel.1", "vxlan", "")->up = false;
+	o->routes[2].link = "flannel.1";
+	o->host_routes[2].table = MAIN;
+	o->host_routes[2].oif = o->routes[2].route.oif = TUNNEL;
+}
+
+static void foreign_tunnel_up(struct world *o)
+{
+	foreign_tunnel(o);
+	o->w.tunnel.set_up = true;
+}
+
+static void down_tunnel(struct world *o)
+{
+	has_vxlan(o);
+	is_down(o);
+	o->w.tunnel = (struct kwgi_wanted_tunnel){ .kind = NULL };
+	o->h.n_routes = o->h.n_rules = 0;
+}
+
+static void down_keeps_no_tunnel(struct world *o)
+{
+	down_tunnel(o);
+	o->w.keep_link = true;
+}
+
 /* ---- links of others ---- */
 
 static void adopts(struct world *o)
@@ -214,6 +388,20 @@ static void adopted_before(struct world *o)
 	memcpy(o->links[1].alias, o->w.alias, sizeof(o->w.alias));
 	add_addr(o, WG, "192.168.77.1/24");	/* not of the mesh: its owner's */
 	add_addr(o, WG, "10.4.0.9/16");
+}
+
+/* The MTU that it had is noted, once. */
+static void adopts_with_mtu(struct world *o)
+{
+	adopts(o);
+	o->links[1].mtu = 1500;
+}
+
+static void adopted_with_mtu(struct world *o)
+{
+	adopts(o);
+	kwgi_mark_adopted(o->links[1].alias, "m", PROTOCOL, 51820, 1500);
+	o->links[1].mtu = 1280;
 }
 
 /* Who made a link does not change when the configuration does. */
@@ -241,7 +429,7 @@ static void down_adopted(struct world *o)
 {
 	down_keeps_link(o);
 	o->w.keep_link = false;
-	kwgi_mark_format(o->links[1].alias, "m", PROTOCOL, 51820, true);
+	kwgi_mark_adopted(o->links[1].alias, "m", PROTOCOL, 51820, 1500);
 	add_addr(o, WG, "192.168.77.1/24");
 }
 
@@ -394,6 +582,7 @@ static const struct {
 
 	/* the old link has the port that the new one needs, so it goes first */
 	{ "renamed link", renamed_link,
+	  "- address 10.4.0.1/16 dev old\n"
 	  "~ link old down\n"
 	  "+ link wg0 type wireguard\n"
 	  "~ link wg0 mtu 1420\n"
@@ -401,6 +590,7 @@ static const struct {
 	  "~ link wg0 up\n"
 	  "+ address 10.4.0.1/16 dev wg0\n"
 	  "- link old\n",
+	  "+ address 10.4.0.1/16 dev old\n"
 	  "~ link old up\n"
 	  "- link wg0\n"
 	  "~ link wg0 mtu 0\n"
@@ -409,14 +599,112 @@ static const struct {
 	  "- address 10.4.0.1/16 dev wg0\n"
 	  "+ link old type wireguard\n" },
 	{ "second link", second_link,
+	  "- route 10.42.7.0/24 via 10.4.0.2 dev wg1 onlink\n"
+	  "- address 10.4.0.9/16 dev wg1\n"
 	  "~ link wg1 down\n"
 	  "- link wg1\n",
+	  "+ route 10.42.7.0/24 via 10.4.0.2 dev wg1 onlink\n"
+	  "+ address 10.4.0.9/16 dev wg1\n"
 	  "~ link wg1 up\n"
 	  "+ link wg1 type wireguard\n" },
 	{ "links of others", other_mesh, "", "" },
 	{ "unfinished link", unfinished_link, "- link kwgnewd1d4ddc9\n", NULL },
+	{ "link left aside", left_aside, "- link kwgoldd1d4ddc9\n", NULL },
+	/* the old link goes when all else is done */
+	{ "other backend", other_backend,
+	  "- route 10.42.1.0/24 via 10.4.0.2 dev wg0 src 192.168.1.1 onlink\n"
+	  "- route 10.42.2.0/24 via 10.4.0.3 dev wg0 onlink\n"
+	  "- address 10.4.0.1/16 dev wg0\n"
+	  "~ link wg0 down\n"
+	  "~ wireguard dev wg0 listen-port 0\n"
+	  "~ link wg0 name kwgoldd1d4ddc9\n"
+	  "+ link wg0 type wireguard\n"
+	  "~ link wg0 mtu 1420\n"
+	  "~ wireguard dev wg0 private-key (hidden) listen-port 51820\n"
+	  "+ wireguard-peer " A " (a) dev wg0 endpoint 203.0.113.1:51820 persistent-keepalive 0 allowed-ips 10.4.0.2/32,10.42.1.0/24\n"
+	  "+ wireguard-peer " B " (b) dev wg0 endpoint 203.0.113.7:7 persistent-keepalive 25 allowed-ips 10.4.0.3/32,10.42.2.0/24\n"
+	  "~ link wg0 up\n"
+	  "+ address 10.4.0.1/16 dev wg0\n"
+	  "+ route 10.42.1.0/24 via 10.4.0.2 dev wg0 src 192.168.1.1 onlink\n"
+	  "+ route 10.42.2.0/24 via 10.4.0.3 dev wg0 onlink\n"
+	  "- link kwgoldd1d4ddc9\n", NULL },
+
+	{ "no tunnel", no_tunnel,
+	  "+ link wg0-vxlan type vxlan local 192.168.1.1 id 70000 port 4789 address 02:00:00:00:00:00 mtu 1450\n"
+	  "~ link wg0-vxlan up\n"
+	  "+ address 10.42.0.1/32 dev wg0-vxlan\n"
+	  "+ neighbour 192.168.1.9 lladdr " MAC1 " dev wg0-vxlan\n"
+	  "+ fdb " MAC1 " dst 192.168.1.9 dev wg0-vxlan\n"
+	  "+ route 10.42.9.0/24 via 192.168.1.9 dev wg0-vxlan onlink\n",
+	  "- link wg0-vxlan\n"
+	  "~ link wg0-vxlan down\n"
+	  "- address 10.42.0.1/32 dev wg0-vxlan\n"
+	  "- neighbour 192.168.1.9 lladdr " MAC1 " dev wg0-vxlan\n"
+	  "- fdb " MAC1 " dst 192.168.1.9 dev wg0-vxlan\n"
+	  "- route 10.42.9.0/24 via 192.168.1.9 dev wg0-vxlan onlink\n" },
+	{ "IPIP", has_ipip, "", "" },
+	{ "VXLAN", has_vxlan, "", "" },
+	/* the new one works before the route moves, and the old one until then */
+	{ "from IPIP to VXLAN", ipip_to_vxlan,
+	  "+ link wg0-vxlan type vxlan local 192.168.1.1 id 70000 port 4789 address 02:00:00:00:00:00 mtu 1450\n"
+	  "~ link wg0-vxlan up\n"
+	  "+ address 10.42.0.1/32 dev wg0-vxlan\n"
+	  "+ neighbour 192.168.1.9 lladdr " MAC1 " dev wg0-vxlan\n"
+	  "+ fdb " MAC1 " dst 192.168.1.9 dev wg0-vxlan\n"
+	  "~ route 10.42.9.0/24 via 192.168.1.9 dev wg0-vxlan onlink\n"
+	  "- address 10.42.0.1/32 dev wg0-ipip\n"
+	  "~ link wg0-ipip down\n"
+	  "- link wg0-ipip\n", NULL },
+	{ "another local address", other_local,
+	  "- route 10.42.9.0/24 via 192.168.1.9 dev wg0-vxlan onlink\n"
+	  "- neighbour 192.168.1.9 lladdr " MAC1 " dev wg0-vxlan\n"
+	  "- fdb " MAC1 " dst 192.168.1.9 dev wg0-vxlan\n"
+	  "- address 10.42.0.1/32 dev wg0-vxlan\n"
+	  "~ link wg0-vxlan down\n"
+	  "- link wg0-vxlan\n"
+	  "+ link wg0-vxlan type vxlan local 192.168.1.1 id 70000 port 4789 address 02:00:00:00:00:00 mtu 1450\n"
+	  "~ link wg0-vxlan up\n"
+	  "+ address 10.42.0.1/32 dev wg0-vxlan\n"
+	  "+ neighbour 192.168.1.9 lladdr " MAC1 " dev wg0-vxlan\n"
+	  "+ fdb " MAC1 " dst 192.168.1.9 dev wg0-vxlan\n"
+	  "+ route 10.42.9.0/24 via 192.168.1.9 dev wg0-vxlan onlink\n", NULL },
+	{ "another name", other_tunnel_name,
+	  "- route 10.42.9.0/24 via 192.168.1.9 dev tun9 onlink\n"
+	  "- address 10.42.0.1/32 dev tun9\n"
+	  "~ link tun9 down\n"
+	  "- link tun9\n"
+	  "+ link wg0-ipip type ipip local 192.168.1.1 mtu 1480\n"
+	  "~ link wg0-ipip up\n"
+	  "+ address 10.42.0.1/32 dev wg0-ipip\n"
+	  "+ route 10.42.9.0/24 via 192.168.1.9 dev wg0-ipip onlink\n", NULL },
+	{ "tunnel MTU", other_tunnel_mtu, "~ link wg0-ipip mtu 1480\n", "~ link wg0-ipip mtu 1400\n" },
+	{ "tunnel is down", tunnel_is_down, "~ link wg0-ipip up\n", "~ link wg0-ipip down\n" },
+	{ "tunnel address", other_tunnel_addr,
+	  "+ address 10.42.0.1/32 dev wg0-ipip\n- address 10.42.0.3/32 dev wg0-ipip\n", NULL },
+	{ "tunnel mark", other_tunnel_mark, "~ link wg0-ipip alias \"" TUNNEL_ALIAS "\"\n", NULL },
+	{ "a node has moved", node_moved,
+	  "~ neighbour 192.168.1.9 lladdr " MAC1 " dev wg0-vxlan\n"
+	  "~ fdb " MAC1 " dst 192.168.1.9 dev wg0-vxlan\n",
+	  "~ neighbour 192.168.1.9 lladdr " MAC2 " dev wg0-vxlan\n"
+	  "~ fdb " MAC1 " dst 192.168.1.8 dev wg0-vxlan\n" },
+	{ "a node is gone", node_gone,
+	  "- fdb " MAC1 " dst 192.168.1.9 dev wg0-vxlan\n"
+	  "- neighbour 192.168.1.9 lladdr " MAC1 " dev wg0-vxlan\n",
+	  "+ fdb " MAC1 " dst 192.168.1.9 dev wg0-vxlan\n"
+	  "+ neighbour 192.168.1.9 lladdr " MAC1 " dev wg0-vxlan\n" },
+	{ "unfinished tunnel where one is wanted", unfinished_vxlan, NULL, NULL },
+	{ "unfinished tunnel", unfinished_tunnel, "~ link kwgtund1d4ddc9 down\n- link kwgtund1d4ddc9\n", NULL },
+	{ "others' tunnels", others_tunnels, "", "" },
+	{ "a tunnel that others make", foreign_tunnel, "", "" },
+	{ "the same, to be set up", foreign_tunnel_up, "~ link flannel.1 up\n", NULL },
+	{ "down with a tunnel", down_tunnel, "- link wg0-vxlan\n- link wg0\n", NULL },
+	{ "down, link stays, tunnel does not", down_keeps_no_tunnel, "- link wg0-vxlan\n- address 10.4.0.1/16 dev wg0\n~ link wg0 down\n", NULL },
 
 	{ "adopts", adopts, "~ link wg0 alias \"" ALIAS " adopted\"\n", "~ link wg0 alias \"\"\n" },
+	{ "adopts, other MTU", adopts_with_mtu,
+	  "~ link wg0 alias \"" ALIAS " mtu=1500 adopted\"\n~ link wg0 mtu 1420\n",
+	  "~ link wg0 alias \"\"\n~ link wg0 mtu 1500\n" },
+	{ "adopted with another MTU", adopted_with_mtu, "~ link wg0 mtu 1420\n", NULL },
 	{ "adopted before", adopted_before, "- address 10.4.0.9/16 dev wg0\n", NULL },
 	{ "made before", made_before, "", "" },
 
@@ -545,11 +833,50 @@ static void rival_port(struct world *o)
 	add_link(o, 6, "wg1", "wireguard", "kilowg mesh=m2 protocol=108 port=51820");
 }
 
+static void tunnel_name_taken(struct world *o)
+{
+	want_ipip(o);
+	add_link(o, 6, "wg0-ipip", "bridge", "");
+}
+
+/* Ours, but the WireGuard interface of before. */
+static void tunnel_name_ours(struct world *o)
+{
+	want_ipip(o);
+	add_link(o, 6, "wg0-ipip", "wireguard", ALIAS);
+}
+
+static void tunnel_is_link(struct world *o) { strcpy(o->links[1].alias, TUNNEL_ALIAS); }
+
+static void second_ipip(struct world *o)
+{
+	want_ipip(o);
+	add_link(o, 6, "other", "ipip", "")->tunnel.local = addr("192.168.1.1");
+}
+
+static void second_vxlan(struct world *o)
+{
+	want_vxlan(o);
+	add_link(o, 6, "other", "vxlan", "")->tunnel = o->w.tunnel.conf;
+	o->links[2].tunnel.local = addr("");
+}
+
+static void rival_tunnel(struct world *o)
+{
+	add_link(o, 6, "t2", "vxlan", "kilowg mesh=m2 protocol=107 tunnel");
+}
+
 static const struct {
 	void (*change)(struct world *o);
 	int ret;
 	const char *text;	/* beginning */
 } refusals[] = {
+	{ tunnel_name_taken, KWG_ERR_KERNEL, "wg0-ipip: the interface exists but is no tunnel of this mesh" },
+	{ tunnel_name_ours, KWG_ERR_KERNEL, "wg0-ipip: the interface exists but is no tunnel of this mesh" },
+	{ tunnel_is_link, KWG_ERR_KERNEL, "wg0: the interface exists but was not made by kilowg" },
+	{ second_ipip, KWG_ERR_KERNEL, "wg0-ipip: the interface other is an IPIP tunnel of 192.168.1.1 already" },
+	{ second_vxlan, KWG_ERR_KERNEL, "wg0-vxlan: the interface other has the VXLAN identifier 70000 and port 4789" },
+	{ rival_tunnel, KWG_ERR_CONFIG, "t2 belongs to another mesh that has route-protocol 107" },
 	{ foreign_link, KWG_ERR_KERNEL, "wg0: the interface exists but was not made by kilowg" },
 	{ foreign_alias, KWG_ERR_KERNEL, "wg0: the interface exists but was not made by kilowg" },
 	{ adopt_alias, KWG_ERR_KERNEL, "wg0: the interface carries the alias \"mine\" of somebody else" },
@@ -619,6 +946,7 @@ START_TEST(down_empties_what_stays)
 	ck_assert_msg(!strstr(text, "192.168.77.1"), "takes the owner's address away:\n%s", text);
 	ck_assert_msg(!strstr(text, "- link"), "removes the link:\n%s", text);
 	ck_assert_int_eq(has_line(text, "~ link wg0 alias \"\""), _i);
+	ck_assert_int_eq(has_line(text, "~ link wg0 mtu 1500"), _i);
 	free(text);
 	kwgi_steps_clear(&s);
 }
@@ -669,6 +997,12 @@ START_TEST(writes_marks)
 	ck_assert_str_eq(alias, ALIAS);
 	kwgi_mark_format(alias, "m", 107, 51820, true);
 	ck_assert_str_eq(alias, ALIAS " adopted");
+	kwgi_mark_adopted(alias, "m", 107, 51820, 0);
+	ck_assert_str_eq(alias, ALIAS " adopted");
+	kwgi_mark_adopted(alias, "m", 107, 51820, 1500);
+	ck_assert_str_eq(alias, ALIAS " mtu=1500 adopted");
+	ck_assert(kwgi_mark_is_ours(alias, "m") && kwgi_mark_is_adopted(alias));
+	ck_assert_uint_eq(kwgi_mark_number(alias, " mtu="), 1500);
 	/* The longest name of a mesh leaves all of it in place. */
 	mesh = malloc(64);
 	memset(mesh, 'm', 63);
@@ -681,6 +1015,13 @@ START_TEST(writes_marks)
 	kwgi_mark_unfinished_name(other, "wg1");
 	ck_assert_str_ne(name, other);
 	ck_assert_uint_le(strlen(name), KWGI_IFNAME_MAX);
+	kwgi_mark_unfinished_tunnel(other, "wg0");
+	ck_assert_str_ne(name, other);
+	ck_assert_uint_le(strlen(other), KWGI_IFNAME_MAX);
+	kwgi_mark_tunnel(alias, "m", 107);
+	ck_assert_str_eq(alias, TUNNEL_ALIAS);
+	ck_assert(kwgi_mark_is_tunnel(alias) && kwgi_mark_is_ours(alias, "m") && !kwgi_mark_is_adopted(alias));
+	ck_assert(!kwgi_mark_is_tunnel(ALIAS) && !kwgi_mark_is_tunnel("my tunnel"));
 }
 END_TEST
 

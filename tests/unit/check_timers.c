@@ -3,23 +3,7 @@
  * Timers and ages of sessions: two devices, wired together, by a clock that
  * the test moves (WireGuard paper, section 6).
  */
-#include "dp/protocol.h"
-#include "wire.h"
-
-static struct wire w;
-
-#define S KWGI_SECOND
-#define MS KWGI_MS
-
-static struct kwgi_dp_peer *p01(void)
-{
-	return peer(&w, 0, 1);
-}
-
-static struct kwgi_dp_peer *p10(void)
-{
-	return peer(&w, 1, 0);
-}
+#include "pair.h"
 
 /* ---- timers --------------------------------------------------------------------------- */
 
@@ -295,7 +279,7 @@ START_TEST(keys_are_erased_at_540_s)
 	run_for(&w, 1);
 	ck_assert_ptr_null(p01()->current);
 	ck_assert_ptr_null(p10()->current);
-	ck_assert_uint_eq(w.h[0].d->indices.n, 0);
+	ck_assert_uint_eq(w.h[0].d->indices.slots.n, 0);
 	ck_assert_uint_eq(w.h[0].events[KWGI_EVENT_KEYS_ERASED], 1);
 	lose(&w.h[0]);
 	lose(&w.h[1]);
@@ -313,6 +297,7 @@ START_TEST(persistent_keepalive)
 	w.move = NULL;
 	kwgi_peer_set_persistent(w.h[0].d, p01(), 25 * S, &w.t);
 	/* Turned on: one at once. */
+	run_for(&w, 0);
 	ck_assert_uint_eq(take_type(&w.h[0], KWGI_MSG_TRANSPORT)->len, 32);
 	for (i = 0; i < 3; i++) {
 		run_for(&w, 25 * S - 1);
@@ -342,9 +327,32 @@ START_TEST(persistent_keepalive)
 }
 END_TEST
 
+/* Thousands of peers may be due at once; others want their turn in between. */
+START_TEST(so_many_at_a_time)
+{
+	unsigned i;
+
+	wire_free(&w);
+	wire_init(&w, HOSTS, 12);
+	kwgi_device_set_up(w.h[0].d, true, &w.t);
+	for (i = 1; i < HOSTS; i++) {
+		befriend(&w, 0, i, true);
+		kwgi_peer_set_persistent(w.h[0].d, peer(&w, 0, i), 5 * S, &w.t);
+	}
+	for (i = 1; i < HOSTS; i++) {
+		ck_assert_uint_eq(waiting(&w.h[0]), i - 1);
+		ck_assert_uint_le(kwgi_timers_next(w.h[0].d), w.t.now);
+		kwgi_timers_work(w.h[0].d, 1, &w.t);
+	}
+	ck_assert_uint_eq(waiting(&w.h[0]), HOSTS - 1);
+	ck_assert_uint_gt(kwgi_timers_next(w.h[0].d), w.t.now);
+}
+END_TEST
+
 START_TEST(persistent_keepalive_makes_a_session)
 {
 	kwgi_peer_set_persistent(w.h[0].d, p01(), 5 * S, &w.t);
+	run_for(&w, 0);
 	take_type(&w.h[0], KWGI_MSG_INITIATION);
 	w.move = settle;
 	run_for(&w, 6 * S);
@@ -403,19 +411,9 @@ END_TEST
 
 /* ---- all -------------------------------------------------------------------------------------- */
 
-static void begin(void)
-{
-	wire_pair(&w, 11);
-}
-
-static void end(void)
-{
-	wire_free(&w);
-}
-
 static void add(TCase *tc)
 {
-	tcase_add_checked_fixture(tc, begin, end);
+	pair_fixture(tc);
 	tcase_add_test(tc, retransmission);
 	tcase_add_test(tc, one_initiation_in_5_seconds);
 	tcase_add_test(tc, giving_up_wipes_after_540_s);
@@ -433,6 +431,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, keys_are_erased_at_540_s);
 	tcase_add_test(tc, persistent_keepalive);
 	tcase_add_test(tc, persistent_keepalive_makes_a_session);
+	tcase_add_test(tc, so_many_at_a_time);
 	tcase_add_test(tc, idle_devices_sleep);
 	tcase_add_test(tc, a_heap_of_timers);
 }

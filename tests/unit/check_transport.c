@@ -1,22 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Packets, paths, counters and cookies of devices that are wired together. */
-#include "dp/protocol.h"
-#include "wire.h"
-
-static struct wire w;
-
-#define S KWGI_SECOND
-#define MS KWGI_MS
-
-static struct kwgi_dp_peer *p01(void)
-{
-	return peer(&w, 0, 1);
-}
-
-static struct kwgi_dp_peer *p10(void)
-{
-	return peer(&w, 1, 0);
-}
+#include "pair.h"
 
 /* Host 0 says something that is not carried yet. */
 static struct datagram said(uint32_t n)
@@ -556,23 +540,9 @@ END_TEST
 
 /* ---- all ------------------------------------------------------------------------------------------ */
 
-static void begin(void)
-{
-	wire_init(&w, HOSTS, 21);
-	befriend(&w, 0, 1, true);
-	befriend(&w, 1, 0, true);
-	kwgi_device_set_up(w.h[0].d, true, &w.t);
-	kwgi_device_set_up(w.h[1].d, true, &w.t);
-}
-
-static void end(void)
-{
-	wire_free(&w);
-}
-
 static void add(TCase *tc)
 {
-	tcase_add_checked_fixture(tc, begin, end);
+	pair_fixture(tc);
 	tcase_add_test(tc, staged_packets_keep_their_order);
 	tcase_add_test(tc, the_oldest_of_129_goes);
 	tcase_add_test(tc, no_keepalive_behind_a_staged_packet);

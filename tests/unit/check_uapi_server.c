@@ -373,6 +373,39 @@ START_TEST(silent_clients_make_place_for_new_ones)
 }
 END_TEST
 
+/* However many begin a request and do not go on: after a second, others have their place. */
+START_TEST(half_requests_make_place_for_new_ones)
+{
+	struct kwgi_uapi_server *s = begin();
+	int fd[64], early, late;
+	unsigned i;
+
+	for (i = 0; i < N_OF(fd); i++) {
+		fd[i] = dial();
+		say(fd[i], "set=1\nfwma");
+		work(s, SECOND + i);
+	}
+	early = dial();
+	work(s, 2 * SECOND - 1);
+	ck_assert_str_eq(hear(early), "EOF");
+	/* One that goes on keeps its place. */
+	say(fd[0], "rk=1");
+	work(s, 2 * SECOND);
+	late = dial();
+	say(late, "get=1\n\n");
+	work(s, 2 * SECOND + 1);
+	ck_assert_str_eq(hear(late), "n=1\nerrno=0\n\n");
+	ck_assert_str_eq(hear(fd[0]), "");
+	ck_assert_str_eq(hear(fd[1]), "EOF");
+	ck_assert_str_eq(hear(fd[2]), "");
+	for (i = 0; i < N_OF(fd); i++)
+		close(fd[i]);
+	close(early);
+	close(late);
+	end(s);
+}
+END_TEST
+
 /* ---- the name -------------------------------------------------------- */
 
 START_TEST(folder_and_socket_have_their_modes)
@@ -439,7 +472,7 @@ START_TEST(a_file_is_not_replaced)
 	f = fopen(name, "w");
 	fclose(f);
 	ck_assert_int_eq(try_open(&t, -1, &err), KWG_ERR_KERNEL);
-	ck_assert_int_eq(err.sys_errno, EADDRINUSE);
+	ck_assert_int_eq(err.sys_errno, ENOTSOCK);
 	/* It is somebody else's for the first one, too. */
 	ck_assert_int_eq(work(s, 1), KWGI_UAPI_REMOVED);
 	kwgi_uapi_server_close(s);
@@ -539,6 +572,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_client_that_does_not_read_holds_up_nobody);
 	tcase_add_test(tc, a_client_that_goes_with_its_answer_unread_is_forgotten);
 	tcase_add_test(tc, silent_clients_make_place_for_new_ones);
+	tcase_add_test(tc, half_requests_make_place_for_new_ones);
 	tcase_add_test(tc, folder_and_socket_have_their_modes);
 	tcase_add_test(tc, a_second_instance_is_refused);
 	tcase_add_test(tc, a_dead_socket_is_replaced);

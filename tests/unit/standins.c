@@ -105,6 +105,25 @@ int blake2b(uint8_t *out, const void *in, const void *k, size_t out_len, size_t 
 	return 0;
 }
 
+int blake2b_init(blake2b_state *s, size_t out_len)
+{
+	(void)s, (void)out_len;
+	return 0;
+}
+
+int blake2b_update(blake2b_state *s, const uint8_t *in, size_t len)
+{
+	(void)s, (void)in, (void)len;
+	return 0;
+}
+
+int blake2b_final(blake2b_state *s, uint8_t *out, size_t out_len)
+{
+	(void)s;
+	memset(out, 0, out_len);
+	return 0;
+}
+
 /* lib/core/ini.c hands out "[N]", "key=N" and empty lines. */
 int ini_parse_stream(ini_reader reader, void *stream, ini_handler handler, void *user)
 {

@@ -144,10 +144,10 @@ static inline struct kwgi_dp_peer *befriend(struct wire *w, unsigned host, unsig
 	return p;
 }
 
-/* Two hosts that know each other and are up. */
-static inline void wire_pair(struct wire *w, uint64_t seed)
+/* So many hosts, of which the first two know each other and are up. */
+static inline void wire_pair(struct wire *w, unsigned hosts, uint64_t seed)
 {
-	wire_init(w, 2, seed);
+	wire_init(w, hosts, seed);
 	befriend(w, 0, 1, true);
 	befriend(w, 1, 0, true);
 	kwgi_device_set_up(w->h[0].d, true, &w->t);

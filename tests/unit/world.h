@@ -8,7 +8,7 @@
 
 enum {
 	MAX_THINGS = 32, MAX_IPS = 8,
-	WG = 5, ETH = 2,		/* interface indices */
+	WG = 5, ETH = 2, TUNNEL = 8,		/* interface indices */
 	PROTOCOL = 107, TABLE = 1107, MAIN = 254,
 	PRIVATE = 1, PUBLIC = 2,	/* key() of the device */
 };
@@ -23,6 +23,7 @@ struct world {
 	struct kwgi_host h;
 	struct kwgi_link links[MAX_THINGS];
 	struct kwgi_host_addr addrs[MAX_THINGS];
+	struct kwgi_host_neigh neighs[MAX_THINGS], wanted_neighs[MAX_THINGS];
 	struct kwgi_host_peer host_peers[MAX_THINGS], old_peers[MAX_THINGS];
 	struct kwgi_host_route host_routes[MAX_THINGS];
 	struct kwgi_host_rule host_rules[MAX_THINGS];
@@ -37,6 +38,8 @@ static inline void world_init(struct world *o)
 	o->w.rules = o->rules;
 	o->h.links = o->links;
 	o->h.addrs = o->addrs;
+	o->h.neighs = o->neighs;
+	o->w.tunnel.neighs = o->wanted_neighs;
 	o->h.routes = o->host_routes;
 	o->h.rules = o->host_rules;
 	o->h.wg.peers = o->host_peers;
@@ -126,6 +129,27 @@ static inline void copy_peer(struct kwgi_host_peer *to, struct kwgi_prefix ips[M
 	memcpy(ips, from->allowed_ips, from->n_allowed_ips * sizeof(*ips));
 }
 
+static inline void mirror_tunnel(struct world *o)
+{
+	const struct kwgi_wanted_tunnel *t = &o->w.tunnel;
+	struct kwgi_link *l;
+	uint32_t i;
+
+	o->h.n_neighs = 0;
+	if (!*t->name)
+		return;
+	l = add_link(o, TUNNEL, t->name, t->kind, t->alias);
+	l->mtu = t->mtu;
+	l->tunnel = t->conf;
+	if (t->addr.addr.family)
+		o->addrs[o->h.n_addrs++] = (struct kwgi_host_addr){ .ifindex = TUNNEL, .prefix = t->addr };
+	for (i = 0; i < t->n_neighs; i++) {
+		o->neighs[i] = t->neighs[i];
+		o->neighs[i].ifindex = TUNNEL;
+	}
+	o->h.n_neighs = i;
+}
+
 /* Makes the host what is wanted. */
 static inline void mirror(struct world *o)
 {
@@ -140,6 +164,7 @@ static inline void mirror(struct world *o)
 		o->links[1].mtu = o->w.mtu;
 	if (o->w.addr.addr.family)
 		o->addrs[o->h.n_addrs++] = (struct kwgi_host_addr){ .ifindex = WG, .prefix = o->w.addr };
+	mirror_tunnel(o);
 	o->h.wg.present = true;
 	o->h.wg.private_key = o->w.wg.private_key;
 	o->h.wg.public_key = o->w.public_key;
@@ -148,8 +173,11 @@ static inline void mirror(struct world *o)
 	for (i = 0; i < o->w.n_peers; i++)
 		copy_peer(&o->host_peers[i], o->host_ips[i], &o->peers[i].peer);
 	o->h.wg.n_peers = i;
-	for (i = 0; i < o->w.n_routes; i++)
+	for (i = 0; i < o->w.n_routes; i++) {
 		o->host_routes[i] = o->routes[i].route;
+		if (*o->w.tunnel.name && !strcmp(o->routes[i].link, o->w.tunnel.name))
+			o->host_routes[i].oif = o->routes[i].route.oif = TUNNEL;
+	}
 	o->h.n_routes = i;
 	for (i = 0; i < o->w.n_rules; i++)
 		o->host_rules[i] = o->rules[i];

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+/* The facade's look at this host for what stands in the way of a plan. */
+#include <string.h>
+
+#include "base/error.h"
+#include "core/forward.h"
+#include "core/json.h"
+#include "facade.h"
+#include "kilowg.h"
+#include "sys/ipt.h"
+#include "sys/nft.h"
+
+struct live {
+	const struct kwg_plan *plan;
+	struct kwgi_host host;
+	struct kwgi_wanted wanted;	/* only as far as forwarding is concerned */
+	struct kwgi_ipt_rules iptables[2];
+	char problem[sizeof(((struct kwg_error *)0)->text)];	/* with the firewall; "": none */
+};
+
+/* Programs that are missing or fail are what is looked for, not a reason to give up. */
+static int look_at_iptables(struct live *l, bool wanted, struct kwg_error *err)
+{
+	struct kwg_error own = { 0 };
+	uint32_t i;
+	int ret = kwgi_ipt_observe(&l->host, wanted, &own);
+
+	if (ret == KWG_ERR_NOMEM)
+		return kwgi_nomem(err);
+	if (ret)
+		memcpy(l->problem, own.text, sizeof(l->problem));
+	for (i = 0; wanted && i < l->host.n_iptables && l->wanted.n_iptables < 2; i++)
+		if (l->host.iptables[i].variant == KWGI_IPT_DEFAULT &&
+		    kwgi_ipt_build(&l->iptables[l->wanted.n_iptables++], &l->host.arena, l->plan,
+				   &l->host.iptables[i]))
+			return kwgi_nomem(err);
+	l->wanted.iptables = l->iptables;
+	return 0;
+}
+
+static int look(struct live *l, struct kwg_error *err)
+{
+	static const char no_nftables[] =
+		"firewall = nftables: this kernel has no nftables, or does not let this user see them; set firewall = iptables or none";
+	uint32_t firewall = l->plan->cfg->local.firewall;
+	int ret = kwgi_nft_observe(&l->host, err);
+
+	if (!ret)
+		ret = look_at_iptables(l, firewall == KWGI_FIREWALL_IPTABLES, err);
+	if (!ret && firewall == KWGI_FIREWALL_NFTABLES && l->host.no_nftables)
+		memcpy(l->problem, no_nftables, sizeof(no_nftables));
+	return ret;
+}
+
+static void put_text(const struct live *l, struct kwgi_buf *b)
+{
+	uint32_t i;
+
+	if (*l->problem)
+		kwgi_buf_printf(b, "%s\n", l->problem);
+	for (i = 0; i < l->host.n_drops; i++) {
+		const struct kwgi_drop *d = &l->host.drops[i];
+
+		if (!kwgi_drop_matters(d, &l->wanted, &l->host))
+			continue;
+		kwgi_drop_describe(b, d);
+		kwgi_buf_puts(b, "; ");
+		kwgi_drop_remedy(b, d, &l->plan->cfg->local);
+		kwgi_buf_putc(b, '\n');
+	}
+}
+
+static void put_json(const struct live *l, struct kwgi_buf *b)
+{
+	struct kwgi_json json = { .b = b }, *j = &json;
+	uint32_t i;
+
+	kwgi_json_object(j, NULL);
+	kwgi_json_string(j, "firewall_problem", *l->problem ? l->problem : NULL);
+	kwgi_json_array(j, "forward_drop");
+	for (i = 0; i < l->host.n_drops; i++)
+		if (kwgi_drop_matters(&l->host.drops[i], &l->wanted, &l->host))
+			kwgi_drop_json(j, &l->host.drops[i], &l->plan->cfg->local);
+	kwgi_json_end_array(j);
+	kwgi_json_uint(j, "schema", 1);
+	kwgi_json_end_object(j);
+}
+
+int kwg_check_live(const struct kwg_plan *plan, bool json, bool *fine, char **out, size_t *len,
+		   struct kwg_error *err)
+{
+	struct live l = { .plan = plan };
+	struct kwgi_buf b = { 0 };
+	bool none = true;
+	uint32_t i;
+	int ret = look(&l, err);
+
+	if (!ret) {
+		for (i = 0; i < l.host.n_drops; i++)
+			none &= !kwgi_drop_matters(&l.host.drops[i], &l.wanted, &l.host);
+		if (json)
+			put_json(&l, &b);
+		else
+			put_text(&l, &b);
+		ret = kwgi_give(&b, out, len, err);
+		if (!ret)
+			*fine = none && !*l.problem;
+	}
+	kwgi_host_free(&l.host);
+	return ret;
+}

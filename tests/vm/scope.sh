@@ -1,0 +1,152 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+#
+# The userspace WireGuard under systemd. Started by a service that applies and ends,
+# it goes on in a scope of its own. Being a service itself, it is started again when
+# it dies, and has its configuration back. The node a is the guest itself; c is a namespace.
+#
+#        a ------ wan 203.0.113.0/24 ------ c
+#            .1                        .3 and 10.2.3.1
+
+# shellcheck disable=SC2034,SC2086,SC2317,SC3043
+# shellcheck source=tests/lib.sh
+. "$(dirname -- "$0")/../lib.sh"
+# shellcheck source=tests/vm/vm.sh
+. "$(dirname -- "$0")/vm.sh"
+enter_vm --systemd --accel uml
+need wg ping systemctl systemd-run
+# The guest is thrown away, so that no namespaces of its own are needed.
+mkdir -p "$T/keys" "$T/nodes" /run/kilowg /run/wireguard
+use_userspace
+backend=userspace
+
+must ip netns add c
+must ip link add wan0 type veth peer name wan0 netns c
+must ip link set wan0 up
+must ip addr add 203.0.113.1/24 dev wan0
+must on c ip link set lo up
+must on c ip link set wan0 up
+must on c ip addr add 203.0.113.3/24 dev wan0
+must on c ip addr add 10.2.3.1/32 dev lo
+mesh_begin
+mesh_node a 'location = x' 'endpoint = 203.0.113.1:51820' 'internal-ip = -' 'pod-cidr = 10.2.1.0/24'
+mesh_node c 'location = y' 'endpoint = 203.0.113.3:51820' 'internal-ip = -' 'pod-cidr = 10.2.3.0/24'
+local_ini
+sed "s|/run/kilowg/key|$T/keys/c|; s/^backend = .*/backend = kernel/" "$T/local.ini" >"$T/c.ini"
+cp -p "$T/keys/a" /run/kilowg/key
+
+# ADDRESS: from here, sooner or later?
+reaches_here() { wait_for 10 ping -c 1 -W 1 -q "$1"; }
+pid() { pgrep -x kilowg-userspac; }	# the kernel keeps 15 characters
+no_daemon() { ! pid; }
+# The unit that the daemon runs in.
+unit() { sed -n 's|^0::.*/||p' "/proc/$(pid)/cgroup"; }
+no_scope() { [ -z "$(systemctl list-units --all --plain --no-legend 'run-*.scope')" ]; }
+inactive() { [ "$(systemctl is-active "$1")" = inactive ]; }
+
+kilowg="$KILOWG -f $T/mesh.ini -f $T/local.ini --node a"
+# NAME LINE...: a service that applies, with a sandbox.
+service() {
+	local name="$1"
+	shift
+	{
+		printf '%s\n' '[Unit]' "Description=$name" '[Service]' Type=oneshot \
+			"Environment=KILOWG_USERSPACE=$KILOWG_USERSPACE" "ExecStart=$kilowg apply" \
+			NoNewPrivileges=yes ProtectSystem=strict ReadWritePaths=/run ProtectHome=no \
+			'CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_NET_BROADCAST'
+		printf '%s\n' "$@"
+	} >"/run/systemd/system/$name.service"
+}
+service apply
+service stays RemainAfterExit=yes "ExecStop=$kilowg down"
+service helpless 'InaccessiblePaths=/usr/bin/systemd-run /bin/systemd-run'
+must systemctl daemon-reload
+expect 0 'apply on c' on c "$KILOWG" -f "$T/mesh.ini" -f "$T/c.ini" --node c apply
+
+# ---- a oneshot ----
+
+expect 0 'a oneshot that applies' systemctl start apply.service
+check 'it has ended' inactive apply.service
+check 'the daemon has not' pid
+show "$T/check"
+first=$(pid)
+unit >"$T/unit"
+like 'it is in a scope of its own' "$T/unit" '^run-.*\.scope$'
+systemctl show -p Description "$(unit)" >"$T/described"
+like 'which people can recognise' "$T/described" 'kilowg-userspace kilo0'
+check 'packets flow' reaches_here 10.2.3.1
+expect 0 'status: healthy' $kilowg status
+expect 0 'applied again' systemctl start apply.service
+is 'the daemon is the same' "$first" "$(pid)"
+expect 0 'no difference' $kilowg diff
+
+# ---- it dies ----
+
+must kill -KILL "$first"
+check 'a killed daemon takes its interface along' wait_for 5 gone ip link show kilo0
+check 'and its scope' wait_for 5 no_scope
+expect 0 'the oneshot again' systemctl start apply.service
+check 'packets flow again' reaches_here 10.2.3.1
+unit >"$T/unit"
+like 'from a scope of its own' "$T/unit" '^run-.*\.scope$'
+expect 0 'down, by hand' $kilowg down
+check 'ends the daemon' wait_for 5 no_daemon
+check 'and the scope' wait_for 5 no_scope
+
+# ---- a service that stays ----
+
+expect 0 'a service that stays' systemctl start stays.service
+check 'packets flow' reaches_here 10.2.3.1
+unit >"$T/unit"
+like 'its daemon is in a scope of its own, too' "$T/unit" '^run-.*\.scope$'
+expect 0 'stopped' systemctl stop stays.service
+check 'it ends the daemon by down' wait_for 5 no_daemon
+check 'the interface is gone' gone ip link show kilo0
+check 'and nothing has failed' gone systemctl is-failed --quiet apply.service stays.service
+
+# ---- no systemd-run ----
+
+# What the service itself starts ends with it.
+expect 0 'a service that is kept from systemd-run' systemctl start helpless.service
+journalctl -q -o cat -u helpless.service >"$T/journal" 2>&1
+show "$T/journal"
+like 'apply has warned' "$T/journal" 'warning: .*systemd-run.*started without it, and may end together with the unit'
+check 'and so it is' wait_for 5 no_daemon
+expect 0 'by hand all is set up again' $kilowg apply
+check 'packets flow' reaches_here 10.2.3.1
+expect 0 'down' $kilowg down
+check 'no daemon is left' wait_for 5 no_daemon
+
+# ---- a service of its own, that is started again ----
+
+sed 's/^backend = .*/backend = external\ncreate-interface = no/' "$T/local.ini" >"$T/external.ini"
+external="$KILOWG -f $T/mesh.ini -f $T/external.ini --node a"
+cat >/run/systemd/system/wireguard@.service <<END
+[Service]
+Type=notify
+ExecStart=$KILOWG_USERSPACE --foreground %i
+ExecStartPost=$external apply --wait
+Restart=always
+RestartSec=0
+END
+must systemctl daemon-reload
+expect 0 'the daemon as a service, which applies when it is ready' systemctl start wireguard@kilo0.service
+check 'packets flow' reaches_here 10.2.3.1
+wg_now() { wg show all dump | awk '{ print $1, NF == 5 ? $3 : $2, $4 }' | sort && ip -o route show proto 107 && ip -o addr show dev kilo0; }
+whole() { wg_now 2>/dev/null | sed 's/^[0-9]*: //; /fe80::/d' | cmp -s - "$T/whole"; }
+wg_now | sed 's/^[0-9]*: //; /fe80::/d' >"$T/whole"
+for i in 1 2; do
+	first=$(pid)
+	must kill -KILL "$first"
+	check "killed: all comes back without anybody's help" wait_for 10 whole
+	show "$T/check"
+	check 'with another daemon' [ "$(pid)" != "$first" ]
+	check 'packets flow again' reaches_here 10.2.3.1
+	expect 0 'no difference' $external diff
+done
+is 'systemd has started it twice' NRestarts=2 "$(systemctl show -p NRestarts wireguard@kilo0.service)"
+expect 0 'down leaves the interface to its daemon' $external down
+check 'which goes on' [ -n "$(pid)" ]
+expect 0 'until it is stopped' systemctl stop wireguard@kilo0.service
+check 'no daemon is left' wait_for 5 no_daemon
+finish

@@ -33,10 +33,12 @@ publish() {
 # FILE: takes it for the private key.
 key_file() { printf '[local]\nprivate-key-file = %s\n' "$1" >$T/local.ini; }
 
-# SET: the state of the set with keys of which we have the other half.
+# SET [N]: the state of the set with keys of which we have the other half;
+# every N-th of the nodes.
 state_with_keys() {
 	local node
-	jq -r '.[] | select(.kind == "Node" and .readyAtNow) | .name' "$data/$1.kilo.json" >$T/names
+	jq -r '.[] | select(.kind == "Node" and .readyAtNow) | .name' "$data/$1.kilo.json" |
+		awk -v n="${2:-1}" 'NR % n == 0' >$T/names
 	while read -r node; do
 		kilowg genkey >$T/key.d/$node
 		echo "$node $(kilowg pubkey <$T/key.d/$node)"
@@ -48,11 +50,11 @@ state_with_keys() {
 	kilowg-render --now 1795390800 --encapsulation never -o "$T/$1.ini" $T/state.json 2>/dev/null
 }
 
-# SET: on each node that takes part, with the addresses that Kilo has found there. Prints
+# SET [N]: on each node that takes part, with the addresses that Kilo has found there. Prints
 # what is wrong.
 as_kilo() {
 	local set="$1" node address
-	state_with_keys "$set"
+	state_with_keys "$@"
 	: >$T/patches
 	while read -r node; do
 		on x ip addr flush dev uplink
@@ -86,7 +88,8 @@ as_kilo() {
 
 PATH=$scripts:$PATH
 for set in k3s-3 hetero-6 mix-20; do
-	as_kilo $set >$T/wrong
+	[ $set != mix-20 ] || every=2	# it takes long enough
+	as_kilo $set ${every:-1} >$T/wrong
 	is "$set: $(grep -c . $T/names) nodes write what Kilo has written" '' "$(cat $T/wrong)"
 done
 key_file $T/key.d/key
@@ -121,32 +124,24 @@ hostile() {
 on x ip addr flush dev uplink
 must on x ip addr add 10.20.0.11/24 dev uplink
 cat >$T/hostile <<'END'
-"x\n[node]\nname = evil"
-"203.0.113.9:1\r\nname = evil"
-"\u0000"
-"$(touch pwned)"
-"`touch pwned`"
+"x\n[node]\nname = evil\r\n\u0000\u2028"
+"$(touch pwned)`touch pwned`"
 "'; touch pwned; '"
-"\"; touch pwned; \""
-"\\(1)"
+"\"; touch pwned; \"\\(1)"
 "-o"
 "\ud83d\ude00"
-"\u2028"
 ""
 "10.20.0.11"
 "0.0.0.0/0"
 "10.0.0.0/99999"
-"1e999"
 "99999999999999999999"
-5
 {"a": 1}
-[]
 null
 END
 for shell in sh 'busybox ash'; do
 	$shell -c : 2>/dev/null || { skip "hostile values under $shell" 'it is not there'; continue; }
 	# All of them once; the other shell has the same jq.
-	[ "$shell" = sh ] || sed -i '8,$d' $T/hostile
+	[ "$shell" = sh ] || sed -i '4,$d' $T/hostile
 	failed_at=''
 	while IFS= read -r value; do
 		hostile "$value" </dev/null || failed_at="$failed_at $value"
@@ -219,7 +214,7 @@ kubectl_tests() {
 in_pod() {
 	local account=/var/run/secrets/kubernetes.io/serviceaccount
 	must mkdir -p $account
-	echo secret >$account/token
+	echo 0123456789 >$account/token
 	must openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=test \
 		-keyout $T/ca.key -out $account/ca.crt
 	printf 'apiVersion: v1\nclusters:\n- cluster:\n    server: http://127.0.0.1:%s\n  name: local\n' \
@@ -227,8 +222,8 @@ in_pod() {
 	expect 0 'an agent in a pod, with the address that kubelet uses' env -u KUBECONFIG \
 		kilowg-agent --once --publish no --node ash-a --server-from $T/kubelet.kubeconfig \
 		--run-dir $T/pod --output $T/pod.ini -f $T/local.ini --max-age 0
-	is 'it makes the topology' 5 "$(grep -c '^\[node\]' $T/pod.ini)"
-	unlike 'the token is not copied' $T/pod/kubeconfig.json secret
+	like 'it makes the topology' $T/pod.ini '^\[mesh\]$' '^\[end\]$'
+	unlike 'the token is not copied' $T/pod/kubeconfig.json 0123456789
 	expect 1 'an address that is none' env -u KUBECONFIG kilowg-agent --once --server-from $T/port \
 		--run-dir $T/pod --output $T/pod.ini
 	like 'says so' $T/err 'there is no URL of an API server'

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What the two halves of the facade, kilowg.c and kilowg_host.c, share. */
+/* What the files of the facade share. */
 #ifndef KWGI_FACADE_H
 #define KWGI_FACADE_H
 

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: ISC */
+/* Of the facade over this host: from plan and snapshot to all that is wanted here. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "base/error.h"
+#include "core/forward.h"
+#include "core/mtu.h"
+#include "facade.h"
+#include "kilowg_steps.h"
+#include "sys/endpoints.h"
+#include "sys/files.h"
+#include "sys/pathmemo.h"
+#include "sys/pathmtu.h"
+
+/* ---- facts ----------------------------------------------------------- */
+
+static int find_endpoints(const struct kwg_steps *s, struct kwgi_endpoint *out,
+			  struct kwg_error *err)
+{
+	const struct kwgi_endpoints_ask ask = {
+		.plan = s->plan, .host = &s->host,
+		.now = kwgi_wall_seconds(), .dont_ask = s->opt.no_lookup,
+		.log = s->opt.log, .log_arg = s->opt.log_arg,
+	};
+
+	return kwgi_endpoints_find(out, &ask, err);
+}
+
+/* The program itself: the last word. */
+static const char *program_of(const char *const *command)
+{
+	while (command && command[0] && command[1])
+		command++;
+	return command ? *command : NULL;
+}
+
+static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
+			struct kwg_error *err)
+{
+	const struct kwg_plan *plan = s->plan;
+	struct kwgi_key *psks = calloc(plan->n_peers + 1u, sizeof(*psks));
+	struct kwgi_endpoint *endpoints = calloc(plan->n_peers + 1u, sizeof(*endpoints));
+	struct kwgi_facts facts = { *private_key, psks, endpoints };
+	uint32_t i;
+	int ret = 0;
+
+	if (!psks || !endpoints)
+		ret = kwgi_nomem(err);
+	for (i = 0; i < plan->n_peers && !ret; i++)
+		ret = kwgi_peer_psk(plan->peers[i].peer, &psks[i], err);
+	if (!ret)
+		ret = find_endpoints(s, endpoints, err);
+	if (!ret)
+		ret = kwgi_wanted_build(&s->wanted, plan, &s->host, &facts, err);
+	s->wanted.userspace = s->backend.userspace;
+	s->wanted.program = program_of(s->opt.userspace_command);
+	sodium_memzero(&facts, sizeof(facts));
+	if (psks)
+		sodium_memzero(psks, plan->n_peers * sizeof(*psks));
+	free(psks);
+	free(endpoints);
+	return ret;
+}
+
+/*
+ * Adopted, or not to be cleaned up. One with a daemon that makes room for the
+ * wanted one goes last, and its port is needed before.
+ */
+static bool stays_for_now(const struct kwgi_link *l, const struct kwg_config *cfg,
+			  const char *wanted)
+{
+	if (kwgi_mark_is_adopted(l->alias))
+		return true;
+	if (l->replaced)
+		return false;
+	return wanted ? !strcmp(l->kind, "tun") : !cfg->local.clean_up_interface;
+}
+
+/*
+ * What we set on an interface with our mark that stays, but is not the wanted
+ * one, has to go. A device that does not answer, such as one whose daemon
+ * died, keeps nobody from dealing with the rest.
+ */
+void kwgi_steps_observe_old(struct kwg_steps *s, const struct kwg_config *cfg, const char *wanted)
+{
+	struct kwg_error err = { 0 };
+	uint32_t i;
+
+	for (i = 0; i < s->host.n_links; i++) {
+		const struct kwgi_link *l = &s->host.links[i];
+
+		if (!kwgi_mark_is_ours(l->alias, cfg->mesh.name) || kwgi_mark_is_tunnel(l->alias) ||
+		    (wanted && !strcmp(l->name, wanted)))
+			continue;
+		if (!stays_for_now(l, cfg, wanted))
+			continue;
+		if (kwgi_live_observe_old(&s->live, l->name, &s->host, &err))
+			kwgi_steps_say(s, KWG_WARNING, "%s", err.text);
+		return;
+	}
+}
+
+/* ---- MTU ------------------------------------------------------------- */
+
+static int build_mtu(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwg_config *cfg = s->plan->cfg;
+	struct kwgi_addr *to = NULL;
+	uint32_t n = 0;
+	int ret = 0;
+
+	if (cfg->local.mtu == KWGI_MTU_AUTO) {
+		if (kwgi_mtu_questions(&s->wanted.arena, &s->wanted, &s->host, &to, &n))
+			return kwgi_nomem(err);
+		ret = kwgi_pathmtu_observe(&s->live.nl, to, n, s->wanted.wg.port, cfg->local.fwmark,
+					   &s->host, err);
+	}
+	if (ret)
+		return ret;
+	kwgi_pathmemo_recall(KWG_RUNDIR, cfg->mesh.name, &s->host);
+	if (kwgi_mtu_decide(&s->wanted, cfg, s->plan, &s->host))
+		return kwgi_nomem(err);
+	if (s->wanted.mtu_note)
+		kwgi_steps_say(s, KWG_NOTE, "%s: %s", cfg->local.interface, s->wanted.mtu_note);
+	if (s->wanted.mtu_warning)
+		kwgi_steps_say(s, KWG_WARNING, "%s", s->wanted.mtu_warning);
+	return 0;
+}
+
+/* ---- firewall -------------------------------------------------------- */
+
+static void tell_of_drops(const struct kwg_steps *s)
+{
+	struct kwgi_buf line = { 0 };
+	uint32_t i;
+
+	for (i = 0; i < s->host.n_drops; i++) {
+		if (!kwgi_drop_matters(&s->host.drops[i], &s->wanted, &s->host))
+			continue;
+		kwgi_drop_describe(&line, &s->host.drops[i]);
+		kwgi_buf_puts(&line, "; ");
+		kwgi_drop_remedy(&line, &s->host.drops[i], &s->plan->cfg->local);
+		if (!line.failed)
+			kwgi_steps_say(s, KWG_NOTE, "%s", line.p);
+		kwgi_buf_free(&line);
+	}
+}
+
+/* Does the mesh work without its firewall? The rest of it only helps. */
+static bool needs_firewall(const struct kwg_plan *plan)
+{
+	uint32_t i;
+
+	for (i = 0; i < plan->nat.prepend.n; i++)
+		if (plan->nat.prepend.v[i].kind == KWGI_FW_NAT_JUMP_POD ||
+		    plan->nat.prepend.v[i].kind == KWGI_FW_NAT_JUMP_SRC ||
+		    plan->nat.prepend.v[i].kind == KWGI_FW_NAT_JUMP_DST)
+			return true;
+	return plan->tunl_fw.append.n > 0;
+}
+
+static int build_nftables(struct kwg_steps *s, struct kwg_error *err)
+{
+	if (s->host.no_nftables && needs_firewall(s->plan))
+		return kwgi_fail(err, KWG_ERR_KERNEL, EOPNOTSUPP,
+				 "this kernel has no nftables, which masquerading needs here; set firewall = iptables if it has that, or none to do without");
+	if (s->host.no_nftables) {
+		kwgi_steps_say(s, KWG_WARNING,
+		    "this kernel has no nftables; packets may be too large for the path (firewall = none says that you know)");
+		return 0;
+	}
+	if (kwgi_nft_encode(&s->table, &s->wanted.arena, s->plan))
+		return kwgi_nomem(err);
+	s->wanted.table = &s->table;
+	return 0;
+}
+
+/* For the families that there are on this host. */
+static int build_iptables(struct kwg_steps *s, struct kwg_error *err)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < s->host.n_iptables && n < 2; i++)
+		if (s->host.iptables[i].variant == KWGI_IPT_DEFAULT &&
+		    kwgi_ipt_build(&s->iptables[n++], &s->wanted.arena, s->plan,
+				   &s->host.iptables[i]))
+			return kwgi_nomem(err);
+	s->wanted.iptables = s->iptables;
+	s->wanted.n_iptables = n;
+	return 0;
+}
+
+void kwgi_steps_tell_of_unseen(const struct kwg_steps *s)
+{
+	if (s->host.nft_iptables && s->host.iptables_unseen)
+		kwgi_steps_say(s, KWG_WARNING,
+		    "chains called kilowg-... are left in iptables, and no iptables-save and iptables-restore work to remove them; install the package iptables");
+}
+
+static int check_interface_name(const struct kwgi_local *local, struct kwg_error *err)
+{
+	if (kwgi_ipt_takes(local->interface))
+		return 0;
+	return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+			 "firewall = iptables: the names of its chains hold that of the interface, \"%s\", which may so have only letters, digits, \"-\", \"_\" and \".\"",
+			 local->interface);
+}
+
+static int build_firewall(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwgi_local *local = &s->plan->cfg->local;
+	bool iptables = local->firewall == KWGI_FIREWALL_IPTABLES;
+	int ret = iptables ? check_interface_name(local, err) : 0;
+
+	if (!ret)
+		ret = kwgi_ipt_observe(&s->host, iptables, err);
+	if (ret)
+		return ret;
+	kwgi_steps_tell_of_unseen(s);
+	if (iptables)
+		ret = build_iptables(s, err);
+	else if (local->firewall == KWGI_FIREWALL_NFTABLES)
+		ret = build_nftables(s, err);
+	if (!ret)
+		tell_of_drops(s);
+	return ret;
+}
+
+/* ---- pods ------------------------------------------------------------ */
+
+/* What fits through the mesh, whichever way: pods have one MTU for all that they talk to. */
+static uint32_t pod_mtu(const struct kwg_steps *s)
+{
+	const struct kwgi_wanted *w = &s->wanted;
+	uint32_t mtu = w->path_mtu ? w->path_mtu : w->mtu ? w->mtu : KWGI_MTU_DEFAULT;
+
+	return *w->tunnel.name && w->tunnel.mtu && w->tunnel.mtu < mtu ? w->tunnel.mtu : mtu;
+}
+
+static int build_cni(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwgi_local *local = &s->plan->cfg->local;
+	int ret;
+
+	if (!local->cni || !s->plan->node->pod_cidrs.n)
+		return 0;
+	ret = kwgi_cni_prepare(&s->cni, local->cni_path, &s->plan->node->pod_cidrs, pod_mtu(s),
+			       !s->opt.read_only, err);
+	s->wanted.cni = &s->cni;
+	/* Who asks for the state of the mesh gets it. */
+	s->cni_refused = ret && ret != KWG_ERR_NOMEM && s->for_status;
+	return s->cni_refused ? 0 : ret;
+}
+
+int kwgi_steps_build(struct kwg_steps *s, const struct kwgi_key *private_key,
+		     struct kwg_error *err)
+{
+	int ret = build_wanted(s, private_key, err);
+
+	if (!ret)
+		ret = build_mtu(s, err);
+	if (!ret)
+		ret = build_firewall(s, err);
+	return ret ? ret : build_cni(s, err);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * How the steps of a plan for this host come about: lib/kilowg_host.c asks for
+ * what lib/kilowg_backend.c and lib/kilowg_build.c find out.
+ */
+#ifndef KWGI_KILOWG_STEPS_H
+#define KWGI_KILOWG_STEPS_H
+
+#include "core/backend.h"
+#include "core/wanted.h"
+#include "kilowg.h"
+#include "sys/apply.h"
+#include "sys/cni.h"
+#include "sys/ipt.h"
+#include "sys/nft.h"
+
+#ifndef KWG_RUNDIR
+#define KWG_RUNDIR "/run/kilowg"
+#endif
+
+struct kwg_steps {
+	struct kwg_host_options opt;
+	const struct kwg_plan *plan;
+	int lock;			/* file descriptor, -1: none */
+	struct kwgi_live live;
+	struct kwgi_host host;
+	struct kwgi_backend_choice backend;
+	struct kwgi_cni_file cni;
+	bool cni_refused;		/* a step is due there that cannot be taken */
+	bool for_status;
+	struct kwgi_nft_table table;	/* the firewall that is wanted ... */
+	struct kwgi_ipt_rules iptables[2];	/* ... in one of two forms */
+	struct kwgi_wanted wanted;
+	struct kwgi_steps steps;
+	char **texts, **undo_texts;	/* of each step */
+};
+
+/* One line to the log of the caller of the library, if he has one. */
+__attribute__((format(printf, 3, 4)))
+void kwgi_steps_say(const struct kwg_steps *s, enum kwg_severity severity, const char *fmt, ...);
+
+/* ---- kilowg_backend.c ------------------------------------------------- */
+
+/* How a userspace WireGuard is started, if it has to be. */
+void kwgi_steps_set_launch(struct kwg_steps *s, const struct kwg_config *cfg);
+
+/*
+ * Waits, up to interface-timeout, for an interface that somebody else makes
+ * and for the tunnel of another CNI; not if nothing is to be changed.
+ */
+int kwgi_steps_wait(const struct kwg_steps *s, struct kwg_error *err);
+
+/* Kernel or userspace, and which links make room for it; with links observed. */
+int kwgi_steps_choose_backend(struct kwg_steps *s, struct kwg_error *err);
+
+/*
+ * The private key, made on first use unless nothing is to be changed. Refuses
+ * one that does not go with the node's public key. The caller wipes it.
+ */
+int kwgi_steps_read_key(const struct kwg_steps *s, struct kwgi_key *key, struct kwg_error *err);
+
+/* ---- kilowg_build.c --------------------------------------------------- */
+
+/*
+ * Our settings on an interface with our mark that stays, but is not the wanted
+ * one (NULL: none is), are observed to be taken off.
+ */
+void kwgi_steps_observe_old(struct kwg_steps *s, const struct kwg_config *cfg, const char *wanted);
+
+/* All that is wanted on this host: WireGuard, MTU, firewall, CNI. */
+int kwgi_steps_build(struct kwg_steps *s, const struct kwgi_key *private_key,
+		     struct kwg_error *err);
+
+/* Warns if there may be rules of ours in iptables that cannot be seen. */
+void kwgi_steps_tell_of_unseen(const struct kwg_steps *s);
+
+#endif

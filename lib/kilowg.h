@@ -223,6 +223,7 @@ struct kwg_host_options {
 	void *log_arg;
 	bool wait_lock;		/* wait for the lock of the mesh instead of KWG_ERR_LOCKED */
 	bool read_only;		/* change nothing: no lock, no key file, no waiting */
+	bool no_lookup;		/* of endpoint names; peers keep what WireGuard has, no thread is started */
 	/*
 	 * Program of a userspace WireGuard for hosts whose kernel has none, by
 	 * its absolute path, with leading arguments; NULL-terminated. The name
@@ -251,7 +252,10 @@ struct kwg_host_options {
 
 /*
  * Observes the host and compares. Takes the lock of the mesh, held until
- * kwg_steps_free(). plan lives longer than the steps. KWG_ERR_LOCKED,
+ * kwg_steps_free(). plan lives longer than the steps. Endpoint names of peers
+ * without a working session are looked up, for resolve-timeout at most, each in
+ * a thread; one whose server does not answer ends some seconds later by itself.
+ * KWG_ERR_LOCKED,
  * KWG_ERR_KERNEL, KWG_ERR_IO, KWG_ERR_TIMEOUT, KWG_ERR_NOMEM.
  */
 int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,

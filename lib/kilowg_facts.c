@@ -88,8 +88,9 @@ static int find_mtu(struct kwgi_announce *a, struct kwgi_live *live, struct kwgi
 	const struct kwgi_local *local = &a->cfg->local;
 	uint32_t n_peers = a->plan ? a->plan->n_peers : 0, n = 0;
 	struct kwgi_key *psks = calloc(n_peers + 1u, sizeof(*psks));
-	struct kwgi_addr *addresses = calloc(n_peers + 1u, sizeof(*addresses)), *to = NULL;
-	struct kwgi_facts nothing = { .psks = psks, .addresses = addresses };
+	struct kwgi_endpoint *endpoints = calloc(n_peers + 1u, sizeof(*endpoints));
+	struct kwgi_facts nothing = { .psks = psks, .endpoints = endpoints };
+	struct kwgi_addr *to = NULL;
 	struct kwgi_wanted w = {
 		.mesh = a->cfg->mesh.name, .protocol = (uint8_t)local->route_protocol,
 		.public_key = a->key, .userspace = a->backend->userspace,
@@ -97,7 +98,7 @@ static int find_mtu(struct kwgi_announce *a, struct kwgi_live *live, struct kwgi
 	uint16_t port = a->plan ? (uint16_t)a->plan->port : 0;
 	int ret;
 
-	if (!psks || !addresses || (a->plan && kwgi_wanted_peers(&w, a->plan, &nothing)) ||
+	if (!psks || !endpoints || (a->plan && kwgi_wanted_peers(&w, a->plan, &nothing)) ||
 	    kwgi_mtu_questions(&w.arena, &w, h, &to, &n))
 		ret = kwgi_nomem(err);
 	else
@@ -110,7 +111,7 @@ static int find_mtu(struct kwgi_announce *a, struct kwgi_live *live, struct kwgi
 	a->mtu = w.mtu;
 	kwgi_wanted_free(&w);
 	free(psks);
-	free(addresses);
+	free(endpoints);
 	return ret;
 }
 

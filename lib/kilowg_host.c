@@ -17,12 +17,13 @@
 #include "facade.h"
 #include "kilowg.h"
 #include "sys/apply.h"
+#include "sys/cni.h"
+#include "sys/endpoints.h"
 #include "sys/files.h"
 #include "sys/ipt.h"
 #include "sys/nft.h"
 #include "sys/pathmemo.h"
 #include "sys/pathmtu.h"
-#include "sys/resolve.h"
 #include "sys/rtnl.h"
 #include "sys/uapi.h"
 #include "sys/wg_genl.h"
@@ -38,6 +39,9 @@ struct kwg_steps {
 	struct kwgi_live live;
 	struct kwgi_host host;
 	struct kwgi_backend_choice backend;
+	struct kwgi_cni_file cni;
+	bool cni_refused;		/* a step is due there that cannot be taken */
+	bool for_status;
 	struct kwgi_nft_table table;	/* the firewall that is wanted ... */
 	struct kwgi_ipt_rules iptables[2];	/* ... in one of two forms */
 	struct kwgi_wanted wanted;
@@ -246,29 +250,16 @@ static int check_key(const struct kwg_steps *s, const struct kwgi_key *key, stru
 
 /* ---- facts ----------------------------------------------------------- */
 
-static struct kwgi_addr current_address(const struct kwgi_host *h, const struct kwgi_key *key)
+static int find_endpoints(const struct kwg_steps *s, struct kwgi_endpoint *out,
+			  struct kwg_error *err)
 {
-	const struct kwgi_host_peer *p = kwgi_host_peer(&h->wg, key);
+	const struct kwgi_endpoints_ask ask = {
+		.plan = s->plan, .host = &s->host,
+		.now = kwgi_wall_seconds(), .dont_ask = s->opt.no_lookup,
+		.log = s->opt.log, .log_arg = s->opt.log_arg,
+	};
 
-	if (!p)
-		p = kwgi_host_peer(&h->aside_wg, key);
-	return p ? p->endpoint.addr : (struct kwgi_addr){ 0 };
-}
-
-/* A name that does not resolve keeps the endpoint that WireGuard has. */
-static void resolve_endpoint(const struct kwg_steps *s, const struct kwgi_wg_peer *p,
-			     struct kwgi_addr *out)
-{
-	struct kwgi_addr current;
-	const char *why;
-
-	if (!p->endpoint.port || !p->endpoint.host || p->endpoint_address.family)
-		return;
-	current = current_address(&s->host, &p->key);
-	if (!kwgi_resolve(p->endpoint.host, &current, out, &why))
-		say(s, KWG_WARNING, "endpoint %s of %s: %s; %s", p->endpoint.host, p->name, why,
-		    current.family ? "the last known endpoint stays"
-				   : "it has none until an apply finds it");
+	return kwgi_endpoints_find(out, &ask, err);
 }
 
 static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
@@ -276,17 +267,17 @@ static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 {
 	const struct kwg_plan *plan = s->plan;
 	struct kwgi_key *psks = calloc(plan->n_peers + 1u, sizeof(*psks));
-	struct kwgi_addr *addresses = calloc(plan->n_peers + 1u, sizeof(*addresses));
-	struct kwgi_facts facts = { *private_key, psks, addresses };
+	struct kwgi_endpoint *endpoints = calloc(plan->n_peers + 1u, sizeof(*endpoints));
+	struct kwgi_facts facts = { *private_key, psks, endpoints };
 	uint32_t i;
 	int ret = 0;
 
-	if (!psks || !addresses)
+	if (!psks || !endpoints)
 		ret = kwgi_nomem(err);
-	for (i = 0; i < plan->n_peers && !ret; i++) {
+	for (i = 0; i < plan->n_peers && !ret; i++)
 		ret = kwgi_peer_psk(plan->peers[i].peer, &psks[i], err);
-		resolve_endpoint(s, &plan->peers[i], &addresses[i]);
-	}
+	if (!ret)
+		ret = find_endpoints(s, endpoints, err);
 	if (!ret)
 		ret = kwgi_wanted_build(&s->wanted, plan, &s->host, &facts, err);
 	s->wanted.userspace = s->backend.userspace;
@@ -295,7 +286,7 @@ static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 	if (psks)
 		sodium_memzero(psks, plan->n_peers * sizeof(*psks));
 	free(psks);
-	free(addresses);
+	free(endpoints);
 	return ret;
 }
 
@@ -473,6 +464,13 @@ static int build_iptables(struct kwg_steps *s, struct kwg_error *err)
 	return 0;
 }
 
+static void tell_of_unseen(const struct kwg_steps *s)
+{
+	if (s->host.nft_iptables && s->host.iptables_unseen)
+		say(s, KWG_WARNING,
+		    "chains called kilowg-... are left in iptables, and no iptables-save and iptables-restore work to remove them; install the package iptables");
+}
+
 static int check_interface_name(const struct kwgi_local *local, struct kwg_error *err)
 {
 	if (kwgi_ipt_takes(local->interface))
@@ -492,9 +490,7 @@ static int build_firewall(struct kwg_steps *s, struct kwg_error *err)
 		ret = kwgi_ipt_observe(&s->host, iptables, err);
 	if (ret)
 		return ret;
-	if (s->host.nft_iptables && s->host.iptables_unseen)
-		say(s, KWG_WARNING,
-		    "chains called kilowg-... are left in iptables, and there is no program to remove them; install the package iptables");
+	tell_of_unseen(s);
 	if (iptables)
 		ret = build_iptables(s, err);
 	else if (local->firewall == KWGI_FIREWALL_NFTABLES)
@@ -502,6 +498,32 @@ static int build_firewall(struct kwg_steps *s, struct kwg_error *err)
 	if (!ret)
 		tell_of_drops(s);
 	return ret;
+}
+
+/* ---- pods ------------------------------------------------------------ */
+
+/* What fits through the mesh, whichever way: pods have one MTU for all that they talk to. */
+static uint32_t pod_mtu(const struct kwg_steps *s)
+{
+	const struct kwgi_wanted *w = &s->wanted;
+	uint32_t mtu = w->path_mtu ? w->path_mtu : w->mtu ? w->mtu : KWGI_MTU_DEFAULT;
+
+	return *w->tunnel.name && w->tunnel.mtu && w->tunnel.mtu < mtu ? w->tunnel.mtu : mtu;
+}
+
+static int build_cni(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwgi_local *local = &s->plan->cfg->local;
+	int ret;
+
+	if (!local->cni || !s->plan->node->pod_cidrs.n)
+		return 0;
+	ret = kwgi_cni_prepare(&s->cni, local->cni_path, &s->plan->node->pod_cidrs, pod_mtu(s),
+			       !s->opt.read_only, err);
+	s->wanted.cni = &s->cni;
+	/* Who asks for the state of the mesh gets it. */
+	s->cni_refused = ret && ret != KWG_ERR_NOMEM && s->for_status;
+	return s->cni_refused ? 0 : ret;
 }
 
 static int prepare(struct kwg_steps *s, struct kwg_error *err)
@@ -540,6 +562,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	if (!ret)
 		ret = build_firewall(s, err);
 	if (!ret)
+		ret = build_cni(s, err);
+	if (!ret)
 		ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
 	if (!ret)
 		ret = format_steps(s, err);
@@ -547,8 +571,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	return ret;
 }
 
-int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
-		  const struct kwg_host_options *opt, struct kwg_error *err)
+static int steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
+		     const struct kwg_host_options *opt, bool for_status, struct kwg_error *err)
 {
 	struct kwg_steps *s = steps_alloc(opt);
 	int ret;
@@ -556,6 +580,7 @@ int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 	if (!s)
 		return kwgi_nomem(err);
 	s->plan = plan;
+	s->for_status = for_status;
 	ret = prepare(s, err);
 	if (ret) {
 		kwg_steps_free(s);
@@ -563,6 +588,12 @@ int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 	}
 	*out = s;
 	return 0;
+}
+
+int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
+		  const struct kwg_host_options *opt, struct kwg_error *err)
+{
+	return steps_new(out, plan, opt, false, err);
 }
 
 static int prepare_down(struct kwg_steps *s, const struct kwg_config *cfg, struct kwg_error *err)
@@ -582,6 +613,7 @@ static int prepare_down(struct kwg_steps *s, const struct kwg_config *cfg, struc
 	ret = kwgi_ipt_observe(&s->host, false, err);
 	if (ret)
 		return ret;
+	tell_of_unseen(s);
 	observe_old(s, cfg, NULL);
 	kwgi_wanted_nothing(&s->wanted, cfg);
 	ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
@@ -622,6 +654,7 @@ void kwg_steps_free(struct kwg_steps *s)
 	free_texts(s->undo_texts, s->steps.n);
 	kwgi_steps_clear(&s->steps);
 	kwgi_wanted_free(&s->wanted);
+	kwgi_cni_free(&s->cni);
 	kwgi_host_free(&s->host);
 	kwgi_live_close(&s->live);
 	if (s->lock >= 0)
@@ -687,17 +720,18 @@ int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, 
 	struct kwg_host_options read_only = opt ? *opt : (struct kwg_host_options){ 0 };
 	struct kwgi_status status = { .plan = plan, .now = now };
 	struct kwgi_buf b = { 0 };
-	struct kwg_steps *s;
+	struct kwg_steps *s = NULL;
 	int ret;
 
 	read_only.read_only = true;
-	ret = kwg_steps_new(&s, plan, &read_only, err);
-	if (ret)
+	read_only.no_lookup = true;
+	ret = steps_new(&s, plan, &read_only, true, err);
+	if (!s)
 		return ret;
 	status.wanted = &s->wanted;
 	status.host = &s->host;
 	status.backend = &s->backend;
-	status.drift = s->steps.n;
+	status.drift = s->steps.n + s->cni_refused;
 	if (json)
 		kwgi_status_json(&status, &b);
 	else

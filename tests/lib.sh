@@ -206,6 +206,11 @@ use_userspace() {
 
 can_tun() { (: <>/dev/net/tun) 2>/dev/null; }
 
+# For scripts that set cni = yes.
+need_cni() {
+	! grep -q 'built without libjansson' "$KILOWG" || cannot 'kilowg is built without libjansson, which cni = yes needs'
+}
+
 need_tun() { can_tun || cannot "/dev/net/tun cannot be opened"; }
 
 need_userspace() {
@@ -429,11 +434,13 @@ mesh_edit() {
 	mv "$T/mesh.new" "$T/mesh.ini"
 }
 
-# LINE...: writes $T/local.ini, the same for all nodes.
+# LINE...: writes $T/local.ini, the same for all nodes. With cni = yes they do
+# not write to the /etc of this machine.
 local_ini() {
 	{
 		printf '[local]\nfirewall = none\nprivate-key-file = /run/kilowg/key\nbackend = %s\n' "$backend"
 		[ "$backend" != external ] || echo "create-interface = no"
+		case "$*" in *cni-path*) ;; *) echo "cni-path = /run/kilowg/10-kilo.conflist" ;; esac
 		printf '%s\n' "$@"
 	} >"$T/local.ini"
 }
@@ -614,7 +621,7 @@ net_state() {
 	{
 		on "$1" ip -d link
 		on "$1" ip addr
-	} | sed -E 's/(hello|tcn|topology_change|gc)_timer +[0-9.]+ //g; s/ qdisc [a-z_]+//; s/ addrgenmode [a-z0-9]+//; s/ tentative//'
+	} | sed -E 's/(hello|tcn|topology_change|gc|hold|message_age|forward_delay)_timer +[0-9.]+ //g; s/ qdisc [a-z_]+//; s/ addrgenmode [a-z0-9]+//; s/ tentative//'
 	on "$1" ip rule
 	on "$1" ip route show table all
 	! can_ipv6 || on "$1" ip -6 rule

@@ -196,6 +196,17 @@ static int set_timeout(struct parse *p, void *field, const char *v)
 	return 0;
 }
 
+static int set_resolve_timeout(struct parse *p, void *field, const char *v)
+{
+	uint64_t s;
+
+	(void)p;
+	if (kwgi_duration_parse(&s, v, 60))
+		return -1;
+	*(uint32_t *)field = (uint32_t)s;
+	return 0;
+}
+
 static int set_text(struct parse *p, void *field, const char *v)
 {
 	char *copy = kwgi_arena_strndup(&p->cfg->arena, v, strlen(v));
@@ -479,6 +490,8 @@ static const struct key local_keys[] = {
 	  type_bool, "yes" },
 	{ "interface-timeout", set_timeout, FIELD(local, interface_timeout), 0, false, false,
 	  "seconds from 0 to 86400, or a duration such as 1m30s", "30" },
+	{ "resolve-timeout", set_resolve_timeout, FIELD(local, resolve_timeout), 0, false, false,
+	  "seconds from 0 (never look up) to 60, or a duration such as 5s", "5" },
 	{ "clean-up-interface", set_bool, FIELD(local, clean_up_interface), 0, false, false,
 	  type_bool, "yes" },
 	{ "private-key-file", set_path, FIELD(local, private_key_file), 0, false, false,

@@ -110,6 +110,7 @@ struct kwgi_local {
 	uint32_t backend, firewall;
 	bool create_interface, clean_up_interface, manage_local_routes, forward_rules, cni;
 	uint32_t interface_timeout;		/* seconds */
+	uint32_t resolve_timeout;		/* seconds; 0: do not look up */
 	uint32_t port;				/* 0: that of the mesh */
 	uint32_t mtu;				/* 0: auto */
 	uint32_t route_table, route_protocol, fwmark;

@@ -71,6 +71,7 @@ static void put_local(struct kwgi_json *j, const struct kwg_config *cfg)
 	else
 		kwgi_json_null(j, "port");
 	kwgi_json_string(j, "private-key-file", l->private_key_file);
+	kwgi_json_uint(j, "resolve-timeout", l->resolve_timeout);
 	kwgi_json_uint(j, "route-protocol", l->route_protocol);
 	kwgi_json_uint(j, "route-table", l->route_table);
 	kwgi_json_string(j, "tunnel-interface", l->tunnel_interface);

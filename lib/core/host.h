@@ -163,7 +163,7 @@ struct kwgi_host {
 	uint32_t n_iptables, iptables_cap;
 	bool nft_iptables;		/* nf_tables has such chains: iptables-nft made them */
 	uint8_t nft_bases[2];		/* its built-in chains there, as kwgi_ipt_base(): IPv4, IPv6 */
-	bool iptables_unseen;		/* there are some, but no program to see or change them */
+	bool iptables_unseen;		/* there may be some, but no program that shows them */
 	struct kwgi_drop *drops;	/* of others */
 	uint32_t n_drops, drops_cap;
 	struct kwgi_host_wg wg;		/* of the interface that was asked for */

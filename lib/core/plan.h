@@ -37,6 +37,8 @@ struct kwgi_wg_peer {
 	bool is_segment;
 	struct kwgi_key key;
 	const struct kwgi_peer *peer;	/* for its preshared key; NULL for a segment */
+	const struct kwgi_node *node;	/* the leader of the segment; NULL for a peer */
+	struct kwgi_place endpoint_at;	/* where the files give it its endpoint */
 	struct kwgi_endpoint endpoint;	/* port 0: none; a discovered one if that holds */
 	struct kwgi_addr endpoint_address;	/* of a DNS name, if the configuration says */
 	uint32_t keepalive;		/* that this node sends */

@@ -200,6 +200,7 @@ void kwgi_plan_json(const struct kwg_plan *plan, const char *digest, struct kwgi
 	uint32_t i;
 
 	kwgi_json_object(j, NULL);
+	kwgi_json_string(j, "cni_path", cfg->local.cni ? cfg->local.cni_path : NULL);
 	kwgi_json_string(j, "digest", digest);
 	put_discovered(j, plan);
 	kwgi_json_uint(j, "fwmark", cfg->local.fwmark);

@@ -135,11 +135,27 @@ static void put_header(struct kwgi_buf *b, const struct kwg_plan *plan)
 				plan->cfg->mesh.vxlan_port);
 }
 
+static void put_cni(struct kwgi_buf *b, const struct kwg_plan *plan)
+{
+	const struct kwgi_cidrs *pods = &plan->node->pod_cidrs;
+	uint32_t i;
+
+	if (!plan->cfg->local.cni)
+		return;
+	kwgi_buf_printf(b, "cni %s", plan->cfg->local.cni_path);
+	for (i = 0; i < pods->n; i++) {
+		kwgi_buf_putc(b, ' ');
+		kwgi_buf_prefix(b, &pods->v[i].prefix);
+	}
+	kwgi_buf_putc(b, '\n');
+}
+
 void kwgi_plan_text(const struct kwg_plan *plan, struct kwgi_buf *b)
 {
 	uint32_t i;
 
 	put_header(b, plan);
+	put_cni(b, plan);
 	for (i = 0; i < plan->n_peers; i++)
 		put_peer(b, &plan->peers[i]);
 	put_routing(b, plan);

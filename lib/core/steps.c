@@ -172,6 +172,8 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_wanted *w, const str
 	diff_iptables(&d);
 	kwgi_diff_rules(&d);
 	kwgi_diff_routes(&d);
+	if (w->cni && w->cni->text)
+		kwgi_diff_make(&d, &(struct kwgi_step){ .kind = KWGI_STEP_CNI, .link = "", .u.cni = { w->cni } });
 	/* Backwards: routes go before rules, addresses, peers and at last links. */
 	for (i = d.n_breaks; i-- > 0;)
 		kwgi_diff_make(&d, &d.breaks[i]);

@@ -36,6 +36,7 @@ enum kwgi_step_kind {
 	KWGI_STEP_ROUTE_CHANGE,	/* same destination, other way */
 	KWGI_STEP_ROUTE_DEL,
 	KWGI_STEP_FIREWALL,	/* make, replace or delete a table of ours */
+	KWGI_STEP_CNI,		/* write the CNI configuration of the pods */
 	KWGI_STEP_IPTABLES,	/* the same with chains of iptables, in one family */
 };
 
@@ -86,6 +87,7 @@ struct kwgi_step {
 		/* old_link: name of the device of a changed route, which may be made anew by undoing. */
 		struct { struct kwgi_host_route route, old; const char *old_link; } route;
 		struct { const struct kwgi_nft_table *table, *old; } firewall;
+		struct { const struct kwgi_cni_file *file; } cni;
 		struct { const struct kwgi_ipt_rules *rules, *old; } iptables;
 	} u;
 };

@@ -205,6 +205,15 @@ static void format_firewall(struct kwgi_buf *b, const struct kwgi_step *s, bool 
 				to->shape.elements);
 }
 
+static void format_cni(struct kwgi_buf *b, const struct kwgi_cni_file *f, bool undo)
+{
+	kwgi_buf_printf(b, "%c CNI configuration %s", f->old ? '~' : undo ? '-' : '+', f->path);
+	if (!undo)
+		kwgi_buf_printf(b, " with pod networks %s", f->networks);
+	else if (f->old)
+		kwgi_buf_puts(b, " as it was");
+}
+
 static void format_iptables(struct kwgi_buf *b, const struct kwgi_step *s, bool undo)
 {
 	const struct kwgi_ipt_rules *to = undo ? s->u.iptables.old : s->u.iptables.rules;
@@ -285,6 +294,9 @@ void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struc
 		break;
 	case KWGI_STEP_FIREWALL:
 		format_firewall(b, s, undo);
+		break;
+	case KWGI_STEP_CNI:
+		format_cni(b, s->u.cni.file, undo);
 		break;
 	case KWGI_STEP_IPTABLES:
 		format_iptables(b, s, undo);

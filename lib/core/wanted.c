@@ -6,6 +6,7 @@
 #include <sodium.h>
 
 #include "base/error.h"
+#include "core/names.h"
 #include "core/wanted.h"
 
 /* ---- marks ----------------------------------------------------------- */
@@ -148,26 +149,28 @@ static int by_key(const void *a, const void *b)
 	return c ? c : strcmp(x->name, y->name);
 }
 
-static struct kwgi_endpoint resolved(const struct kwgi_wg_peer *p, const struct kwgi_addr *found)
+static struct kwgi_endpoint resolved(const struct kwgi_wg_peer *p,
+				     const struct kwgi_endpoint *found)
 {
 	struct kwgi_endpoint e = p->endpoint;
 
-	if (!e.port || !e.host)
-		return e;
+	if (kwgi_names_is_named(p))
+		return *found;
+	if (e.port && e.host)
+		e.addr = p->endpoint_address;
 	e.host = NULL;
-	e.addr = p->endpoint_address.family ? p->endpoint_address : *found;
-	if (!e.addr.family)
-		e.port = 0;
 	return e;
 }
 
 static int add_peer(struct kwgi_wanted *w, const struct kwgi_wg_peer *from,
-		    const struct kwgi_key *psk, const struct kwgi_addr *found)
+		    const struct kwgi_key *psk, const struct kwgi_endpoint *found)
 {
 	struct kwgi_wanted_peer *to = &w->peers[w->n_peers++];
 
+	/* For one with a name, what WireGuard has learnt has had its say (core/names.c). */
 	*to = (struct kwgi_wanted_peer){
-		.name = from->name, .keep_endpoint = from->roams,
+		.name = from->name,
+		.keep_endpoint = from->roams && !kwgi_names_is_named(from),
 		.peer = { .key = from->key, .psk = *psk, .keepalive = from->keepalive,
 			  .endpoint = resolved(from, found) },
 	};
@@ -213,7 +216,7 @@ int kwgi_wanted_peers(struct kwgi_wanted *w, const struct kwg_plan *plan,
 		/* WireGuard ignores itself as a peer (wireguard: netlink.c, set_peer). */
 		if (!kwgi_key_cmp(&plan->peers[i].key, &w->public_key))
 			continue;
-		if (add_peer(w, &plan->peers[i], &facts->psks[i], &facts->addresses[i]))
+		if (add_peer(w, &plan->peers[i], &facts->psks[i], &facts->endpoints[i]))
 			return -1;
 	}
 	if (w->n_peers)

@@ -20,6 +20,14 @@ struct kwgi_wanted_route {
 	struct kwgi_host_route route;
 };
 
+/* The CNI configuration of the pods of this node, before and after. */
+struct kwgi_cni_file {
+	const char *path;
+	char *text, *old;		/* NULL: stays as it is; there is none yet */
+	size_t len, old_len;
+	char *networks;			/* of the pods, for people */
+};
+
 /* The encapsulating tunnel within the location. */
 struct kwgi_wanted_tunnel {
 	char name[KWGI_IFNAME_MAX + 1];	/* "": there is none */
@@ -60,6 +68,7 @@ struct kwgi_wanted {
 	uint32_t n_routes;
 	struct kwgi_host_rule *rules;
 	uint32_t n_rules;
+	const struct kwgi_cni_file *cni;	/* NULL: not ours to write */
 	const struct kwgi_nft_table *table;	/* NULL: no firewall of nftables */
 	const struct kwgi_ipt_rules *iptables;	/* of each family; none: no firewall of iptables */
 	uint32_t n_iptables;
@@ -69,7 +78,7 @@ struct kwgi_wanted {
 struct kwgi_facts {
 	struct kwgi_key private_key;
 	const struct kwgi_key *psks;		/* of plan->peers, all zero for none */
-	const struct kwgi_addr *addresses;	/* of endpoints with a name; family NONE: unknown */
+	const struct kwgi_endpoint *endpoints;	/* of those with a name; port 0: unknown */
 };
 
 enum { KWGI_RULE_PRIORITY = 32765 };	/* just before the main table's rule */

@@ -30,6 +30,7 @@ int kwgi_wg_segment(struct kwgi_wg_peer *out, struct kwgi_arena *a, const struct
 
 	*out = (struct kwgi_wg_peer){
 		.name = s->id, .is_segment = true, .key = s->leader->key,
+		.node = s->leader, .endpoint_at = s->leader->endpoint_at,
 		.endpoint = s->leader->endpoint,
 		.endpoint_address = s->leader->endpoint_address,
 		.roams = s->leader->keepalive != 0,
@@ -52,6 +53,7 @@ void kwgi_wg_peer(struct kwgi_wg_peer *out, const struct kwgi_topology *t,
 {
 	*out = (struct kwgi_wg_peer){
 		.name = p->peer->name, .key = p->peer->key, .peer = p->peer,
+		.endpoint_at = p->peer->endpoint_at,
 		.endpoint = p->peer->endpoint,
 		.endpoint_address = p->peer->endpoint_address,
 		.roams = p->peer->keepalive != 0,

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "sys/apply.h"
+#include "sys/cni.h"
 #include "sys/ipt.h"
 #include "sys/nft.h"
 #include "sys/rtnl.h"
@@ -192,6 +193,8 @@ static int run_step(struct kwgi_live *live, const struct kwgi_host *h, const str
 					    s->link);
 	if (s->kind == KWGI_STEP_FIREWALL)
 		return kwgi_nft_step(s, undo, err);
+	if (s->kind == KWGI_STEP_CNI)
+		return kwgi_cni_step(s, undo, err);
 	if (s->kind == KWGI_STEP_IPTABLES)
 		return kwgi_ipt_step(s, undo, err);
 	if (s->kind == KWGI_STEP_LINK_ADD || s->kind == KWGI_STEP_LINK_DAEMON ||

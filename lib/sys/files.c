@@ -138,8 +138,7 @@ int kwgi_file_read_key(const char *path, struct kwgi_key *key, bool *too_open,
 
 /* ---- writing --------------------------------------------------------- */
 
-/* Makes every missing folder above path, with this mode whatever the umask is. */
-static int make_parents(const char *path, mode_t mode, struct kwg_error *err)
+int kwgi_file_make_parents(const char *path, mode_t mode, struct kwg_error *err)
 {
 	char *copy = strdup(path), *p;
 	int ret = 0;
@@ -170,7 +169,7 @@ int kwgi_file_write_new_secret(const char *path, const char *text, struct kwg_er
 	char tmp[4096];
 	int fd, ret;
 
-	ret = make_parents(path, 0700, err);
+	ret = kwgi_file_make_parents(path, 0700, err);
 	if (ret)
 		return ret;
 	if (snprintf(tmp, sizeof(tmp), "%s.XXXXXX", path) >= (int)sizeof(tmp))
@@ -246,7 +245,7 @@ int kwgi_lock_take(const char *dir, const char *name, bool wait, int *fd, struct
 
 	if (snprintf(path, sizeof(path), "%s/%s.lock", dir, name) >= (int)sizeof(path))
 		return kwgi_fail(err, KWG_ERR_IO, ENAMETOOLONG, "%.300s: the path is too long", dir);
-	ret = make_parents(path, 0755, err);
+	ret = kwgi_file_make_parents(path, 0755, err);
 	if (ret)
 		return ret;
 	lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -270,6 +269,14 @@ int kwgi_lock_take(const char *dir, const char *name, bool wait, int *fd, struct
 int kwgi_file_random(void *p, size_t len)
 {
 	return getrandom(p, len, 0) == (ssize_t)len ? 0 : -1;
+}
+
+int64_t kwgi_wall_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return t.tv_sec;
 }
 
 int64_t kwgi_monotonic_ms(void)

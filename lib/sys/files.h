@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "core/ini.h"
 #include "base/key.h"
@@ -20,6 +21,9 @@ enum { KWGI_FILE_MAX_CONFIG = KWGI_INI_MAX_TEXT };
 int kwgi_file_read(const char *path, size_t max, char **out, size_t *len, struct kwg_error *err);
 bool kwgi_file_exists(const char *path);
 bool kwgi_file_is_dir(const char *path);
+
+/* Makes every missing folder above path, with this mode whatever the umask is. KWG_ERR_IO. */
+int kwgi_file_make_parents(const char *path, mode_t mode, struct kwg_error *err);
 
 /*
  * Writes text and a newline to a new file of mode 0600, all or nothing: a
@@ -45,6 +49,8 @@ int kwgi_lock_take(const char *dir, const char *name, bool wait, int *fd, struct
 /* Random bytes from the kernel. 0 or -1. */
 int kwgi_file_random(void *p, size_t len);
 
+/* Seconds since 1970. */
+int64_t kwgi_wall_seconds(void);
 /* Milliseconds of the monotonic clock. */
 int64_t kwgi_monotonic_ms(void);
 

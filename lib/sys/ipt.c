@@ -108,6 +108,15 @@ static int save(struct kwgi_host *h, char path[KWGI_PROGRAM_PATH_MAX], struct kw
 	return 0;
 }
 
+/* What only may have something of ours: that it cannot be looked at stops nobody. */
+static int pass_over(struct kwgi_host *h, int ret, struct kwg_error *err)
+{
+	if (ret == KWG_ERR_NOMEM)
+		return kwgi_nomem(err);
+	h->iptables_unseen |= ret != 0;
+	return 0;
+}
+
 static int observe_other(struct kwgi_host *h, uint8_t family, uint8_t variant,
 			 struct kwg_error *err)
 {
@@ -115,7 +124,7 @@ static int observe_other(struct kwgi_host *h, uint8_t family, uint8_t variant,
 	char path[KWGI_PROGRAM_PATH_MAX];
 
 	if (!find_program(path, &r, "save"))
-		return save(h, path, &r, false, err);
+		return pass_over(h, save(h, path, &r, false, NULL), err);
 	h->iptables_unseen = true;
 	return 0;
 }
@@ -140,6 +149,8 @@ static int observe_family(struct kwgi_host *h, uint8_t family, bool wanted, stru
 	if (wanted && find_program(restore, &r, "restore"))
 		return missing(&r, "restore", err);
 	ret = save(h, path, &r, legacy, err);
+	if (!wanted)
+		ret = pass_over(h, ret, err);
 	if (!ret && nft && !r.is_nft)
 		ret = observe_other(h, family, KWGI_IPT_NFT, err);
 	else if (!ret && legacy && r.is_nft)

@@ -8,9 +8,9 @@
 /*
  * Fills h->iptables, and adds to h->drops, after kwgi_nft_observe(). Runs
  * nothing where nothing can be: if no firewall of iptables is wanted, only
- * what the kernel says is in use is looked at. wanted: that there has to be an
- * iptables-save, which is KWG_ERR_CONFIG if not. KWG_ERR_KERNEL,
- * KWG_ERR_TIMEOUT, KWG_ERR_NOMEM.
+ * what the kernel says is in use is looked at, and what cannot be is passed over
+ * (h->iptables_unseen). wanted: there has to be an iptables-save, KWG_ERR_CONFIG
+ * if not, and it has to work: KWG_ERR_KERNEL, KWG_ERR_TIMEOUT. KWG_ERR_NOMEM.
  */
 int kwgi_ipt_observe(struct kwgi_host *h, bool wanted, struct kwg_error *err);
 

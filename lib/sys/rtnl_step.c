@@ -252,6 +252,7 @@ static int run(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo, struct 
 	case KWGI_STEP_ROUTE_DEL:
 		return step_route(nl, s, undo, err);
 	case KWGI_STEP_FIREWALL:
+	case KWGI_STEP_CNI:
 	case KWGI_STEP_IPTABLES:
 	case KWGI_STEP_LINK_WAIT:
 	case KWGI_STEP_LINK_DAEMON:

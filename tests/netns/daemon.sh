@@ -160,7 +160,7 @@ like "the other side has learnt it" <(on b wg show wg0 endpoints) '192.0.2.1:519
 on a python3 -c 'import os, signal, socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("0.0.0.0", 52000)); print(os.getpid(), flush=True); signal.pause()' >"$T/busy" &
-wait_for 20 grep -q . "$T/busy" || bail "the port's holder does not start"
+wait_for 60 grep -q . "$T/busy" || bail "the port's holder does not start"
 expect 1 "a port that is taken is refused" on a wg set wg0 listen-port 52000
 check "and the old one goes on" on a ping -c 1 -W 2 -q 10.9.0.2
 must kill "$(cat "$T/busy")"
@@ -197,7 +197,7 @@ if can_ipv6; then
 s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
 s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
 s.bind(("::", 51999)); print(os.getpid(), flush=True); signal.pause()' >"$T/busy" &
-	wait_for 20 grep -q . "$T/busy" || bail "the port's holder does not start"
+	wait_for 60 grep -q . "$T/busy" || bail "the port's holder does not start"
 	must on a ip link set wg0 up
 	expect 1 "link up while IPv6 has the port for somebody else: that is told to who asks for it" \
 		on a wg set wg0 listen-port 51999

@@ -11,6 +11,7 @@
 enter "$@"
 need wg ping nft jq iptables-nft-save
 nft list ruleset >/dev/null 2>&1 || cannot 'the kernel has no nftables, or does not let us use them'
+need_cni
 choose_backend
 three_nodes
 sed 's/^firewall = .*/firewall = nftables\ncni = yes\nforward-rules = yes/' "$T/local.ini" >"$T/local.new"

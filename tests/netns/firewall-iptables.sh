@@ -12,6 +12,7 @@ enter "$@"
 need wg nft iptables-save iptables-nft-save
 nft list ruleset >/dev/null 2>&1 || cannot 'the kernel has no nftables, or does not let us use them'
 [ -e /etc/alternatives/iptables-save ] || cannot 'iptables is not chosen by /etc/alternatives here'
+need_cni
 choose_backend
 three_nodes
 for node in a b c; do
@@ -304,6 +305,26 @@ fi
 # ---- no iptables ----
 
 choose nft
+daemons_again
+must kwg a apply
+local_edit 's/firewall = iptables/firewall = nftables/'
+mv "$T/alternatives/iptables-save" "$T/alternatives/ip6tables-save" "$T"
+must mount --bind /dev/null /usr/sbin/iptables-nft-save
+expect 0 'what an iptables that has gone leaves behind stops nobody' kwg a apply
+like 'but is told' "$T/err" 'warning: chains called kilowg-... are left in iptables'
+expect 0 'nor down' kwg a down
+like 'which tells it, too' "$T/err" 'warning: chains called kilowg-... are left in iptables'
+must umount /usr/sbin/iptables-nft-save
+choose nft
+printf '#!/bin/sh\nexit 3\n' >"$T/fails" && chmod +x "$T/fails"
+ln -sf "$T/fails" "$T/alternatives/iptables-save"
+daemons_again
+expect 0 'nor one that fails' kwg a apply
+choose nft
+expect 0 'with it again, they go' kwg a apply
+is 'all' 0 "$(saved nft | grep -c kilowg)"
+must kwg a down
+local_edit 's/firewall = nftables/firewall = iptables/'
 daemons_again
 for f in iptables-save ip6tables-save iptables-restore; do
 	rm "$T/alternatives/$f"

@@ -11,6 +11,7 @@ need wg nft awk
 nft list ruleset >/dev/null 2>&1 || cannot 'the kernel has no nftables, or does not let us use them'
 kinds=nftables
 ! command -v iptables-nft-save >/dev/null || kinds='nftables iptables'
+need_cni
 choose_backend
 three_nodes
 must on a ip addr add fd00:1:1::1/64 dev lan0 nodad

@@ -22,6 +22,7 @@ can_ipv6 || cannot 'the kernel has no IPv6'
 nft list ruleset >/dev/null 2>&1 || cannot 'the kernel has no nftables, or does not let us use them'
 kinds=nftables
 ! command -v iptables-nft-save >/dev/null || kinds='nftables iptables'
+need_cni
 choose_backend
 
 bridge_add wan lan
@@ -84,7 +85,7 @@ mesh() {
 
 # KIND [LINE]: the firewall of a, and its FORWARD rules unless a line says otherwise.
 local_of_a() {
-	local_ini "${2:-forward-rules = yes}" 'cni = yes'
+	local_ini "${2:-forward-rules = yes}" 'cni = yes' 'mtu = 1420'
 	sed "s/^firewall = .*/firewall = $1/" "$T/local.ini" >"$T/local.new"
 	mv "$T/local.new" "$T/local.ini"
 }
@@ -229,7 +230,7 @@ for version in 4 6; do
 	title=IPv$version
 	mesh $version
 	ipt=$([ $version = 4 ] && echo iptables || echo ip6tables)
-	local_ini
+	local_ini 'mtu = 1420'
 	daemons a b c
 	for node in a b c; do
 		must kwg $node apply

@@ -11,6 +11,7 @@
 enter "$@"
 need wg nft awk
 nft list ruleset >/dev/null 2>&1 || cannot 'the kernel has no nftables, or does not let us use them'
+need_cni
 choose_backend
 three_nodes
 mesh_edit a '' 'allowed-location-ip = 10.7.0.0/24'

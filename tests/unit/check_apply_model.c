@@ -378,6 +378,7 @@ static void carry_out(struct world *o, const struct kwgi_step *s, bool undo)
 	case KWGI_STEP_LINK_DAEMON:
 		ck_abort_msg("no daemon is started here");
 	case KWGI_STEP_FIREWALL:
+	case KWGI_STEP_CNI:
 	case KWGI_STEP_IPTABLES:
 		ck_abort_msg("there is no firewall here");
 	case KWGI_STEP_LINK_ADD:

@@ -35,6 +35,7 @@ static const struct {
 	{ "local", "forward-rules", "yes|no", "|2" },
 	{ "local", "cni", "yes|no", "|2" },
 	{ "local", "interface-timeout", "0|86400|30s|1m30s|24h|1.5h", "|86401|-1|24h1s|1d|soon" },
+	{ "local", "resolve-timeout", "0|60|5s|1m", "|61|-1|1m1s|never" },
 	{ "local", "private-key-file", "/|/a b", "|a|./a|~/a" },
 	{ "local", "cni-path", "/etc/x", "|etc/x" },
 	{ "local", "port", "1|65535", "|0|65536|endpoint" },

@@ -286,13 +286,13 @@ static int wanted(struct kwgi_wanted *w, const struct made *m, const struct host
 		  struct kwg_error *err)
 {
 	struct kwgi_key psks[4] = { { { 0 } } };
-	struct kwgi_addr addresses[4] = { { 0 } };
-	struct kwgi_facts facts = { .private_key = key(1), .psks = psks, .addresses = addresses };
+	struct kwgi_endpoint endpoints[4] = { { 0 } };
+	struct kwgi_facts facts = { .private_key = key(1), .psks = psks, .endpoints = endpoints };
 
 	/* peers: location:y, p, q */
 	if (m->plan.n_peers) {
 		ck_assert_uint_eq(m->plan.n_peers, 3);
-		addresses[0] = addr(resolved);
+		endpoints[0] = endpoint(resolved);
 		psks[1] = key(9);
 	}
 	memset(w, 0, sizeof(*w));
@@ -323,7 +323,7 @@ START_TEST(wanted_leader)
 
 	make(&m, mesh, "a");
 	make_host(&o);
-	ck_assert_msg(!wanted(&w, &m, &o, "203.0.113.77", &err), "%s", err.text);
+	ck_assert_msg(!wanted(&w, &m, &o, "203.0.113.77:51820", &err), "%s", err.text);
 	ck_assert_str_eq(w.ifname, "kilo0");
 	ck_assert(kwgi_mark_is_ours(w.alias, "kilo") && !kwgi_mark_is_adopted(w.alias));
 	ck_assert(w.create && w.up);
@@ -405,7 +405,7 @@ START_TEST(wanted_own_key)
 	struct kwg_error err = { 0 };
 	struct kwgi_facts facts = { .private_key = key(1) };
 	struct kwgi_key psks[4] = { { { 0 } } };
-	struct kwgi_addr addresses[4] = { { 0 } };
+	struct kwgi_endpoint endpoints[4] = { { 0 } };
 	struct kwgi_wanted w = { 0 };
 	struct host o;
 	struct made m;
@@ -413,7 +413,7 @@ START_TEST(wanted_own_key)
 	make(&m, mesh, "a");
 	make_host(&o);
 	facts.psks = psks;
-	facts.addresses = addresses;
+	facts.endpoints = endpoints;
 	ck_assert_int_eq(kwgi_key_public(&m.plan.peers[2].key, &facts.private_key), 0);
 	ck_assert_int_eq(kwgi_wanted_build(&w, &m.plan, &o.h, &facts, &err), 0);
 	ck_assert_uint_eq(w.n_peers, 1);

@@ -149,8 +149,8 @@ static void make_host(const char *address, uint32_t mtu)
 static int wanted(struct kwgi_wanted *w, struct kwg_error *err)
 {
 	static struct kwgi_key psks[4];
-	static struct kwgi_addr addresses[4];
-	struct kwgi_facts facts = { .private_key = key(1), .psks = psks, .addresses = addresses };
+	static struct kwgi_endpoint endpoints[4];
+	struct kwgi_facts facts = { .private_key = key(1), .psks = psks, .endpoints = endpoints };
 
 	memset(w, 0, sizeof(*w));
 	return kwgi_wanted_build(w, &plan, &host, &facts, err);

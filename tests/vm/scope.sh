@@ -13,7 +13,7 @@
 . "$(dirname -- "$0")/../lib.sh"
 # shellcheck source=tests/vm/vm.sh
 . "$(dirname -- "$0")/vm.sh"
-enter_vm --systemd --accel uml
+enter_vm --systemd --accel uml --timeout 900
 need wg ping systemctl systemd-run
 # The guest is thrown away, so that no namespaces of its own are needed.
 mkdir -p "$T/keys" "$T/nodes" /run/kilowg /run/wireguard

@@ -18,8 +18,9 @@
 # ---- outside ---------------------------------------------------------------
 
 # NAME FOLDER: one boot with these files, whose TAP is marked for merge_tap(). User-mode
-# Linux 6.1 hangs now and then, in its own munmap(), perhaps when it frees the many filters
-# of system calls that systemd makes; such a guest gets a second chance.
+# Linux 6.1 with CONFIG_VMAP_STACK hangs now and then: if a timer's interrupt comes while it
+# unmaps what was freed, the stack that to_irq_stack() copies from is not mapped. Such a
+# guest gets a second chance.
 boot() {
 	local name="$1" status=0 try
 	for try in 1 2; do

@@ -290,10 +290,10 @@ said() {
 	local text="$1" node
 	shift
 	for node; do
-		tail -n 3 $T/$node.log | grep -q "$text" || return 1
+		grep -q "$text" $T/$node.log || return 1
 	done
 }
-check 'the API server is away: all say so' wait_for 60 said 'cannot be read\|refused' a b c d e
+check 'the API server is away: all say so' wait_for 60 said 'the cluster cannot be read' a b c d e
 none_ready() { ! ls $T/nodes/[abcde]/kilowg/agent/ready; }
 check 'none is ready' wait_for 60 none_ready
 check 'but alive' on a $shell "$source/contrib/kubernetes/kilowg-agent" --probe alive

@@ -263,8 +263,11 @@ files() {
 	[ "$(run --self rack-old "$data/mix-20.all.json" 2>/dev/null | grep -c '^name = rack-old$')" = 1 ] &&
 		[ "$(run "$data/mix-20.all.json" 2>/dev/null | grep -c '^name = rack-old$')" = 0 ]
 	point "$shell: --self keeps a node that was not seen lately"
+	[ "$(run --encapsulation-protocol vxlan "$data/k3s-3.all.json" 2>/dev/null |
+		grep -c '^encapsulation-protocol = vxlan$')" = 1 ]
+	point "$shell: --encapsulation-protocol"
 	for option in --port=0 --subnet=10.0.0.1/24 --granularity=x '--mesh-name=a
-b' --service-cidr=x --encapsulation=x --now=x --nonsense=1; do
+b' --service-cidr=x --encapsulation=x --encapsulation-protocol=x --now=x --nonsense=1; do
 		run "$option" "$data/k3s-3.all.json" >"$T/out" 2>"$T/err"
 		[ $? = 2 ] && [ ! -s "$T/out" ] || break
 		option=all

@@ -153,6 +153,9 @@ try() {
 	check "$1 workers: peers were changed meanwhile ($(cat "$T/changes") times)" [ "$(cat "$T/changes")" -ge 3 ]
 	check "$1 workers: a link was down meanwhile ($(cat "$T/downs") times)" [ "$(cat "$T/downs")" -ge 2 ]
 	check "$1 workers: afterwards packets pass" wait_for 10 passes a 10.9.0.2
+	# a's port may have changed while c was down: then c has to hear from a, and a, whose
+	# session c has dropped, makes a new one after 15 s.
+	check "$1 workers: and to c" wait_for 40 passes a 10.9.0.3
 	check "$1 workers: and from c" wait_for 10 passes c 10.9.0.1
 	check "$1 workers: and from c to b" wait_for 10 passes c 10.9.0.2
 	on b ping -f -c 100000 10.9.0.1 >"$T/flood" 2>&1 &

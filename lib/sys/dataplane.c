@@ -296,6 +296,8 @@ static uint64_t look_at_deadline(struct kwgi_worker *w)
 
 	kwgi_worker_lock(w);
 	deadline = p->device->queue_len ? 0 : kwgi_timers_next(p->device);
+	if (p->listen_at && p->listen_at < deadline)
+		deadline = p->listen_at;
 	p->deadline = deadline;
 	kwgi_worker_unlock(w);
 	return deadline;
@@ -315,6 +317,8 @@ static uint64_t do_what_is_due(struct kwgi_worker *w)
 	kwgi_work_handshakes(p->device, KWGI_HANDSHAKES_PER_TURN, &t);
 	kwgi_timers_work(p->device, KWGI_TIMERS_PER_TURN, &t);
 	kwgi_worker_unlock_all(w);
+	if (p->listen_at && p->listen_at <= t.now)
+		kwgi_dataplane_link_changed(w);
 	return look_at_deadline(w);
 }
 

@@ -97,6 +97,8 @@ struct kwgi_dataplane {
 	_Atomic bool stop;
 	int wake;			/* eventfd: the first worker has to look at its deadline */
 	_Atomic uint64_t deadline;	/* what it waits for */
+	uint64_t listen_at;		/* when a port in use is tried again; 0: none is wanted */
+	uint64_t listen_wait;		/* since the last try */
 	int end;			/* eventfd: the other workers have to end */
 	void (*log)(void *arg, bool error, const char *line);
 	void *log_arg;

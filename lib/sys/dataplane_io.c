@@ -12,6 +12,10 @@
 #include "sys/errtext.h"
 #include "sys/path.h"
 
+/* Between two tries to open a port that is in use; the time doubles. */
+#define LISTEN_WAIT (50 * KWGI_MS)
+#define LISTEN_WAIT_MAX (10 * KWGI_SECOND)
+
 /* ---- the log ------------------------------------ */
 
 void kwgi_dataplane_say(struct kwgi_dataplane *p, bool error, const char *fmt, ...)
@@ -94,7 +98,8 @@ static int open_sockets(struct kwgi_dataplane *p, uint16_t port)
 	if (p->n_workers > 1 ? kwgi_udp_open_many(v, p->n_workers, &o, &err) :
 			       kwgi_udp_open(v, &o, &err)) {
 		free(v);
-		kwgi_dataplane_say(p, true, "cannot listen: %s", err.text);
+		if (!p->listen_wait)
+			kwgi_dataplane_say(p, true, "cannot listen: %s", err.text);
 		return err.sys_errno ? err.sys_errno : EADDRINUSE;
 	}
 	kwgi_dataplane_close_sockets(p);
@@ -182,11 +187,25 @@ struct kwgi_device_io kwgi_dataplane_io(struct kwgi_dataplane *p)
 
 /* ---- the link ------------------------------------ */
 
+/*
+ * A port in use is told in the log, and tried again: a daemon that was killed
+ * keeps its port for some time after its interface has gone.
+ */
+static void listen_later(struct kwgi_dataplane *p, uint64_t now)
+{
+	p->listen_wait = p->listen_wait ? p->listen_wait * 2 : LISTEN_WAIT;
+	if (p->listen_wait > LISTEN_WAIT_MAX)
+		p->listen_wait = LISTEN_WAIT_MAX;
+	p->listen_at = now + p->listen_wait;
+}
+
 static void go_up(struct kwgi_dataplane *p, const struct kwgi_time *t)
 {
-	/* A port in use is told in the log, and tried again with the next configuration. */
-	if (p->workers[0].udp.fd4 < 0 && open_sockets(p, p->device->listen_port))
+	if (p->workers[0].udp.fd4 < 0 && open_sockets(p, p->device->listen_port)) {
+		listen_later(p, t->now);
 		return;
+	}
+	p->listen_at = p->listen_wait = 0;
 	kwgi_device_set_up(p->device, true, t);
 	kwgi_dataplane_say(p, false, "interface up");
 }
@@ -206,6 +225,8 @@ static void follow_link(struct kwgi_dataplane *p, const struct kwgi_time *t)
 		for (i = 0; i < p->n_workers; i++)
 			kwgi_split_set_mtu(&p->workers[i].out->split, s->mtu);
 	}
+	if (!s->up)
+		p->listen_at = p->listen_wait = 0;
 	if (s->up && !p->device->up) {
 		go_up(p, t);
 	} else if (!s->up && p->device->up) {

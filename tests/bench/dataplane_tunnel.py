@@ -236,9 +236,16 @@ class Tunnel:
         run(*self.on(side, "ip", "link", "set", self.interface(side), "mtu", str(INNER_MTU)))
         self.address(side, self.interface(side), INNER[side])
 
+    def is_started(self, side):
+        """Whether there is a daemon. One that becomes another program shows no mark for a moment."""
+        for _ in range(20):
+            if self.pids[side] or marked(self.mark(side)):
+                return True
+            time.sleep(0.02)
+        return False
+
     def check_side(self, side):
-        if not (self.pids[side] or marked(self.mark(side))) or not all(
-                map(alive, self.pids[side])):
+        if not self.is_started(side) or not all(map(alive, self.pids[side])):
             raise Failure(f"{self.name}: the daemon has ended: "
                           + (read(self.log(side)).strip()[-600:] or "it said nothing"))
 

@@ -42,7 +42,7 @@ static const struct kwgi_aead sodium = { "sodium", sodium_seal, sodium_open };
 static const struct kwgi_aead *avx2(void)
 {
 #if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx2"))
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2"))
 		return &kwgi_aead_avx2;
 #endif
 	return NULL;
@@ -53,7 +53,7 @@ static const struct kwgi_aead *avx512(void)
 #if defined(__x86_64__)
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-	    __builtin_cpu_supports("avx512ifma"))
+	    __builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("bmi2"))
 		return &kwgi_aead_avx512;
 #endif
 	return NULL;

@@ -11,8 +11,8 @@
 
 #include <immintrin.h>
 
-#define TARGET __attribute__((target("avx2")))
-#define INLINE __attribute__((target("avx2"), always_inline)) static inline
+#define TARGET __attribute__((target("avx2,bmi2")))
+#define INLINE __attribute__((target("avx2,bmi2"), always_inline)) static inline
 
 /* ---- ChaCha20 (RFC 8439 section 2.3), state word i of 8 blocks in x[i] ---- */
 
@@ -57,6 +57,41 @@ INLINE void double_round(__m256i x[16])
 	quarter(&x[1], &x[6], &x[11], &x[12]);
 	quarter(&x[2], &x[7], &x[8], &x[13]);
 	quarter(&x[3], &x[4], &x[9], &x[14]);
+}
+
+enum { STRIDE = 2 };	/* blocks of two packets in a double round */
+
+INLINE void double_round_meanwhile(__m256i x[16], struct kwgi_poly_sum h[2], const struct kwgi_poly p[2],
+				   size_t at)
+{
+	quarter(&x[0], &x[4], &x[8], &x[12]);
+	kwgi_poly_block(&h[0], &p[0].r, p[0].data + at);
+	quarter(&x[1], &x[5], &x[9], &x[13]);
+	quarter(&x[2], &x[6], &x[10], &x[14]);
+	kwgi_poly_block(&h[1], &p[1].r, p[1].data + at);
+	quarter(&x[3], &x[7], &x[11], &x[15]);
+	quarter(&x[0], &x[5], &x[10], &x[15]);
+	kwgi_poly_block(&h[0], &p[0].r, p[0].data + at + 16);
+	quarter(&x[1], &x[6], &x[11], &x[12]);
+	quarter(&x[2], &x[7], &x[8], &x[13]);
+	kwgi_poly_block(&h[1], &p[1].r, p[1].data + at + 16);
+	quarter(&x[3], &x[4], &x[9], &x[14]);
+}
+
+/* Ten double rounds. */
+INLINE void rounds(__m256i x[16], struct kwgi_poly_pair *meanwhile)
+{
+	const struct kwgi_poly_pair pair = *meanwhile;
+	struct kwgi_poly_sum h[2] = { pair.p[0].h, pair.p[1].h };
+	uint32_t n = kwgi_poly_pair_blocks(&pair) / STRIDE, i;
+
+	if (n > 10)
+		n = 10;
+	for (i = 0; i < n; i++)
+		double_round_meanwhile(x, h, pair.p, 16 * STRIDE * (size_t)i);
+	for (; i < 10; i++)
+		double_round(x);
+	kwgi_poly_pair_advance(meanwhile, h, STRIDE * n);
 }
 
 /* Four words of the blocks j and 4 + j come to stand in x[j]. */
@@ -139,16 +174,15 @@ INLINE void add_piece(uint8_t *data, uint32_t len, __m256i first, __m256i second
 #define FULL(i) add_full(l->data[i], x[i], x[8 + (i)])
 #define PIECE(i) add_piece(l->data[i], l->len[i], x[i], x[8 + (i)])
 
-TARGET static void chacha8(const uint8_t key[32], const struct kwgi_aead_lanes *l)
+TARGET static void chacha8(const uint8_t key[32], const struct kwgi_aead_lanes *l,
+			   struct kwgi_poly_pair *meanwhile)
 {
 	uint32_t k[8];
 	__m256i x[16];
-	int i;
 
 	memcpy(k, key, sizeof(k));
 	CONSTANTS(SET);
-	for (i = 0; i < 10; i++)
-		double_round(x);
+	rounds(x, meanwhile);
 	CONSTANTS(ADD);
 	transpose_eight(x);
 	transpose_eight(x + 8);
@@ -211,12 +245,12 @@ TARGET static void chacha4(const uint8_t key[32], const struct kwgi_aead_lanes *
 	}
 }
 
-static void chacha(const uint8_t key[32], const struct kwgi_aead_lanes *l)
+static void chacha(const uint8_t key[32], const struct kwgi_aead_lanes *l, struct kwgi_poly_pair *meanwhile)
 {
 	if (l->n <= 4)
 		chacha4(key, l);
 	else
-		chacha8(key, l);
+		chacha8(key, l, meanwhile);
 }
 
 /* ---- Poly1305 (RFC 8439 section 2.5) ---- */
@@ -420,7 +454,7 @@ TARGET static void poly_four(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const struc
 
 /* ---- */
 
-static const struct kwgi_aead_kernel kernel = { 8, chacha, 4, 4, 20, poly_four };
+static const struct kwgi_aead_kernel kernel = { 8, chacha, STRIDE, 4, 4, 20, poly_four };
 
 static void seal(const uint8_t key[32], struct kwgi_aead_packet *v, unsigned n)
 {

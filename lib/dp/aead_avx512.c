@@ -3,7 +3,8 @@
  * ChaCha20-Poly1305 with AVX-512 IFMA: 16 blocks of ChaCha20 at once, one per lane; Poly1305 over
  * eight blocks of a packet at once, with powers of r (M. Goll, S. Gueron, "Vectorization of
  * Poly1305 message authentication code", ITNG 2015), in limbs of 44, 44 and 42 bits. The powers of
- * eight packets are computed at once, one packet per lane.
+ * eight packets are computed at once, one packet per lane. Of long packets in batches, Poly1305 is
+ * computed in ordinary registers instead, between the instructions of ChaCha20.
  */
 #include "dp/aead_batch.h"
 
@@ -11,8 +12,8 @@
 
 #include <immintrin.h>
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")))
-#define INLINE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512ifma"), always_inline)) \
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,bmi2")))
+#define INLINE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,bmi2"), always_inline)) \
 	static inline
 
 /* ---- ChaCha20 (RFC 8439 section 2.3), state word i of 16 blocks in x[i] ---- */
@@ -40,6 +41,44 @@ INLINE void double_round(__m512i x[16])
 	quarter(&x[1], &x[6], &x[11], &x[12]);
 	quarter(&x[2], &x[7], &x[8], &x[13]);
 	quarter(&x[3], &x[4], &x[9], &x[14]);
+}
+
+enum { STRIDE = 3 };	/* blocks of two packets in a double round */
+
+/* They cost a tenth of what they take alone (measured on Zen 4; a fourth would cost half). */
+INLINE void double_round_meanwhile(__m512i x[16], struct kwgi_poly_sum h[2], const struct kwgi_poly p[2],
+				   size_t at)
+{
+	quarter(&x[0], &x[4], &x[8], &x[12]);
+	kwgi_poly_block(&h[0], &p[0].r, p[0].data + at);
+	quarter(&x[1], &x[5], &x[9], &x[13]);
+	kwgi_poly_block(&h[1], &p[1].r, p[1].data + at);
+	quarter(&x[2], &x[6], &x[10], &x[14]);
+	kwgi_poly_block(&h[0], &p[0].r, p[0].data + at + 16);
+	quarter(&x[3], &x[7], &x[11], &x[15]);
+	quarter(&x[0], &x[5], &x[10], &x[15]);
+	kwgi_poly_block(&h[1], &p[1].r, p[1].data + at + 16);
+	quarter(&x[1], &x[6], &x[11], &x[12]);
+	kwgi_poly_block(&h[0], &p[0].r, p[0].data + at + 32);
+	quarter(&x[2], &x[7], &x[8], &x[13]);
+	kwgi_poly_block(&h[1], &p[1].r, p[1].data + at + 32);
+	quarter(&x[3], &x[4], &x[9], &x[14]);
+}
+
+/* Ten double rounds. */
+INLINE void rounds(__m512i x[16], struct kwgi_poly_pair *meanwhile)
+{
+	const struct kwgi_poly_pair pair = *meanwhile;
+	struct kwgi_poly_sum h[2] = { pair.p[0].h, pair.p[1].h };
+	uint32_t n = kwgi_poly_pair_blocks(&pair) / STRIDE, i;
+
+	if (n > 10)
+		n = 10;
+	for (i = 0; i < n; i++)
+		double_round_meanwhile(x, h, pair.p, 16 * STRIDE * (size_t)i);
+	for (; i < 10; i++)
+		double_round(x);
+	kwgi_poly_pair_advance(meanwhile, h, STRIDE * n);
 }
 
 /* Four words each of the blocks j, 4 + j, 8 + j and 12 + j come to stand in x[j]. */
@@ -88,11 +127,11 @@ INLINE void add_piece(uint8_t *data, uint32_t len, __m512i stream)
 	do(0); do(1); do(2); do(3); do(4); do(5); do(6); do(7); \
 	do(8); do(9); do(10); do(11); do(12); do(13); do(14); do(15)
 
-TARGET static void chacha16(const uint8_t key[32], const struct kwgi_aead_lanes *l)
+TARGET static void chacha16(const uint8_t key[32], const struct kwgi_aead_lanes *l,
+			    struct kwgi_poly_pair *meanwhile)
 {
 	uint32_t k[8];
 	__m512i x[16], block, lo, hi;
-	int i;
 
 	memcpy(k, key, sizeof(k));
 	block = _mm512_load_si512(l->block);
@@ -106,11 +145,14 @@ TARGET static void chacha16(const uint8_t key[32], const struct kwgi_aead_lanes 
 	op(8, _mm512_set1_epi32((int)k[4])); op(9, _mm512_set1_epi32((int)k[5])); \
 	op(10, _mm512_set1_epi32((int)k[6])); op(11, _mm512_set1_epi32((int)k[7])); \
 	op(12, block); op(13, _mm512_setzero_si512()); op(14, lo); op(15, hi)
+#define FETCH(i) _mm_prefetch((const char *)l->data[i], _MM_HINT_T0)
 #define SET(i, v) x[i] = (v)
 #define ADD(i, v) x[i] = _mm512_add_epi32(x[i], (v))
 	CONSTANTS(SET);
-	for (i = 0; i < 10; i++)
-		double_round(x);
+	if (l->full) {
+		EACH_LANE(FETCH);
+	}
+	rounds(x, meanwhile);
 	CONSTANTS(ADD);
 	transpose_words(x);
 	transpose_words(x + 4);
@@ -206,14 +248,14 @@ TARGET static void chacha8(const uint8_t key[32], const struct kwgi_aead_lanes *
 	chacha_rows(key, l, 2);
 }
 
-static void chacha(const uint8_t key[32], const struct kwgi_aead_lanes *l)
+static void chacha(const uint8_t key[32], const struct kwgi_aead_lanes *l, struct kwgi_poly_pair *meanwhile)
 {
 	if (l->n <= 4)
 		chacha4(key, l);
 	else if (l->n <= 8)
 		chacha8(key, l);
 	else
-		chacha16(key, l);
+		chacha16(key, l, meanwhile);
 }
 
 /* ---- Poly1305 (RFC 8439 section 2.5) ---- */
@@ -426,7 +468,7 @@ TARGET static void poly_eight(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const stru
 
 /* ---- */
 
-static const struct kwgi_aead_kernel kernel = { 16, chacha, 8, 8, 20, poly_eight };
+static const struct kwgi_aead_kernel kernel = { 16, chacha, STRIDE, 8, 8, 20, poly_eight };
 
 static void seal(const uint8_t key[32], struct kwgi_aead_packet *v, unsigned n)
 {

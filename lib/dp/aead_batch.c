@@ -5,76 +5,119 @@
 
 #if defined(__x86_64__)
 
-/* ---- Poly1305 of a short packet, in ordinary registers (RFC 8439 section 2.5) ---- */
+/* ---- Poly1305 of one packet, in ordinary registers ---- */
 
-__extension__ typedef unsigned __int128 u128;
-
-struct scalar {
-	uint64_t h0, h1, h2, r0, r1, r2, s1, s2;	/* s is 20 times r */
-};
-
-static const uint64_t M44 = (UINT64_C(1) << 44) - 1, M42 = (UINT64_C(1) << 42) - 1;
-
-/* h = (h + block) * r; the limbs of h get at most a few bits too large. */
-__attribute__((always_inline)) static inline void scalar_block(struct scalar *p, uint64_t lo, uint64_t hi)
+static struct kwgi_poly poly_begin(const uint8_t key[32], const struct kwgi_aead_packet *v)
 {
-	u128 d0, d1, d2;
-	uint64_t c;
+	struct kwgi_poly p = { .data = v->data, .blocks = v->len / 16 };
 
-	p->h0 += lo & M44;
-	p->h1 += (lo >> 44 | hi << 20) & M44;
-	p->h2 += hi >> 24 | UINT64_C(1) << 40;
-	d0 = (u128)p->h0 * p->r0 + (u128)p->h1 * p->s2 + (u128)p->h2 * p->s1;
-	d1 = (u128)p->h0 * p->r1 + (u128)p->h1 * p->r0 + (u128)p->h2 * p->s2;
-	d2 = (u128)p->h0 * p->r2 + (u128)p->h1 * p->r1 + (u128)p->h2 * p->r0;
-	d1 += (uint64_t)(d0 >> 44);
-	d2 += (uint64_t)(d1 >> 44);
-	c = (uint64_t)(d2 >> 42) * 5 + ((uint64_t)d0 & M44);
-	p->h0 = c & M44;
-	p->h1 = ((uint64_t)d1 & M44) + (c >> 44);
-	p->h2 = (uint64_t)d2 & M42;
+	p.r.r0 = kwgi_aead_load64(key) & 0x0ffffffc0fffffff;
+	p.r.r1 = kwgi_aead_load64(key + 8) & 0x0ffffffc0ffffffc;
+	p.r.s1 = p.r.r1 + p.r.r1 / 4;
+	return p;
+}
+
+/* The blocks that are left, what is behind the last whole one, and the lengths. */
+static void poly_end(struct kwgi_poly *p, const uint8_t key[32], uint64_t len, uint8_t tag[KWGI_AEAD_TAG])
+{
+	const uint64_t m44 = (UINT64_C(1) << 44) - 1;
+	uint8_t last[16] = { 0 }, lengths[16] = { 0 };
+	struct kwgi_poly_sum h = p->h;
+
+	for (; p->blocks; p->blocks--, p->data += 16)
+		kwgi_poly_block(&h, &p->r, p->data);
+	if (len % 16) {
+		memcpy(last, p->data, len % 16);
+		kwgi_poly_block(&h, &p->r, last);
+	}
+	memcpy(lengths + 8, &len, sizeof(len));
+	kwgi_poly_block(&h, &p->r, lengths);
+	kwgi_aead_poly_finish(h.h0 & m44, (h.h0 >> 44 | h.h1 << 20) & m44, h.h1 >> 24 | h.h2 << 40,
+			      key + 16, tag);
 }
 
 __attribute__((noinline)) static void poly_short(const uint8_t key[32], const struct kwgi_aead_packet *v,
 		       uint8_t tag[KWGI_AEAD_TAG])
 {
-	uint64_t lo = kwgi_aead_load64(key) & 0x0ffffffc0fffffff;
-	uint64_t hi = kwgi_aead_load64(key + 8) & 0x0ffffffc0ffffffc;
-	struct scalar p = { .r0 = lo & M44, .r1 = (lo >> 44 | hi << 20) & M44, .r2 = hi >> 24 };
-	const uint8_t *data = v->data;
-	uint32_t len = v->len;
-	uint8_t last[16] = { 0 };
+	struct kwgi_poly p = poly_begin(key, v);
 
-	p.s1 = p.r1 * 20;
-	p.s2 = p.r2 * 20;
-	for (; len >= 16; len -= 16, data += 16)
-		scalar_block(&p, kwgi_aead_load64(data), kwgi_aead_load64(data + 8));
-	if (len) {
-		memcpy(last, data, len);
-		scalar_block(&p, kwgi_aead_load64(last), kwgi_aead_load64(last + 8));
-	}
-	scalar_block(&p, 0, v->len);
-	kwgi_aead_poly_finish(p.h0, p.h1, p.h2, key + 16, tag);
+	poly_end(&p, key, v->len, tag);
 }
 
 /* ---- batches ---- */
 
 enum {
-	/* A chunk's ciphertext is still in the first-level cache when its tags are computed. */
-	CHUNK_BYTES = 20000,
+	/* Packets as long as that on average are authenticated while others are ciphered. */
+	LONG = 512,
+	/* But the first ones of those to be opened by kernel->poly: they make work for the vectors. */
+	LEAD = 3,
+	NONE = KWGI_AEAD_CHUNK,		/* no packet */
 	/* More than what the functions below use of the stack: kernel->poly, and all others. */
-	DEEP_STACK = 4096, STACK = 1280,
+	DEEP_STACK = 4096, STACK = 1536,
 };
 
 struct batch {
 	const struct kwgi_aead_kernel *kernel;
 	const uint8_t *key;
+	/* The chunk, and what is known of its packets, all from the first on. */
+	struct kwgi_aead_packet *v;
+	unsigned n;
+	unsigned streamed;		/* the lanes have been given their key stream */
+	unsigned ready;			/* their ciphertext is there */
+	unsigned next;			/* they have a tag, or the pair is at them */
+	bool meanwhile;			/* the pair is used */
+	struct kwgi_poly_pair pair;
+	unsigned at[2];			/* the packets of the pair, or NONE */
 	struct kwgi_aead_lanes lanes;
 	unsigned rows;			/* of keys that were in use */
 	bool deep;			/* kernel->poly was called */
 	uint8_t keys[KWGI_AEAD_CHUNK][KWGI_AEAD_BLOCK] __attribute__((aligned(64)));
 	uint8_t tags[KWGI_AEAD_CHUNK][KWGI_AEAD_TAG];
 };
+
+/* One side of the pair has done its packet, or does it to the end now. */
+static void end_side(struct batch *b, unsigned side)
+{
+	unsigned i = b->at[side];
+
+	if (i == NONE)
+		return;
+	poly_end(&b->pair.p[side], b->keys[i], b->v[i].len, b->tags[i]);
+	b->at[side] = NONE;
+}
+
+/*
+ * Each side of the pair that has done its packet gets the next one, if that is ready, and as much
+ * is still to be ciphered as there is to be authenticated then.
+ */
+static void refill(struct batch *b)
+{
+	unsigned side;
+
+	for (side = 0; side < 2; side++) {
+		while (b->pair.p[side].blocks < b->kernel->stride) {
+			end_side(b, side);
+			if (!b->meanwhile || b->next >= b->ready || b->n - b->streamed < 2)
+				break;
+			b->pair.p[side] = poly_begin(b->keys[b->next], &b->v[b->next]);
+			b->at[side] = b->next++;
+		}
+	}
+}
+
+/* The pair advances, while the vectors have nothing to do. */
+static void advance_alone(struct batch *b)
+{
+	const struct kwgi_poly *p = b->pair.p;
+	struct kwgi_poly_sum h[2] = { p[0].h, p[1].h };
+	uint32_t n = kwgi_poly_pair_blocks(&b->pair), i;
+
+	for (i = 0; i < n; i++) {
+		kwgi_poly_block(&h[0], &p[0].r, p[0].data + 16 * (size_t)i);
+		kwgi_poly_block(&h[1], &p[1].r, p[1].data + 16 * (size_t)i);
+	}
+	kwgi_poly_pair_advance(&b->pair, h, n);
+}
 
 static void flush(struct batch *b)
 {
@@ -87,9 +130,12 @@ static void flush(struct batch *b)
 		l->len[i] = 0;
 		l->full = false;
 	}
-	b->kernel->chacha(b->key, l);
+	refill(b);
+	b->kernel->chacha(b->key, l, &b->pair);
 	l->n = 0;
 	l->full = true;
+	if (b->ready < b->streamed)
+		b->ready = b->streamed;
 }
 
 /* Adds the key stream of a packet, from its block number block on, to len bytes of data. */
@@ -122,18 +168,21 @@ static bool is_short(const struct kwgi_aead_kernel *kernel, const struct kwgi_ae
 	return blocks <= kernel->short_blocks;
 }
 
-static void make_tags(struct batch *b, const struct kwgi_aead_packet *v, unsigned n)
+/* The tags of the next n packets. */
+static void make_tags(struct batch *b, unsigned n)
 {
-	const unsigned width = b->kernel->width;
-	unsigned i, j, m;
+	unsigned first, m;
 
-	for (i = 0; i < n; i += width) {
-		m = n - i < width ? n - i : width;
-		if (is_short(b->kernel, v + i, m)) {
-			for (j = i; j < i + m; j++)
-				poly_short(b->keys[j], &v[j], b->tags[j]);
+	for (; n; n -= m) {
+		first = b->next;
+		m = n < b->kernel->width ? n : b->kernel->width;
+		b->next += m;
+		if (is_short(b->kernel, b->v + first, m)) {
+			for (; first < b->next; first++)
+				poly_short(b->keys[first], &b->v[first], b->tags[first]);
 		} else {
-			b->kernel->poly((const void *)(b->keys + i), v + i, m, b->tags + i);
+			b->kernel->poly((const void *)(b->keys + first), b->v + first, m,
+					b->tags + first);
 			b->deep = true;
 		}
 	}
@@ -146,25 +195,32 @@ static void clear_rows(struct batch *b, unsigned n)
 	b->rows = b->rows < n ? n : b->rows;
 }
 
-static void seal_chunk(struct batch *b, struct kwgi_aead_packet *v, unsigned n)
+static void seal_chunk(struct batch *b)
 {
+	struct kwgi_aead_packet *v = b->v;
 	unsigned i;
 
-	clear_rows(b, n);
-	for (i = 0; i < n; i++) {
+	clear_rows(b, b->n);
+	for (i = 0; i < b->n; i++) {
 		add_stream(b, v[i].counter, 0, b->keys[i], KWGI_AEAD_BLOCK);
 		add_stream(b, v[i].counter, 1, v[i].data, v[i].len);
+		b->streamed++;
 	}
 	flush(b);
-	make_tags(b, v, n);
-	for (i = 0; i < n; i++)
+	advance_alone(b);
+	end_side(b, 0);
+	end_side(b, 1);
+	make_tags(b, b->n - b->next);
+	for (i = 0; i < b->n; i++)
 		memcpy(v[i].data + v[i].len, b->tags[i], KWGI_AEAD_TAG);
 }
 
-static bool authentic(const struct batch *b, struct kwgi_aead_packet *v, unsigned i)
+static bool authentic(const struct batch *b, unsigned i)
 {
-	v[i].ok = !crypto_verify_16(b->tags[i], v[i].data + v[i].len);
-	return v[i].ok;
+	struct kwgi_aead_packet *p = &b->v[i];
+
+	p->ok = !crypto_verify_16(b->tags[i], p->data + p->len);
+	return p->ok;
 }
 
 static uint32_t stream_blocks(const struct kwgi_aead_packet *p)
@@ -188,18 +244,19 @@ static void add_bytes(uint8_t *data, const uint8_t *stream, uint32_t len)
  * Few blocks are made at once, as a second call of kernel->chacha takes as long as the first:
  * the key stream waits behind the keys until it is known whether the tag is right.
  */
-static unsigned open_few(struct batch *b, struct kwgi_aead_packet *v, unsigned n)
+static unsigned open_few(struct batch *b)
 {
-	unsigned i, row = n, good = 0;
+	struct kwgi_aead_packet *v = b->v;
+	unsigned i, row = b->n, good = 0;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < b->n; i++)
 		add_stream(b, v[i].counter, 0, b->keys[i], KWGI_AEAD_BLOCK);
-	for (i = 0; i < n; row += stream_blocks(&v[i]), i++)
+	for (i = 0; i < b->n; row += stream_blocks(&v[i]), i++)
 		add_stream(b, v[i].counter, 1, b->keys[row], stream_blocks(&v[i]) * KWGI_AEAD_BLOCK);
 	flush(b);
-	make_tags(b, v, n);
-	for (i = 0, row = n; i < n; row += stream_blocks(&v[i]), i++) {
-		if (authentic(b, v, i)) {
+	make_tags(b, b->n);
+	for (i = 0, row = b->n; i < b->n; row += stream_blocks(&v[i]), i++) {
+		if (authentic(b, i)) {
 			add_bytes(v[i].data, b->keys[row], v[i].len);
 			good++;
 		}
@@ -207,51 +264,69 @@ static unsigned open_few(struct batch *b, struct kwgi_aead_packet *v, unsigned n
 	return good;
 }
 
-static unsigned open_many(struct batch *b, struct kwgi_aead_packet *v, unsigned n)
+/* The tag of packet i, before which all have theirs, is made if it is not there. */
+static void need_tag(struct batch *b, unsigned i)
 {
+	unsigned left = b->n - i, side;
+
+	if (i == b->next)
+		make_tags(b, b->meanwhile && left > b->kernel->width ? LEAD : left);
+	for (side = 0; side < 2; side++) {
+		if (b->at[side] == i) {
+			advance_alone(b);
+			end_side(b, side);
+		}
+	}
+}
+
+static unsigned open_many(struct batch *b)
+{
+	struct kwgi_aead_packet *v = b->v;
 	unsigned i, good = 0;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < b->n; i++)
 		add_stream(b, v[i].counter, 0, b->keys[i], KWGI_AEAD_BLOCK);
 	flush(b);
-	make_tags(b, v, n);
-	for (i = 0; i < n; i++) {
-		if (authentic(b, v, i)) {
+	b->ready = b->n;
+	for (i = 0; i < b->n; i++) {
+		need_tag(b, i);
+		if (authentic(b, i)) {
 			add_stream(b, v[i].counter, 1, v[i].data, v[i].len);
 			good++;
 		}
+		b->streamed++;
 	}
 	flush(b);
 	return good;
 }
 
-static unsigned open_chunk(struct batch *b, struct kwgi_aead_packet *v, unsigned n)
+static unsigned open_chunk(struct batch *b)
 {
-	uint64_t rows = n;
+	uint64_t rows = b->n;
 	unsigned i;
 
-	for (i = 0; i < n; i++)
-		rows += stream_blocks(&v[i]);
+	for (i = 0; i < b->n; i++)
+		rows += stream_blocks(&b->v[i]);
 	if (rows <= b->kernel->few) {
 		clear_rows(b, (unsigned)rows);
-		return open_few(b, v, n);
+		return open_few(b);
 	}
-	clear_rows(b, n);
-	return open_many(b, v, n);
+	clear_rows(b, b->n);
+	return open_many(b);
 }
 
-/* How many of n packets make the next chunk: one at least. */
-static unsigned chunk_length(const struct kwgi_aead_packet *v, unsigned n)
+/* The next chunk, of n packets at most. */
+static void chunk_begin(struct batch *b, struct kwgi_aead_packet *v, unsigned n)
 {
 	uint64_t bytes = 0;
 	unsigned i;
 
-	for (i = 0; i < n && i < KWGI_AEAD_CHUNK; i++) {
+	b->v = v;
+	b->n = n < KWGI_AEAD_CHUNK ? n : KWGI_AEAD_CHUNK;
+	b->streamed = b->ready = b->next = 0;
+	for (i = 0; i < b->n; i++)
 		bytes += v[i].len;
-		if (i && bytes > CHUNK_BYTES)
-			break;
-	}
-	return i;
+	b->meanwhile = bytes >= (uint64_t)b->n * LONG;
 }
 
 /*
@@ -277,12 +352,15 @@ static void batch_begin(struct batch *b, const struct kwgi_aead_kernel *kernel, 
 	b->key = key;
 	b->rows = 0;
 	b->deep = false;
+	memset(&b->pair, 0, sizeof(b->pair));
+	b->at[0] = b->at[1] = NONE;
 	b->lanes.n = 0;
 	b->lanes.full = true;
 }
 
 static void batch_end(struct batch *b)
 {
+	sodium_memzero(&b->pair, sizeof(b->pair));
 	sodium_memzero(b->keys, b->rows * sizeof(b->keys[0]));
 	sodium_memzero(b->tags, b->rows * sizeof(b->tags[0]));
 	if (b->deep)
@@ -295,12 +373,12 @@ void kwgi_aead_batch_seal(const struct kwgi_aead_kernel *kernel, const uint8_t k
 			  struct kwgi_aead_packet *v, unsigned n)
 {
 	struct batch b;
-	unsigned i, piece;
+	unsigned i;
 
 	batch_begin(&b, kernel, key);
-	for (i = 0; i < n; i += piece) {
-		piece = chunk_length(v + i, n - i);
-		seal_chunk(&b, v + i, piece);
+	for (i = 0; i < n; i += b.n) {
+		chunk_begin(&b, v + i, n - i);
+		seal_chunk(&b);
 	}
 	batch_end(&b);
 }
@@ -309,12 +387,12 @@ unsigned kwgi_aead_batch_open(const struct kwgi_aead_kernel *kernel, const uint8
 			      struct kwgi_aead_packet *v, unsigned n)
 {
 	struct batch b;
-	unsigned i, piece, good = 0;
+	unsigned i, good = 0;
 
 	batch_begin(&b, kernel, key);
-	for (i = 0; i < n; i += piece) {
-		piece = chunk_length(v + i, n - i);
-		good += open_chunk(&b, v + i, piece);
+	for (i = 0; i < n; i += b.n) {
+		chunk_begin(&b, v + i, n - i);
+		good += open_chunk(&b);
 	}
 	batch_end(&b);
 	return good;

@@ -3,6 +3,7 @@
  * What the implementations with vector instructions share: packets are cut into blocks of
  * ChaCha20 (RFC 8439 section 2.3), and each lane of a vector makes one block of any packet. So
  * all lanes are busy whatever the lengths are. The Poly1305 key of a packet is a block too.
+ * While the vectors do that, ordinary registers authenticate two other packets of the batch.
  */
 #ifndef KWGI_AEAD_BATCH_H
 #define KWGI_AEAD_BATCH_H
@@ -10,11 +11,12 @@
 #include <string.h>
 
 #include "dp/aead.h"
+#include "dp/poly.h"
 
 enum {
 	KWGI_AEAD_BLOCK = 64,		/* of ChaCha20 */
 	KWGI_AEAD_LANES = 16,		/* at most */
-	KWGI_AEAD_CHUNK = 32,		/* packets worked on at a time */
+	KWGI_AEAD_CHUNK = 64,		/* packets worked on at a time */
 };
 
 /* One block per lane. */
@@ -31,7 +33,10 @@ struct kwgi_aead_lanes {
 /* The two halves of the AEAD in vector instructions. */
 struct kwgi_aead_kernel {
 	unsigned lanes;			/* how many of a struct kwgi_aead_lanes it fills */
-	void (*chacha)(const uint8_t key[32], const struct kwgi_aead_lanes *l);
+	/* Blocks of meanwhile are worked on too, as many as come for free. */
+	void (*chacha)(const uint8_t key[32], const struct kwgi_aead_lanes *l,
+		       struct kwgi_poly_pair *meanwhile);
+	unsigned stride;		/* it advances meanwhile by multiples of that many blocks */
 	unsigned few;			/* lanes for which chacha is much faster than for all */
 	unsigned width;			/* how many packets poly takes at most */
 	unsigned short_blocks;		/* up to that many blocks poly is not worth it (measured) */

@@ -379,7 +379,7 @@ __attribute__((noinline)) static unsigned scan_stack(const uint64_t *secrets, si
 	return found;
 }
 
-/* Of the key, of r (also as a limb of 44 bits) and s, and of the key stream, nothing stays on the stack. */
+/* Of the key, of r (also clamped, and as a limb of 44 bits) and s, and of the key stream, nothing stays on the stack. */
 START_TEST(stack_is_wiped)
 {
 	const struct kwgi_aead *a = present[_i];
@@ -387,7 +387,7 @@ START_TEST(stack_is_wiped)
 	static uint8_t data[20][1500 + TAG];
 	struct kwgi_aead_packet v[20];
 	uint8_t key[32], nonce[12] = { 0 };
-	uint64_t secrets[13], seed = 6;
+	uint64_t secrets[16], seed = 6;
 	unsigned n, i;
 	size_t k;
 
@@ -398,6 +398,9 @@ START_TEST(stack_is_wiped)
 	memset(secrets + 4, 0, 64);
 	crypto_stream_chacha20_ietf((uint8_t *)(secrets + 4), 64, nonce, key);
 	secrets[12] = secrets[4] & 0xffc0fffffff;
+	secrets[13] = secrets[4] & 0x0ffffffc0fffffff;
+	secrets[14] = secrets[5] & 0x0ffffffc0ffffffc;
+	secrets[15] = secrets[14] + secrets[14] / 4;
 	for (k = 0; k < N_OF(some); k++) {
 		for (n = 1; n <= 20; n += 19) {
 			for (i = 0; i < n; i++)

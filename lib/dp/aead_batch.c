@@ -7,20 +7,9 @@
 
 /* ---- Poly1305 of one packet, in ordinary registers ---- */
 
-static struct kwgi_poly poly_begin(const uint8_t key[32], const struct kwgi_aead_packet *v)
-{
-	struct kwgi_poly p = { .data = v->data, .blocks = v->len / 16 };
-
-	p.r.r0 = kwgi_aead_load64(key) & 0x0ffffffc0fffffff;
-	p.r.r1 = kwgi_aead_load64(key + 8) & 0x0ffffffc0ffffffc;
-	p.r.s1 = p.r.r1 + p.r.r1 / 4;
-	return p;
-}
-
 /* The blocks that are left, what is behind the last whole one, and the lengths. */
 static void poly_end(struct kwgi_poly *p, const uint8_t key[32], uint64_t len, uint8_t tag[KWGI_AEAD_TAG])
 {
-	const uint64_t m44 = (UINT64_C(1) << 44) - 1;
 	uint8_t last[16] = { 0 }, lengths[16] = { 0 };
 	struct kwgi_poly_sum h = p->h;
 
@@ -32,14 +21,13 @@ static void poly_end(struct kwgi_poly *p, const uint8_t key[32], uint64_t len, u
 	}
 	memcpy(lengths + 8, &len, sizeof(len));
 	kwgi_poly_block(&h, &p->r, lengths);
-	kwgi_aead_poly_finish(h.h0 & m44, (h.h0 >> 44 | h.h1 << 20) & m44, h.h1 >> 24 | h.h2 << 40,
-			      key + 16, tag);
+	kwgi_poly_finish(h, key + 16, tag);
 }
 
 __attribute__((noinline)) static void poly_short(const uint8_t key[32], const struct kwgi_aead_packet *v,
 		       uint8_t tag[KWGI_AEAD_TAG])
 {
-	struct kwgi_poly p = poly_begin(key, v);
+	struct kwgi_poly p = kwgi_poly_begin(key, v->data, v->len / 16);
 
 	poly_end(&p, key, v->len, tag);
 }
@@ -99,7 +87,8 @@ static void refill(struct batch *b)
 			end_side(b, side);
 			if (!b->meanwhile || b->next >= b->ready || b->n - b->streamed < 2)
 				break;
-			b->pair.p[side] = poly_begin(b->keys[b->next], &b->v[b->next]);
+			b->pair.p[side] = kwgi_poly_begin(b->keys[b->next], b->v[b->next].data,
+							  b->v[b->next].len / 16);
 			b->at[side] = b->next++;
 		}
 	}
@@ -138,21 +127,37 @@ static void flush(struct batch *b)
 		b->ready = b->streamed;
 }
 
+static void set_lane(struct kwgi_aead_lanes *l, unsigned i, uint64_t counter, uint32_t block, uint8_t *data,
+		     uint32_t len)
+{
+	l->block[i] = block;
+	l->lo[i] = (uint32_t)counter;
+	l->hi[i] = (uint32_t)(counter >> 32);
+	l->data[i] = data;
+	l->len[i] = len;
+}
+
 /* Adds the key stream of a packet, from its block number block on, to len bytes of data. */
 static void add_stream(struct batch *b, uint64_t counter, uint32_t block, uint8_t *data, uint32_t len)
 {
 	struct kwgi_aead_lanes *l = &b->lanes;
-	uint32_t piece;
+	const unsigned lanes = b->kernel->lanes;
+	unsigned n;
 
-	for (; len; len -= piece, data += piece) {
-		piece = len < KWGI_AEAD_BLOCK ? len : KWGI_AEAD_BLOCK;
-		l->block[l->n] = block++;
-		l->lo[l->n] = (uint32_t)counter;
-		l->hi[l->n] = (uint32_t)(counter >> 32);
-		l->data[l->n] = data;
-		l->len[l->n] = piece;
-		l->full &= piece == KWGI_AEAD_BLOCK;
-		if (++l->n == b->kernel->lanes)
+	while (len) {
+		/* The count in a register, or each turn waits for the one before (measured). */
+		for (n = l->n; n < lanes && len >= KWGI_AEAD_BLOCK; n++) {
+			set_lane(l, n, counter, block++, data, KWGI_AEAD_BLOCK);
+			data += KWGI_AEAD_BLOCK;
+			len -= KWGI_AEAD_BLOCK;
+		}
+		if (n < lanes && len) {
+			set_lane(l, n++, counter, block, data, len);
+			l->full = false;
+			len = 0;
+		}
+		l->n = n;
+		if (n == lanes)
 			flush(b);
 	}
 }

@@ -9,11 +9,12 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #if defined(__x86_64__)
 
 struct kwgi_poly_sum {
-	uint64_t h0, h1, h2;	/* 64, 64 and a few bits; it may be above 2^130 - 5 */
+	uint64_t h0, h1, h2;	/* 64, 64 and 3 bits; 2^130 + 2^67 at most */
 };
 
 struct kwgi_poly_key {
@@ -28,6 +29,43 @@ struct kwgi_poly {
 	const uint8_t *data;	/* the next block */
 	uint32_t blocks;	/* whole blocks to come */
 };
+
+static inline uint64_t kwgi_poly_load(const uint8_t *p)
+{
+	uint64_t x;
+
+	memcpy(&x, p, sizeof(x));
+	return x;
+}
+
+/* With the first half of a one-time key, whose second half kwgi_poly_finish() wants. */
+static inline struct kwgi_poly kwgi_poly_begin(const uint8_t r[16], const uint8_t *data, uint32_t blocks)
+{
+	struct kwgi_poly p = { .data = data, .blocks = blocks };
+
+	p.r.r0 = kwgi_poly_load(r) & 0x0ffffffc0fffffff;
+	p.r.r1 = kwgi_poly_load(r + 8) & 0x0ffffffc0ffffffc;
+	p.r.s1 = p.r.r1 + p.r.r1 / 4;
+	return p;
+}
+
+/* RFC 8439 section 2.5.1: h is reduced modulo 2^130 - 5 and added to s, modulo 2^128. */
+static inline void kwgi_poly_finish(struct kwgi_poly_sum h, const uint8_t s[16], uint8_t tag[16])
+{
+	uint64_t g0, g1, g2, less, lo, hi;
+
+	/* g = h + 5 is taken if it is 2^130 or more; h is below twice that. */
+	g0 = h.h0 + 5;
+	g1 = h.h1 + (g0 < 5);
+	g2 = h.h2 + (g1 < h.h1);
+	less = (g2 >> 2) - 1;		/* all ones if g is below 2^130 */
+	lo = (h.h0 & less) | (g0 & ~less);
+	hi = (h.h1 & less) | (g1 & ~less);
+	lo += kwgi_poly_load(s);
+	hi += kwgi_poly_load(s + 8) + (lo < kwgi_poly_load(s));
+	memcpy(tag, &lo, sizeof(lo));
+	memcpy(tag + 8, &hi, sizeof(hi));
+}
 
 /* Two packets that advance together, so that neither waits for its own last product. */
 struct kwgi_poly_pair {
@@ -54,7 +92,7 @@ static inline void kwgi_poly_pair_advance(struct kwgi_poly_pair *pair, const str
 }
 
 /*
- * h = (h + block + 2^128) * r modulo 2^130 - 5, partly reduced: h2 stays below 8. In assembler, as
+ * h = (h + block + 2^128) * r modulo 2^130 - 5, partly reduced. In assembler, as
  * compilers make two to three times as many instructions of it, which then cost as much as
  * vectors (gcc 12, Zen 4: 34 cycles for a block of one packet, instead of 16).
  */

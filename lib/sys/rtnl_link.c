@@ -47,17 +47,24 @@ static struct nlmsghdr *begin_link(struct kwgi_nl *nl, uint16_t type, uint16_t f
 	return nlh;
 }
 
+/* A change of the link that has this name; NULL if there is none. */
+static struct nlmsghdr *begin_change(struct kwgi_nl *nl, const char *name, struct kwg_error *err)
+{
+	uint32_t index;
+
+	if (kwgi_rtnl_index(name, &index, err))
+		return NULL;
+	return begin_link(nl, RTM_SETLINK, 0, index, 0, false);
+}
+
 static int set_alias(struct kwgi_nl *nl, const char *name, const char *alias,
 		     struct kwg_error *err)
 {
-	struct nlmsghdr *nlh;
+	struct nlmsghdr *nlh = begin_change(nl, name, err);
 	char what[WHAT];
-	uint32_t index;
-	int ret = kwgi_rtnl_index(name, &index, err);
 
-	if (ret)
-		return ret;
-	nlh = begin_link(nl, RTM_SETLINK, 0, index, 0, false);
+	if (!nlh)
+		return KWG_ERR_KERNEL;
 	mnl_attr_put(nlh, IFLA_IFALIAS, strlen(alias), alias);
 	snprintf(what, sizeof(what), "%s: setting the alias", name);
 	return kwgi_nl_request(nl, nlh, what, err);
@@ -133,13 +140,10 @@ static int make_unfinished(struct kwgi_nl *nl, const char *name, const char *kin
 static int mark_and_rename(struct kwgi_nl *nl, const char *from, const char *to, const char *alias,
 			   const char *what, struct kwg_error *err)
 {
-	struct nlmsghdr *nlh;
-	uint32_t index;
-	int ret = kwgi_rtnl_index(from, &index, err);
+	struct nlmsghdr *nlh = begin_change(nl, from, err);
 
-	if (ret)
-		return ret;
-	nlh = begin_link(nl, RTM_SETLINK, 0, index, 0, false);
+	if (!nlh)
+		return KWG_ERR_KERNEL;
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, to);
 	mnl_attr_put(nlh, IFLA_IFALIAS, strlen(alias), alias);
 	return kwgi_nl_request(nl, nlh, what, err);
@@ -224,14 +228,11 @@ static int set_up(struct kwgi_nl *nl, const char *name, bool up, struct kwg_erro
 
 static int rename_link(struct kwgi_nl *nl, const char *from, const char *to, struct kwg_error *err)
 {
-	struct nlmsghdr *nlh;
+	struct nlmsghdr *nlh = begin_change(nl, from, err);
 	char what[WHAT];
-	uint32_t index;
-	int ret = kwgi_rtnl_index(from, &index, err);
 
-	if (ret)
-		return ret;
-	nlh = begin_link(nl, RTM_SETLINK, 0, index, 0, false);
+	if (!nlh)
+		return KWG_ERR_KERNEL;
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, to);
 	snprintf(what, sizeof(what), "%s: renaming the link to %s", from, to);
 	return kwgi_nl_request(nl, nlh, what, err);
@@ -239,14 +240,11 @@ static int rename_link(struct kwgi_nl *nl, const char *from, const char *to, str
 
 static int set_mtu(struct kwgi_nl *nl, const char *name, uint32_t mtu, struct kwg_error *err)
 {
-	struct nlmsghdr *nlh;
+	struct nlmsghdr *nlh = begin_change(nl, name, err);
 	char what[WHAT];
-	uint32_t index;
-	int ret = kwgi_rtnl_index(name, &index, err);
 
-	if (ret)
-		return ret;
-	nlh = begin_link(nl, RTM_NEWLINK, 0, index, 0, false);
+	if (!nlh)
+		return KWG_ERR_KERNEL;
 	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
 	snprintf(what, sizeof(what), "%s: setting mtu %u", name, mtu);
 	return kwgi_nl_request(nl, nlh, what, err);

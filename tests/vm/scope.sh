@@ -3,10 +3,7 @@
 #
 # The userspace WireGuard under systemd. Started by a service that applies and ends,
 # it goes on in a scope of its own. Being a service itself, it is started again when
-# it dies, and has its configuration back. The node a is the guest itself; c is a namespace.
-#
-#        a ------ wan 203.0.113.0/24 ------ c
-#            .1                        .3 and 10.2.3.1
+# it dies, and has its configuration back.
 
 # shellcheck disable=SC2034,SC2086,SC2317,SC3043
 # shellcheck source=tests/lib.sh
@@ -15,28 +12,13 @@
 . "$(dirname -- "$0")/vm.sh"
 enter_vm --systemd --accel uml --timeout 900
 need wg ping systemctl systemd-run
-# The guest is thrown away, so that no namespaces of its own are needed.
-mkdir -p "$T/keys" "$T/nodes" /run/kilowg /run/wireguard
+mkdir -p /run/kilowg /run/wireguard
 use_userspace
 backend=userspace
-
-must ip netns add c
-must ip link add wan0 type veth peer name wan0 netns c
-must ip link set wan0 up
-must ip addr add 203.0.113.1/24 dev wan0
-must on c ip link set lo up
-must on c ip link set wan0 up
-must on c ip addr add 203.0.113.3/24 dev wan0
-must on c ip addr add 10.2.3.1/32 dev lo
-mesh_begin
-mesh_node a 'location = x' 'endpoint = 203.0.113.1:51820' 'internal-ip = -' 'pod-cidr = 10.2.1.0/24'
-mesh_node c 'location = y' 'endpoint = 203.0.113.3:51820' 'internal-ip = -' 'pod-cidr = 10.2.3.0/24'
-local_ini
-sed "s|/run/kilowg/key|$T/keys/c|; s/^backend = .*/backend = kernel/" "$T/local.ini" >"$T/c.ini"
+guest_hosts
+guest_mesh a
 cp -p "$T/keys/a" /run/kilowg/key
 
-# ADDRESS: from here, sooner or later?
-reaches_here() { wait_for 10 ping -c 1 -W 1 -q "$1"; }
 pid() { pgrep -x kilowg-userspac; }	# the kernel keeps 15 characters
 no_daemon() { ! pid; }
 # The unit that the daemon runs in.
@@ -61,7 +43,7 @@ service apply
 service stays RemainAfterExit=yes "ExecStop=$kilowg down"
 service helpless 'InaccessiblePaths=/usr/bin/systemd-run /bin/systemd-run'
 must systemctl daemon-reload
-expect 0 'apply on c' on c "$KILOWG" -f "$T/mesh.ini" -f "$T/c.ini" --node c apply
+apply_on_c
 
 # ---- a oneshot ----
 

@@ -2,10 +2,7 @@
 # SPDX-License-Identifier: ISC
 #
 # kilowg as a service of systemd: started, told by a path unit of a new mesh.ini,
-# stopped. The node a is the guest itself; c is a namespace.
-#
-#        a ------ wan 203.0.113.0/24 ------ c
-#            .1                        .3 and 10.2.3.1
+# stopped.
 
 # shellcheck disable=SC2034,SC2086,SC2317
 # shellcheck source=tests/lib.sh
@@ -14,27 +11,11 @@
 . "$(dirname -- "$0")/vm.sh"
 enter_vm --systemd --accel uml
 need wg ping systemctl
-# The guest is thrown away, so that no namespaces of its own are needed.
-mkdir -p "$T/keys" "$T/nodes" /run/kilowg
+mkdir -p /run/kilowg
 backend=kernel
-
-must ip netns add c
-must ip link add wan0 type veth peer name wan0 netns c
-must ip link set wan0 up
-must ip addr add 203.0.113.1/24 dev wan0
-must on c ip link set lo up
-must on c ip link set wan0 up
-must on c ip addr add 203.0.113.3/24 dev wan0
-must on c ip addr add 10.2.3.1/32 dev lo
-mesh_begin
-mesh_node a 'location = x' 'endpoint = 203.0.113.1:51820' 'internal-ip = -' 'pod-cidr = 10.2.1.0/24'
-mesh_node c 'location = y' 'endpoint = 203.0.113.3:51820' 'internal-ip = -' 'pod-cidr = 10.2.3.0/24'
-local_ini
-sed "s|/run/kilowg/key|$T/keys/c|" "$T/local.ini" >"$T/c.ini"
+guest_hosts
+guest_mesh a
 cp -p "$T/keys/a" /run/kilowg/key
-
-# ADDRESS: from here, sooner or later?
-reaches_here() { wait_for 10 ping -c 1 -W 1 -q "$1"; }
 
 kilowg="$KILOWG -f $T/mesh.ini -f $T/local.ini --node a"
 cat >/run/systemd/system/kilowg.service <<END
@@ -63,7 +44,7 @@ END
 
 is 'systemd is the first process' systemd "$(cat /proc/1/comm)"
 must systemctl daemon-reload
-expect 0 'apply on c' on c "$KILOWG" -f "$T/mesh.ini" -f "$T/c.ini" --node c apply
+apply_on_c
 expect 0 'systemctl start' systemctl start kilowg.service
 show "$T/err"
 check 'packets flow' reaches_here 10.2.3.1

@@ -32,6 +32,39 @@ enter_vm() {
 	exit $status
 }
 
+# The guest itself is a node, and c a namespace. It is thrown away, so that it needs no other.
+#
+#        guest ------ wan 203.0.113.0/24 ------ c
+#               .1                         .3 and 10.2.3.1
+guest_hosts() {
+	mkdir -p "$T/keys" "$T/nodes"
+	must ip netns add c
+	must ip link add wan0 type veth peer name wan0 netns c
+	must ip link set wan0 up
+	must ip addr add 203.0.113.1/24 dev wan0
+	must on c ip link set lo up
+	must on c ip link set wan0 up
+	must on c ip addr add 203.0.113.3/24 dev wan0
+	must on c ip addr add 10.2.3.1/32 dev lo
+}
+
+# NAME: of the guest. Writes mesh.ini and local.ini.
+guest_mesh() {
+	mesh_begin
+	mesh_node "$1" 'location = x' 'endpoint = 203.0.113.1:51820' 'internal-ip = -' 'pod-cidr = 10.2.1.0/24'
+	mesh_node c 'location = y' 'endpoint = 203.0.113.3:51820' 'internal-ip = -' 'pod-cidr = 10.2.3.0/24'
+	local_ini
+}
+
+apply_on_c() {
+	local_ini
+	sed "s|/run/kilowg/key|$T/keys/c|; s/^backend = .*/backend = kernel/" "$T/local.ini" >"$T/c.ini"
+	expect 0 'apply on c' on c "$KILOWG" -f "$T/mesh.ini" -f "$T/c.ini" --node c apply
+}
+
+# ADDRESS: from here, sooner or later?
+reaches_here() { wait_for 10 ping -c 1 -W 1 -q "$1"; }
+
 # SCRIPT...: runs tests one after the other, in the guest, with marks for merge_tap().
 run_marked() {
 	local t

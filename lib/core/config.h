@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The configuration: what all INI files together say, as typed values. Keys
- * are described by one table (config.c), which is also what kilowg.ini(5) is
+ * are described by one table (config_keys.c), which is also what kilowg.ini(5) is
  * checked against.
  */
 #ifndef KWGI_CONFIG_H

@@ -16,7 +16,7 @@
 enum {
 	KWGI_AEAD_BLOCK = 64,		/* of ChaCha20 */
 	KWGI_AEAD_LANES = 16,		/* at most */
-	KWGI_AEAD_CHUNK = 64,		/* packets worked on at a time */
+	KWGI_AEAD_CHUNK = 128,		/* packets worked on at a time */
 };
 
 /* One block per lane. */

@@ -70,7 +70,7 @@ struct kwgi_device_io {
 };
 
 enum {
-	KWGI_BATCH = 128,		/* packets of one batch, at most */
+	KWGI_BATCH = 256,		/* packets of one batch, at most */
 	KWGI_HANDSHAKE_QUEUE = 1024,
 	/* Waiting, as in the kernel, or in KWGI_LOAD_WINDOW: half of a processor's time. */
 	KWGI_UNDER_LOAD_QUEUE = 512,

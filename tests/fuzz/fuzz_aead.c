@@ -13,7 +13,7 @@
 #include "dp/aead.h"
 #include "fuzz.h"
 
-enum { MAX_PACKETS = 80, MAX_LEN = 4096 };
+enum { MAX_PACKETS = 144, MAX_LEN = 4096 };
 
 struct batch {
 	struct kwgi_aead_packet v[MAX_PACKETS];

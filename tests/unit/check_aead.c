@@ -8,7 +8,7 @@
 enum {
 	TAG = KWGI_AEAD_TAG,
 	MAX_LEN = 65535,
-	MAX_BATCH = 70,
+	MAX_BATCH = 140,
 	MAX_MIXED = 1500,	/* longest packet of a mixed batch */
 	GUARD = 64,		/* bytes around a packet that must stay as they are */
 };
@@ -351,7 +351,7 @@ END_TEST
 
 /* ---- what is left behind --------------------------------------------- */
 
-enum { SCANNED = 12000 };
+enum { SCANNED = 24000 };
 
 /* Room on the stack for what the call after this leaves there. */
 __attribute__((noinline)) static void paint_stack(void)

@@ -1,0 +1,145 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+#
+# The units of etc/systemd as they are installed, with systemd as the first process of
+# namespaces of its own: at the speed of this host, and with its kernel. What needs a
+# kernel with WireGuard, or a boot, is in tests/vm/units.sh.
+
+# shellcheck disable=SC2034,SC2154,SC2317,SC3043
+# shellcheck source=tests/lib.sh
+. "$(dirname -- "$0")/../lib.sh"
+
+# ---- with systemd ----------------------------------------------------------
+
+# NUMBER: the topology with one outside peer of this number replaces what is there.
+topology() {
+	{
+		cat "$T/mesh.ini"
+		printf '\n[peer]\nname = late\npublic-key = %s\nallowed-ip = 10.5.0.%s/32\n' "$(cat "$T/keys/p.pub")" "$1"
+	} >/run/kilowg/topology.new
+	mv /run/kilowg/topology.new /run/kilowg/topology.ini
+}
+
+has() { [ "$(ip route show proto 107 | awk '/^10\.5\.0\./ { print $1 }')" = "10.5.0.$1" ]; }
+has_peer() { wg show kilo0 peers | grep -qF "$(cat "$T/keys/c.pub")"; }
+main_pid() { systemctl show -P MainPID kilowg-userspace@kilo0; }
+idle() { ! systemctl list-jobs --no-legend 'kilowg*' | grep -q . && ! systemctl is-active --quiet kilowg.service; }
+nothing_fails() { ! systemctl list-units --failed --no-legend --plain 'kilowg*' | grep .; }
+
+crash() {
+	local pid since
+	pid=$(main_pid)
+	since=$(cut -d ' ' -f 1 /proc/uptime)
+	must kill -KILL "$pid"
+	check 'kill -9 the data plane: the old one is gone' wait_for 5 gone kill -0 "$pid"
+	check 'its configuration comes back by itself' wait_for 20 has_peer
+	say "$(awk -v s="$since" '{ printf "%.2f", $1 - s }' /proc/uptime) s after kill"
+	check 'in a new process' test "$(main_pid)" != "$pid"
+	wait_for 20 idle
+	expect 0 'no difference' kilowg diff
+}
+
+with_systemd() {
+	local i
+	is 'systemd is the first process' systemd "$(cat /proc/1/comm)"
+	must ip link set lo up
+	must ip link add wan0 type veth peer name wan1
+	must ip link set wan0 up
+	must ip addr add 203.0.113.1/24 dev wan0
+	topology 1
+	expect 0 'enable path and data plane' systemctl enable --now kilowg.path kilowg-userspace@kilo0
+	check 'the mesh is there' wait_for 20 has_peer
+	wait_for 20 idle
+	expect 0 'no difference' kilowg diff
+	crash
+	crash
+	topology 2
+	check 'a topology file that is renamed is applied' wait_for 20 has 2
+	i=3
+	while [ $i -le 50 ]; do
+		topology $i
+		i=$((i + 1))
+	done
+	check 'of many renames the last one counts' wait_for 20 has 50
+	wait_for 20 idle
+	check 'still' has 50
+	check 'nothing has failed' nothing_fails
+	[ "$failed" = 0 ] || journalctl -b --no-pager -o short-monotonic -u 'kilowg*' | tail -n 60 | sed 's/^/#   /'
+	printf '1..%d\n' "$n"
+}
+
+if [ "${KWG_TEST_SYSTEMD:-}" = yes ]; then
+	with_systemd >"$T/tap"
+	exec systemctl exit 0
+fi
+
+# ---- outside ---------------------------------------------------------------
+
+need wg systemctl make
+need_tun
+[ -x /lib/systemd/systemd ] || cannot 'there is no systemd'
+[ "$(id -u)" = 0 ] || cannot 'systemd as the first process needs root'
+[ ! -x "$KILOWG" ] || ! grep -q __asan_init "$KILOWG" || cannot "the address sanitizer does not work in the units' sandbox"
+enter "$@"
+
+# The host's files, with what is installed over them.
+os() {
+	local os="$T/os" build="${top_builddir:-${KILOWG%/*}}"
+	must mkdir -p "$T/upper" "$T/work" "$os"
+	mount -t overlay overlay -o "lowerdir=/,upperdir=$T/upper,workdir=$T/work" "$os" ||
+		cannot 'no overlay of the root can be mounted here'
+	(unset MAKEFLAGS MFLAGS MAKELEVEL && make -s -C "$build" install DESTDIR="$os") >"$T/log" 2>&1 ||
+		{ show "$T/log"; bail 'make install fails'; }
+	[ -n "$(find "$os" -xdev -name kilowg-userspace@.service)" ] || cannot 'configured without units'
+	must mount -t tmpfs tmpfs "$os/run"
+	must mkdir -p "$os$T" "$os/run/kilowg" "$os/etc/kilowg" "$os/dev/net" "$os/dev/pts"
+	must mount --bind "$T" "$os$T"
+	must mount -t sysfs sysfs "$os/sys"
+	must mount -t tmpfs tmpfs "$os/dev"
+	must mkdir -p "$os/dev/net" "$os/dev/pts" "$os/dev/shm"
+	for d in null zero full random urandom tty net/tun; do
+		: >"$os/dev/$d"
+		must mount --bind "/dev/$d" "$os/dev/$d"
+	done
+	must mount -t devpts -o newinstance,ptmxmode=666 devpts "$os/dev/pts"
+	must ln -s pts/ptmx "$os/dev/ptmx"
+	printf '[local]\nnode = a\nfirewall = none\ncreate-interface = no\ninterface-timeout = 60s\nprivate-key-file = %s\n' \
+		"$T/keys/a" >"$os/etc/kilowg/local.ini"
+	systemd-id128 new >"$os/etc/machine-id" 2>/dev/null || tr -d - </proc/sys/kernel/random/uuid >"$os/etc/machine-id"
+	cat >"$os/etc/systemd/system/test.service" <<-END
+		[Service]
+		Type=oneshot
+		Environment=KWG_TEST_SYSTEMD=yes
+		ExecStart=$lib_dir/netns/units.sh
+	END
+	printf '[Unit]\nRequires=basic.target test.service\nAfter=basic.target\n' >"$os/etc/systemd/system/test.target"
+}
+
+# A cgroup of its own; what systemd has made in it goes with the namespaces.
+group() {
+	must mkdir -p "$T/cgroup"
+	mount -t cgroup2 cgroup2 "$T/cgroup" || cannot 'there is no second version of cgroups here'
+	cgroup=$T/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/kilowg-$$-$(date +%s)
+	mkdir "$cgroup" || cannot 'no cgroup can be made here'
+	trap 'find "$cgroup" -depth -type d -exec rmdir {} \;' EXIT
+}
+
+mesh_begin
+mesh_node a 'location = x' 'endpoint = 203.0.113.1:51820' 'internal-ip = -' 'pod-cidr = 10.2.1.0/24'
+mesh_node c 'location = y' 'endpoint = 203.0.113.3:51820' 'internal-ip = -' 'pod-cidr = 10.2.3.0/24'
+public_key p >/dev/null
+os
+group
+cat >"$T/first" <<'END'
+mount -t proc proc "$1/proc" && mount -t cgroup2 cgroup2 "$1/sys/fs/cgroup" && cd "$1" && mkdir -p old &&
+	pivot_root . old && umount -l /old &&
+	exec env -i container=kilowg PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd \
+		--unit=test.target --log-target=journal --show-status=no
+END
+sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$cgroup" \
+	timeout 100 unshare --cgroup --mount --pid --fork --kill-child --uts --ipc sh "$T/first" "$T/os" \
+	</dev/null >"$T/log" 2>&1
+[ -s "$T/tap" ] || { show "$T/log"; cannot "systemd does not start in namespaces here"; }
+cat "$T/tap"
+grep -q '^1\.\.' "$T/tap" || { show "$T/log"; bail 'has not come to its end'; }
+! grep -q '^not ok' "$T/tap"

@@ -94,6 +94,10 @@ os() {
 	must mount -t tmpfs tmpfs "$os/run"
 	must mkdir -p "$os$T" "$os/run/kilowg" "$os/etc/kilowg" "$os/dev/net" "$os/dev/pts"
 	must mount --bind "$T" "$os$T"
+	# This script, also where its folder is on another file system, or in /tmp.
+	must ln -sf /dev/null "$os/etc/systemd/system/tmp.mount"
+	must mkdir -p "$os${lib_dir%/*}"
+	must mount --bind "${lib_dir%/*}" "$os${lib_dir%/*}"
 	must mount -t sysfs sysfs "$os/sys"
 	must mount -t tmpfs tmpfs "$os/dev"
 	must mkdir -p "$os/dev/net" "$os/dev/pts" "$os/dev/shm"
@@ -137,7 +141,7 @@ mount -t proc proc "$1/proc" && mount -t cgroup2 cgroup2 "$1/sys/fs/cgroup" && c
 		--unit=test.target --log-target=journal --show-status=no
 END
 sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$cgroup" \
-	timeout 100 unshare --cgroup --mount --pid --fork --kill-child --uts --ipc sh "$T/first" "$T/os" \
+	timeout -s KILL 100 unshare --cgroup --mount --pid --fork --kill-child --uts --ipc sh "$T/first" "$T/os" \
 	</dev/null >"$T/log" 2>&1
 [ -s "$T/tap" ] || { show "$T/log"; cannot "systemd does not start in namespaces here"; }
 cat "$T/tap"

@@ -49,7 +49,7 @@ with_systemd() {
 	topology 1
 	expect 0 'enable path and data plane' systemctl enable --now kilowg.path kilowg-userspace@kilo0
 	check 'the mesh is there' wait_for 20 has_peer
-	wait_for 20 idle
+	check 'the units come to rest' wait_for 20 idle
 	expect 0 'no difference' kilowg diff
 	crash
 	crash
@@ -61,7 +61,7 @@ with_systemd() {
 		i=$((i + 1))
 	done
 	check 'of many renames the last one counts' wait_for 20 has 50
-	wait_for 20 idle
+	check 'the units come to rest' wait_for 20 idle
 	check 'still' has 50
 	check 'nothing has failed' nothing_fails
 	[ "$failed" = 0 ] || journalctl -b --no-pager -o short-monotonic -u 'kilowg*' | tail -n 60 | sed 's/^/#   /'

@@ -111,7 +111,10 @@ class Checker:
             names = {m["name"]: m["mountPath"] for m in c["volumeMounts"]}
             env = {e["name"]: e.get("value", "") for e in c.get("env", [])}
             file = env.get("SERVER_FROM")
-            if file and file not in at and file.rsplit("/", 1)[0] not in at:
+            folder, name = (file or "/").rsplit("/", 1)
+            items = {i["path"] for v in spec["volumes"] if at.get(folder, {}).get("name") == v["name"]
+                     for i in v.get("configMap", {}).get("items", [])}
+            if file and file not in at and name not in items:
                 self.fault(where, "%s is not mounted" % file)
             if "KUBECONFIG" in env and env["KUBECONFIG"] != names.get("kubeconfig", "") + "/config":
                 self.fault(where, "KUBECONFIG is not what kubeconfig.sh writes")

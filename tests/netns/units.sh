@@ -107,11 +107,17 @@ os() {
 		"$T/keys/a" >"$os/etc/kilowg/local.ini"
 	systemd-id128 new >"$os/etc/machine-id" 2>/dev/null || tr -d - </proc/sys/kernel/random/uuid >"$os/etc/machine-id"
 	cat >"$os/etc/systemd/system/test.service" <<-END
+		[Unit]
+		FailureAction=exit-force
 		[Service]
 		Type=oneshot
 		Environment=KWG_TEST_SYSTEMD=yes
-		ExecStart=$lib_dir/netns/units.sh
+		ExecStart=$T/tests/netns/units.sh
 	END
+	# Not from the tree: systemd empties /tmp, and /home may be a file system that is not here.
+	must mkdir -p "$T/tests/netns"
+	must cp "$lib_dir/lib.sh" "$T/tests"
+	must cp "$lib_dir/netns/units.sh" "$T/tests/netns"
 	printf '[Unit]\nRequires=basic.target test.service\nAfter=basic.target\n' >"$os/etc/systemd/system/test.target"
 }
 
@@ -137,7 +143,7 @@ mount -t proc proc "$1/proc" && mount -t cgroup2 cgroup2 "$1/sys/fs/cgroup" && c
 		--unit=test.target --log-target=journal --show-status=no
 END
 sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$cgroup" \
-	timeout 100 unshare --cgroup --mount --pid --fork --kill-child --uts --ipc sh "$T/first" "$T/os" \
+	timeout -s KILL 100 unshare --cgroup --mount --pid --fork --kill-child --uts --ipc sh "$T/first" "$T/os" \
 	</dev/null >"$T/log" 2>&1
 [ -s "$T/tap" ] || { show "$T/log"; cannot "systemd does not start in namespaces here"; }
 cat "$T/tap"

@@ -339,8 +339,11 @@ int main(int argc, char **argv)
 	const struct command *command;
 	struct option options[N_GLOBAL + 1] = { 0 };
 	struct cli cli = { 0 };
+	char name[] = "kilowg";		/* for getopt's messages, wherever the program is */
 	int c, status;
 
+	if (argc > 0)
+		argv[0] = name;
 	/* Whatever this program creates is for root only, unless said otherwise. */
 	umask(077);
 	memcpy(options, global_options, sizeof(global_options));
@@ -360,7 +363,7 @@ int main(int argc, char **argv)
 				     argv[optind]);
 		goto out;
 	}
-	argv[optind] = argv[0];		/* for getopt's messages */
+	argv[optind] = name;
 	status = run_command(&cli, command, argc - optind, argv + optind);
 out:
 	free(cli.paths);

@@ -134,6 +134,12 @@ done
 [ "$i" = "$size" ]
 point "cut off after any of its bytes it is refused"
 
+# All messages that are no remarks begin with the program's name, whatever it was called by.
+leaves 1 plan --bogus && head -n 1 err | grep -q "^kilowg: .*--bogus"
+point "an option that there is not"
+leaves 1 -n && head -n 1 err | grep -q '^kilowg: option requires an argument'
+point "an option without its value"
+
 # Warnings alone are no error, unless that is asked for.
 cp "$top_srcdir/tests/config/left-out.ini" .
 leaves 0 -f left-out.ini check && leaves 1 -f left-out.ini check --strict

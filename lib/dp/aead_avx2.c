@@ -14,7 +14,11 @@
 #define TARGET __attribute__((target("avx2,bmi2")))
 #define INLINE __attribute__((target("avx2,bmi2"), always_inline)) static inline
 
-/* ---- ChaCha20 (RFC 8439 section 2.3), state word i of 8 blocks in x[i] ---- */
+/* ---- ChaCha20: 8 blocks ---- */
+
+typedef __m256i vec;
+
+enum { STRIDE = 2 };
 
 INLINE __m256i rotate16(__m256i x)
 {
@@ -35,64 +39,11 @@ INLINE __m256i rotate(__m256i x, int n)
 	return _mm256_or_si256(_mm256_slli_epi32(x, n), _mm256_srli_epi32(x, 32 - n));
 }
 
-INLINE void quarter(__m256i *a, __m256i *b, __m256i *c, __m256i *d)
-{
-	*a = _mm256_add_epi32(*a, *b);
-	*d = rotate16(_mm256_xor_si256(*d, *a));
-	*c = _mm256_add_epi32(*c, *d);
-	*b = rotate(_mm256_xor_si256(*b, *c), 12);
-	*a = _mm256_add_epi32(*a, *b);
-	*d = rotate8(_mm256_xor_si256(*d, *a));
-	*c = _mm256_add_epi32(*c, *d);
-	*b = rotate(_mm256_xor_si256(*b, *c), 7);
-}
+#define ADD32 _mm256_add_epi32
+#define XOR32 _mm256_xor_si256
+#define ROTATE32(x, n) ((n) == 16 ? rotate16(x) : (n) == 8 ? rotate8(x) : rotate(x, n))
 
-INLINE void double_round(__m256i x[16])
-{
-	quarter(&x[0], &x[4], &x[8], &x[12]);
-	quarter(&x[1], &x[5], &x[9], &x[13]);
-	quarter(&x[2], &x[6], &x[10], &x[14]);
-	quarter(&x[3], &x[7], &x[11], &x[15]);
-	quarter(&x[0], &x[5], &x[10], &x[15]);
-	quarter(&x[1], &x[6], &x[11], &x[12]);
-	quarter(&x[2], &x[7], &x[8], &x[13]);
-	quarter(&x[3], &x[4], &x[9], &x[14]);
-}
-
-enum { STRIDE = 2 };	/* blocks of two packets in a double round */
-
-INLINE void double_round_meanwhile(__m256i x[16], struct kwgi_poly_sum h[2], const struct kwgi_poly p[2],
-				   size_t at)
-{
-	quarter(&x[0], &x[4], &x[8], &x[12]);
-	kwgi_poly_block(&h[0], &p[0].r, p[0].data + at);
-	quarter(&x[1], &x[5], &x[9], &x[13]);
-	quarter(&x[2], &x[6], &x[10], &x[14]);
-	kwgi_poly_block(&h[1], &p[1].r, p[1].data + at);
-	quarter(&x[3], &x[7], &x[11], &x[15]);
-	quarter(&x[0], &x[5], &x[10], &x[15]);
-	kwgi_poly_block(&h[0], &p[0].r, p[0].data + at + 16);
-	quarter(&x[1], &x[6], &x[11], &x[12]);
-	quarter(&x[2], &x[7], &x[8], &x[13]);
-	kwgi_poly_block(&h[1], &p[1].r, p[1].data + at + 16);
-	quarter(&x[3], &x[4], &x[9], &x[14]);
-}
-
-/* Ten double rounds. */
-INLINE void rounds(__m256i x[16], struct kwgi_poly_pair *meanwhile)
-{
-	const struct kwgi_poly_pair pair = *meanwhile;
-	struct kwgi_poly_sum h[2] = { pair.p[0].h, pair.p[1].h };
-	uint32_t n = kwgi_poly_pair_blocks(&pair) / STRIDE, i;
-
-	if (n > 10)
-		n = 10;
-	for (i = 0; i < n; i++)
-		double_round_meanwhile(x, h, pair.p, 16 * STRIDE * (size_t)i);
-	for (; i < 10; i++)
-		double_round(x);
-	kwgi_poly_pair_advance(meanwhile, h, STRIDE * n);
-}
+#include "dp/chacha_rounds.h"
 
 /* Four words of the blocks j and 4 + j come to stand in x[j]. */
 INLINE void transpose_four(__m256i *x)

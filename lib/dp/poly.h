@@ -84,6 +84,9 @@ static inline void kwgi_poly_pair_advance(struct kwgi_poly_pair *pair, const str
 {
 	unsigned i;
 
+	/* A pair that has nothing to do has no data either. */
+	if (!n)
+		return;
 	for (i = 0; i < 2; i++) {
 		pair->p[i].h = h[i];
 		pair->p[i].data += 16 * (size_t)n;

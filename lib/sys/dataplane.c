@@ -156,7 +156,7 @@ static int open_device(struct kwgi_dataplane *p, const struct kwg_userspace_opti
 	if (!aead)
 		return kwgi_fail(err, KWG_ERR_USAGE, 0,
 				 "no cipher \"%s\" here; there are sodium, avx2 and avx512, as the "
-				 "processor can", o->aead);
+				 "processor can, and openssl, where built with it", o->aead);
 	p->device = kwgi_device_new(&io, aead);
 	return p->device ? 0 : kwgi_nomem(err);
 }

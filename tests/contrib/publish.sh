@@ -317,6 +317,13 @@ else
 	kubectl_tests
 fi
 
+for script in agent label publish render; do
+	expect 2 "kilowg-$script: an option that there is not, as the last word" $shell "$scripts/kilowg-$script" --bogus
+	like 'says so' $T/err 'there is no option --bogus'
+	expect 2 "kilowg-$script: an option without its value" $shell "$scripts/kilowg-$script" --kubeconfig
+	like 'says so' $T/err '[-]-kubeconfig needs a value'
+done
+
 if command -v shellcheck >/dev/null; then
 	check shellcheck shellcheck "$scripts"/kilowg-* "$source"/tests/contrib/bin/*
 else

@@ -111,21 +111,33 @@ os() {
 		"$T/keys/a" >"$os/etc/kilowg/local.ini"
 	systemd-id128 new >"$os/etc/machine-id" 2>/dev/null || tr -d - </proc/sys/kernel/random/uuid >"$os/etc/machine-id"
 	cat >"$os/etc/systemd/system/test.service" <<-END
+		[Unit]
+		FailureAction=exit-force
 		[Service]
 		Type=oneshot
 		Environment=KWG_TEST_SYSTEMD=yes
-		ExecStart=$lib_dir/netns/units.sh
+		ExecStart=$T/tests/netns/units.sh
 	END
+	# Not from the tree: systemd empties /tmp, and /home may be a file system that is not here.
+	must mkdir -p "$T/tests/netns"
+	must cp "$lib_dir/lib.sh" "$T/tests"
+	must cp "$lib_dir/netns/units.sh" "$T/tests/netns"
 	printf '[Unit]\nRequires=basic.target test.service\nAfter=basic.target\n' >"$os/etc/systemd/system/test.target"
 }
 
-# A cgroup of its own; what systemd has made in it goes with the namespaces.
+group_gone() {
+	find "$cgroup" -depth -type d -exec rmdir {} \; 2>/dev/null
+	[ ! -d "$cgroup" ]
+}
+
+# A cgroup of its own; what systemd has made in it goes with the namespaces, at once or, if
+# those are killed, soon.
 group() {
 	must mkdir -p "$T/cgroup"
 	mount -t cgroup2 cgroup2 "$T/cgroup" || cannot 'there is no second version of cgroups here'
 	cgroup=$T/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/kilowg-$$-$(date +%s)
 	mkdir "$cgroup" || cannot 'no cgroup can be made here'
-	trap 'find "$cgroup" -depth -type d -exec rmdir {} \;' EXIT
+	trap 'wait_for 5 group_gone' EXIT
 }
 
 mesh_begin

@@ -349,8 +349,18 @@ START_TEST(extreme_ciphertexts)
 }
 END_TEST
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define SANITIZED
+#endif
+
 /* ---- what is left behind --------------------------------------------- */
 
+/* The address sanitizer's frames are much larger than those that are wiped. */
+#ifndef SANITIZED
 enum { SCANNED = 24000 };
 
 /* Room on the stack for what the call after this leaves there. */
@@ -417,6 +427,7 @@ START_TEST(stack_is_wiped)
 	}
 }
 END_TEST
+#endif
 
 START_TEST(names)
 {
@@ -445,7 +456,9 @@ static void add(TCase *tc)
 	tcase_add_loop_test(tc, every_bit, 0, n_present);
 	tcase_add_loop_test(tc, no_packets, 0, n_present);
 	tcase_add_loop_test(tc, extreme_ciphertexts, 0, n_present);
+#ifndef SANITIZED
 	tcase_add_loop_test(tc, stack_is_wiped, 0, n_present);
+#endif
 }
 
 int main(void)

@@ -88,7 +88,7 @@ as_kilo() {
 
 PATH=$scripts:$PATH
 for set in k3s-3 hetero-6 mix-20; do
-	[ $set != mix-20 ] || every=2	# it takes long enough
+	[ $set != mix-20 ] || every=3	# it takes long enough
 	as_kilo $set ${every:-1} >$T/wrong
 	is "$set: $(grep -c . $T/names) nodes write what Kilo has written" '' "$(cat $T/wrong)"
 done
@@ -146,7 +146,8 @@ for shell in sh 'busybox ash'; do
 	while IFS= read -r value; do
 		hostile "$value" </dev/null || failed_at="$failed_at $value"
 	done <$T/hostile
-	hostile "\"$(head -c 1048576 /dev/zero | tr '\0' a)\"" || failed_at="$failed_at 1-MiB"
+	# Jq alone has to do with its length.
+	[ "$shell" != sh ] || hostile "\"$(head -c 1048576 /dev/zero | tr '\0' a)\"" || failed_at="$failed_at 1-MiB"
 	is "hostile values under $shell" '' "$failed_at"
 done
 shell=sh

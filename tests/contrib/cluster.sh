@@ -259,9 +259,9 @@ agent c --debounce 1 --interval 30 -v
 check 'and begins again' wait_for 60 grep -q 'a round has ended: yes' $T/c.log
 check 'comes to rest' wait_for 60 settled c
 sh -c 'for i in 0 1 2 3 4 5 6 7 8 9; do for j in 0 1 2 3 4 5; do
-	jq -n "{metadata: {annotations: {\"kilo.squat.ai/allowed-location-ips\": \"10.9.$i$j.0/24\"}}}" >$T/burst
-	kubectl patch node b --type=merge --patch-file $T/burst >/dev/null || exit
-done; done' || bail 'no burst'
+	jq -n "{metadata: {annotations: {\"kilo.squat.ai/allowed-location-ips\": \"10.9.$i$j.0/24\"}}}" >$0/burst
+	kubectl patch node b --type=merge --patch-file $0/burst >/dev/null || exit
+done; done' "$T" || bail 'no burst'
 last() { grep -q '^allowed-location-ip = 10.9.95.0/24$' $T/nodes/c/kilowg/topology.ini; }
 check 'of a burst of changes the last one is there' wait_for 60 last
 check 'after few rounds' [ "$(rounds)" -lt 30 ]

@@ -104,6 +104,43 @@ class Checker:
             if "hostPath" in v and "type" not in v["hostPath"]:
                 self.fault(where, "hostPath %s has no type" % path)
 
+    def files(self, where, spec):
+        """What programs read and write is mounted, and where all of them expect it."""
+        for c in spec["initContainers"] + spec["containers"]:
+            at = {m["mountPath"]: m for m in c["volumeMounts"]}
+            names = {m["name"]: m["mountPath"] for m in c["volumeMounts"]}
+            env = {e["name"]: e.get("value", "") for e in c.get("env", [])}
+            file = env.get("SERVER_FROM")
+            folder, name = (file or "/").rsplit("/", 1)
+            items = {i["path"] for v in spec["volumes"] if at.get(folder, {}).get("name") == v["name"]
+                     for i in v.get("configMap", {}).get("items", [])}
+            if file and file not in at and name not in items:
+                self.fault(where, "%s is not mounted" % file)
+            if "KUBECONFIG" in env and env["KUBECONFIG"] != names.get("kubeconfig", "") + "/config":
+                self.fault(where, "KUBECONFIG is not what kubeconfig.sh writes")
+            if names.get("wireguard", "/var/run/wireguard") != "/var/run/wireguard":
+                self.fault(where, "sockets are in /var/run/wireguard")
+            if c.get("command") == ["kilowg-agent"]:
+                for path in ("/run/kilowg", "/var/lib/kilowg", "/etc/cni/net.d", "/tmp"):
+                    if at.get(path, {"readOnly": True}).get("readOnly"):
+                        self.fault(where, "kilowg cannot write to %s" % path)
+
+    def local(self, where, spec, objects):
+        """[local] is right for such nodes."""
+        for v in spec["volumes"]:
+            if v["name"] != "config":
+                continue
+            ini = objects[("ConfigMap", "kilowg")]["data"].get(v["configMap"]["items"][0]["key"], "")
+            planes = [c for c in spec["containers"] if c["name"] == "wireguard"]
+            if bool(planes) != ("\ncreate-interface = no\n" in ini):
+                self.fault(where, "create-interface = no is for a container of its own")
+            for c in planes:
+                if "\ninterface = %s\n" % (c.get("args") or c["command"])[-1] not in ini:
+                    self.fault(where, "another interface than that of [local]")
+            label = spec["nodeSelector"].get("nkml.squat.ai/wireguard")
+            if label and label != ("true" if "\nbackend = kernel\n" in ini else "false"):
+                self.fault(where, "for nodes with the label %s" % label)
+
     def daemonset(self, where, d, objects):
         spec = d["spec"]["template"]["spec"]
         if d["spec"]["selector"]["matchLabels"] != d["spec"]["template"]["metadata"]["labels"]:
@@ -121,6 +158,8 @@ class Checker:
         for c in spec["initContainers"] + spec["containers"]:
             self.container("%s/%s" % (where, c["name"]), c)
         self.mounts(where, spec)
+        self.files(where, spec)
+        self.local(where, spec, objects)
         if ("ServiceAccount", spec["serviceAccountName"]) not in objects:
             self.fault(where, "its service account is not in the file")
         for v in spec["volumes"]:

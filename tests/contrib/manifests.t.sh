@@ -75,6 +75,26 @@ found 'a volume that is not there' 's/{name: tun, mountPath/{name: tum, mountPat
 found 'no toleration' '/effect: NoExecute/d' 'does not tolerate'
 found 'a key that is in no ConfigMap' 's/{key: kernel.ini/{key: kernal.ini/' 'kernal.ini is not in'
 
+found 'another folder of keys' 's|mountPath: /var/lib/kilowg}|mountPath: /var/lib/kilo}|' 'cannot write to /var/lib/kilowg'
+found 'a CNI folder that cannot be written' 's|mountPath: /etc/cni/net.d}|mountPath: /etc/cni/net.d, readOnly: true}|' 'cannot write to /etc/cni'
+found 'another kubeconfig' 's|value: /run/kubeconfig/config|value: /run/kubeconfig|' 'not what kubeconfig.sh writes'
+found 'a server file that is not mounted' 's|value: /var/lib/rancher/k3s|value: /var/lib/rancher/rke2|' 'is not mounted'
+found 'another folder of sockets' 's|wireguard, mountPath: /var/run/wireguard}|wireguard, mountPath: /run/wg}|' 'sockets are in'
+found 'an interface made twice' 's/create-interface = no/create-interface = yes/' 'container of its own'
+found 'another interface' 's/--foreground, kilo0/--foreground, kilo1/' 'another interface'
+found 'the wrong nodes' 's|wireguard: "true"|wireguard: "false"|' 'with the label false'
+
+# Variables and probes that the agent knows.
+agent=$top/contrib/kubernetes/kilowg-agent
+is 'variables are those of the agent' '' "$(grep -ohE 'KILOWG_[A-Z_]+' "$manifests"/*.yaml | sort -u |
+	while read -r v; do grep -qF "{$v:-" "$agent" || echo "$v"; done)"
+grep -ohE 'command: \[kilowg-agent, .*\]' "$manifests"/*.yaml | sort -u | sed 's/.*kilowg-agent, //; s/[],]//g' >"$T/probes"
+is 'probes' '--probe alive --probe ready' "$(paste -s -d ' ' "$T/probes")"
+while read -r o; do
+	# shellcheck disable=SC2086  # words
+	expect 3 "$o is one of the agent's" "$agent" $o --run-dir "$T/none"
+done <"$T/probes"
+
 # [local] of each kind of node, with the smallest mesh.
 key=$("$KILOWG" genkey | "$KILOWG" pubkey)
 printf '[mesh]\nformat = 1\n[node]\nname = a\nendpoint = 203.0.113.1:51820\npublic-key = %s\npod-cidr = 10.2.1.0/24\n' "$key" >"$T/mesh.ini"
@@ -95,6 +115,22 @@ for s in kubeconfig cni label; do
 	else
 		skip "shellcheck $s.sh" 'there is no shellcheck'
 	fi
+done
+
+# label.sh, in which kilowg-label fails, and is then well.
+mkdir -p "$T/path"
+sleeps() { [ "$(pgrep -P "$pid" -a sleep | cut -d ' ' -f 2-)" = "sleep $1" ]; }
+for status in 1 0; do
+	printf '#!/bin/sh\nexit %s\n' $status >"$T/path/kilowg-label"
+	chmod +x "$T/path/kilowg-label"
+	PATH=$T/path:$PATH sh "$T/label.sh" &
+	pid=$!
+	check "label.sh: the time to the next look after exit status $status" wait_for 10 sleeps $((status ? 10 : 300))
+	nap=$(pgrep -P $pid sleep)
+	kill -TERM $pid
+	wait $pid
+	is 'it ends when told' 0 $?
+	kill "$nap"
 done
 
 # The places in the container.

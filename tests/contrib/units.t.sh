@@ -41,6 +41,40 @@ same_sandbox() { sed -n '/^CapabilityBoundingSet/,/^UMask/p' "$units/$1"; }
 is 'kilowg-recheck.service may do what kilowg.service may' "$(same_sandbox kilowg.service)" \
 	"$(same_sandbox kilowg-recheck.service)"
 
+walls() { grep -E '^(Keyring|Lock|Memory|NoNew|Private|Protect|Restrict|SystemCallArch|UMask)' "$units/$1" | sort; }
+walls kilowg.service >"$T/kilowg"
+walls kilowg-userspace@.service >"$T/userspace"
+is 'kilowg-userspace@.service has the same sandbox, and more' 'PrivateMounts=yes' "$(diff "$T/kilowg" "$T/userspace" | sed -n 's/^[<>] //p')"
+
+# Each command is one that its program takes.
+PATH=$(cd -- "${KILOWG%/*}" && pwd -P):$(cd -- "$top/contrib/kubernetes" && pwd -P):$PATH
+commands() {
+	sed -n 's|^ExecStart=[^ ]*/||p' "$units"/kilowg* | sed 's/%i/kilo0/' | sort -u | while read -r command; do
+		# shellcheck disable=SC2086  # words
+		$command --help >/dev/null 2>&1 || echo "$command"
+	done
+}
+is 'what the units start is what the programs take' '' "$(commands)"
+
+# What kilowg writes by default can be written.
+key=$("$KILOWG" genkey | "$KILOWG" pubkey)
+printf '[mesh]\nformat = 1\n[node]\nname = a\nendpoint = 203.0.113.1:51820\npublic-key = %s\npod-cidr = 10.2.1.0/24\n' "$key" >"$T/mesh.ini"
+default() { "$KILOWG" -f "$T/mesh.ini" --node a --json check | grep -oE "\"$1\": *\"[^\"]*" | sed 's/.*"//; s|/[^/]*$||'; }
+is 'the folder of keys' "$(default private-key-file)" "/var/lib/$(sed -n 's/^StateDirectory=//p' "$units/kilowg.service")"
+check 'the folder of the CNI configuration' grep -q "^ReadWritePaths=.* -$(default cni-path)\$" "$units/kilowg.service"
+is 'files of variables need not be there' '' "$(grep -h '^EnvironmentFile=[^-]' "$units"/kilowg*)"
+
+# What gets no better is not tried again.
+never=" $(sed -n 's/^RestartPreventExitStatus=//p' "$units/kilowg.service") "
+hopeless() { case $never in *" $status "*) pass "not tried again: $1" ;; *) fail "not tried again: $1" ;; esac; }
+echo 'key = value' >"$T/bad.ini"
+run "$KILOWG" -f "$T/bad.ini" check
+hopeless 'a file with errors'
+echo x >"$T/key"
+printf '[local]\nprivate-key-file = %s/key\n' "$T" >"$T/local.ini"
+run "$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node a facts
+hopeless 'a key file that is none'
+
 # The sample for cron: times, root, and a command that kilowg knows.
 is 'each line of kilowg.cron is one of cron.d' '' "$(grep -vE '^(#.*|[A-Z]+=.*|(@reboot|([0-9*/,-]+ ){4}[0-9*/,-]+) root kilowg .*)$' "$top/etc/kilowg.cron")"
 check 'kilowg has what it uses' sh -c '"$1" apply --help | grep -q -e --wait && "$1" --help | grep -q -e -q' sh "$KILOWG"
@@ -66,9 +100,10 @@ else
 		./kilowg.timer ./kilowg-recheck.service ./kilowg-agent.service ./kilowg-userspace@kilo0.service
 	echo 'Colour=red' >>kilowg.timer
 	check 'it would, of a key that is none' gone quiet ./kilowg.timer
-	for u in kilowg kilowg-recheck kilowg-agent; do
-		check "$u.service: exposure at most 3.0" exposure 30 "$units/$u.service"
+	for u in kilowg kilowg-recheck; do
+		check "$u.service: exposure at most 2.4" exposure 24 "$units/$u.service"
 	done
+	check 'kilowg-agent.service: exposure at most 2.5' exposure 25 "$units/kilowg-agent.service"
 	check 'kilowg-userspace@.service: exposure at most 2.0' exposure 20 "$units/kilowg-userspace@.service"
 fi
 finish

@@ -60,6 +60,7 @@ is 'networks' "$([ -z "$networks6" ] || echo '[[{"subnet":"10.2.1.0/24"}],[{"sub
 is 'plugins' 'bridge portmap' "$(jq -r '[.plugins[].type] | join(" ")' "$(own a)")"
 is 'MTU of the mesh' 1380 "$(jq '.plugins[0].mtu' "$(own a)")"
 is 'others can read it' 644 "$(stat -c %a "$(own a)")"
+is 'and go into its folder' 755 "$(stat -c %a "$(dirname "$(own a)")")"
 is 'nothing else is in the folder' 10-kilo.conflist "$(ls -A "${path%/*}" 2>/dev/null || ls -A "$(dirname "$(own a)")")"
 expect 0 'diff: no difference' kwg a diff
 before=$(stat -c '%i %y' "$(own a)")
@@ -181,6 +182,31 @@ else
 fi
 kwg a apply >"$T/check" 2>&1
 
+# ---- somebody else writes it at the same time ----
+
+stopped() { grep -q SIGSTOP "$T/trace"; }
+if can_strace; then
+	cp "$T/foreign" "$(own a)"
+	jq '.name = "theirs"' "$T/foreign" >"$T/theirs"
+	: >"$T/trace"
+	# It stops when it has opened the file; then another one takes its place.
+	on a strace -o "$T/trace" -P "$path" -e trace=openat -e inject=openat:signal=STOP:when=1 \
+		"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node a apply >"$T/out" 2>"$T/err" &
+	pid=$!
+	check 'apply has seen the file' wait_for 10 stopped
+	cp "$T/theirs" "$(own a).new"
+	mv "$(own a).new" "$(own a)"
+	kill -CONT "$(pgrep -n -x kilowg)"
+	status=0
+	wait $pid || status=$?
+	is 'apply refuses' 5 "$status"
+	like 'and says why' "$T/err" "$path: somebody else has changed it at this moment"
+	same 'their file is left alone' "$T/theirs" "$(own a)"
+	expect 0 'the next apply takes it' kwg a apply
+else
+	skip 'a file that changes at the same time' 'strace does not work here'
+fi
+
 # ---- files that cannot be ----
 
 # Without order: pods are the bridge's ports.
@@ -227,6 +253,12 @@ mesh_edit a "$(pods_of 1)" "$(pods_of 7)"
 expect 0 'other networks, and a temporary file that a crash has left' kwg a apply
 is 'it is gone' 10-kilo.conflist "$(ls -A "$(dirname "$(own a)")")"
 is 'the networks are the new ones' '10.2.7.0/24' "$(jq -r '.plugins[0].ipam.ranges[0][0].subnet' "$(own a)")"
+must ip netns add a3
+must on a3 ip link set lo up
+rm "$T/var/cni"
+ln -s "$T/records-a" "$T/var/cni"
+check 'a pod of them, on the bridge that has an address of the old ones' cni a a3 ADD
+is 'has an address of them' '10.2.7.' "$(address a3 4 | sed 's/[0-9]*$//')"
 cp "$(own a)" "$T/made"
 expect 0 'down' kwg a down
 same 'leaves the file: the runtime needs it to take pods down' "$T/made" "$(own a)"

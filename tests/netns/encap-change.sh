@@ -69,6 +69,18 @@ expect 0 'and kilowg takes it for its own' kwg b diff
 check 'and packets flow' reaches b.pod 10.2.4.2 10.2.1.2 10.2.3.2
 sed -i '$d' "$T/local.ini"
 
+# What it repairs before a step fails is broken again, and not lost.
+must on b ip link set kilo0-vxlan mtu 1300
+full_state b >"$T/b.broken"
+mesh_node e 'location = z' 'endpoint = 203.0.113.9:51820' 'pod-cidr = 10.2.9.0/24'
+must on b ip route add 10.2.9.0/24 via 10.1.1.254
+expect 2 'a wrong MTU, and a route that is in the way: refused' kwg b apply
+must on b ip route del 10.2.9.0/24
+unchanged b "$T/b.broken" 'the MTU is what it was'
+cp "$T/mesh.good" "$T/mesh.ini"
+expect 0 'without the route it is set' kwg b apply
+unchanged b "$T/b.applied" 'all is as before'
+
 # ---- somebody changes what is ours ----
 
 # TEXT COMMAND...
@@ -89,6 +101,8 @@ repaired 'a forwarding entry too many' bridge fdb append 02:00:00:00:00:01 dev k
 repaired 'the MTU' ip link set kilo0-vxlan mtu 1300
 repaired 'it is down' ip link set kilo0-vxlan down
 repaired 'another address' ip addr add 10.2.2.77/32 dev kilo0-vxlan
+repaired 'another MAC address' ip link set kilo0-vxlan address 02:00:00:00:00:02
+repaired 'it learns' ip link set kilo0-vxlan type vxlan learning
 repaired 'it is gone' ip link del kilo0-vxlan
 repaired 'it has another name' sh -c 'ip link set kilo0-vxlan down && ip link set kilo0-vxlan name theirs'
 check 'packets flow' reaches b.pod 10.2.4.2 10.2.1.2 10.2.3.2
@@ -226,6 +240,20 @@ if ! can_strace; then
 elif [ "$backend" = external ]; then
 	skip 'killed at any point' 'the state of a daemon of others is looked at in ownership.sh'
 else
+	# Each request that makes the tunnel fails once: those of links, neighbours and addresses.
+	on b strace -o "$T/trace" -e trace=sendto,sendmsg "$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" \
+		--node b apply >"$T/out" 2>"$T/err" || bail 'no apply under strace'
+	must kwg b down
+	bad='' refused=0
+	for k in $(grep -nE 'RTM_(SET|NEW)(LINK|NEIGH|ADDR)' "$T/trace" | cut -d : -f 1); do
+		on b strace -o "$T/trace" -e trace=sendto,sendmsg -e inject=sendto,sendmsg:error=ENOBUFS:when="$k" \
+			"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node b apply >"$T/out" 2>"$T/err"
+		if [ $? = 0 ]; then kwg b down >"$T/out" 2>&1; else refused=$((refused + 1)); fi
+		is_state "$T/b.fresh"
+	done
+	check 'requests that fail make apply fail' [ $refused -ge 10 ]
+	is 'and it leaves nothing' '' "$bad"
+
 	k=0 bad=''
 	while k=$((k + 4)); killed $k apply && [ $k -lt 200 ]; do
 		kwg b apply >"$T/out" 2>&1 || bad="$bad $k:apply"

@@ -85,6 +85,8 @@ mesh_set encapsulation always
 mesh_set compatibility flannel
 expect 0 'check' kwg a check
 like 'says what flannel does itself' "$T/err" 'warning: manage-local-routes: flannel makes the routes'
+run kwg b plan
+unlike 'no address for a tunnel of our own' "$T/out" '^tunnel-address'
 echo 'manage-local-routes = no' >>"$T/local.ini"
 expect 0 'check' kwg a check
 is 'says nothing any more' '' "$(cat "$T/err")"

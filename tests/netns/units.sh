@@ -49,7 +49,7 @@ with_systemd() {
 	topology 1
 	expect 0 'enable path and data plane' systemctl enable --now kilowg.path kilowg-userspace@kilo0
 	check 'the mesh is there' wait_for 20 has_peer
-	wait_for 20 idle
+	check 'the units come to rest' wait_for 20 idle
 	expect 0 'no difference' kilowg diff
 	crash
 	crash
@@ -61,7 +61,7 @@ with_systemd() {
 		i=$((i + 1))
 	done
 	check 'of many renames the last one counts' wait_for 20 has 50
-	wait_for 20 idle
+	check 'the units come to rest' wait_for 20 idle
 	check 'still' has 50
 	check 'nothing has failed' nothing_fails
 	[ "$failed" = 0 ] || journalctl -b --no-pager -o short-monotonic -u 'kilowg*' | tail -n 60 | sed 's/^/#   /'
@@ -94,6 +94,10 @@ os() {
 	must mount -t tmpfs tmpfs "$os/run"
 	must mkdir -p "$os$T" "$os/run/kilowg" "$os/etc/kilowg" "$os/dev/net" "$os/dev/pts"
 	must mount --bind "$T" "$os$T"
+	# This script, also where its folder is on another file system, or in /tmp.
+	must ln -sf /dev/null "$os/etc/systemd/system/tmp.mount"
+	must mkdir -p "$os${lib_dir%/*}"
+	must mount --bind "${lib_dir%/*}" "$os${lib_dir%/*}"
 	must mount -t sysfs sysfs "$os/sys"
 	must mount -t tmpfs tmpfs "$os/dev"
 	must mkdir -p "$os/dev/net" "$os/dev/pts" "$os/dev/shm"

@@ -94,10 +94,6 @@ os() {
 	must mount -t tmpfs tmpfs "$os/run"
 	must mkdir -p "$os$T" "$os/run/kilowg" "$os/etc/kilowg" "$os/dev/net" "$os/dev/pts"
 	must mount --bind "$T" "$os$T"
-	# This script, also where its folder is on another file system, or in /tmp.
-	must ln -sf /dev/null "$os/etc/systemd/system/tmp.mount"
-	must mkdir -p "$os${lib_dir%/*}"
-	must mount --bind "${lib_dir%/*}" "$os${lib_dir%/*}"
 	must mount -t sysfs sysfs "$os/sys"
 	must mount -t tmpfs tmpfs "$os/dev"
 	must mkdir -p "$os/dev/net" "$os/dev/pts" "$os/dev/shm"

@@ -102,7 +102,11 @@ check "SIGTERM ends it" wait_for 2 is_gone a wg0
 check "the socket is gone" socket_gone a wg0
 check "the link is gone" gone on a ip link show wg0
 
-must on a "$ours" wg0
+# This script may have been started by nohup itself.
+hup=
+env --default-signal=HUP true 2>/dev/null && hup='env --default-signal=HUP'
+# shellcheck disable=SC2086  # words
+must on a $hup "$ours" wg0
 must kill -HUP "$(daemon_pid a wg0)"
 check "so does SIGHUP" wait_for 2 is_gone a wg0
 check "the socket is gone" socket_gone a wg0

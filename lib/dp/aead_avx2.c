@@ -353,8 +353,8 @@ INLINE struct limbs load_r(const uint8_t (*keys)[KWGI_AEAD_BLOCK], unsigned n)
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
-		lo[i] = kwgi_aead_load64(keys[i]) & 0x0ffffffc0fffffff;
-		hi[i] = kwgi_aead_load64(keys[i] + 8) & 0x0ffffffc0ffffffc;
+		lo[i] = load64(keys[i]) & 0x0ffffffc0fffffff;
+		hi[i] = load64(keys[i] + 8) & 0x0ffffffc0ffffffc;
 	}
 	a = _mm256_loadu_si256((const __m256i *)(const void *)lo);
 	b = _mm256_loadu_si256((const __m256i *)(const void *)hi);

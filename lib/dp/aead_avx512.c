@@ -355,8 +355,8 @@ INLINE struct limbs load_r(const uint8_t (*keys)[KWGI_AEAD_BLOCK], unsigned n)
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
-		lo[i] = kwgi_aead_load64(keys[i]);
-		hi[i] = kwgi_aead_load64(keys[i] + 8);
+		lo[i] = load64(keys[i]);
+		hi[i] = load64(keys[i] + 8);
 	}
 	a = _mm512_and_si512(_mm512_loadu_si512(lo), _mm512_set1_epi64(0x0ffffffc0fffffff));
 	b = _mm512_and_si512(_mm512_loadu_si512(hi), _mm512_set1_epi64(0x0ffffffc0ffffffc));

@@ -238,7 +238,7 @@ static void add_bytes(uint8_t *data, const uint8_t *stream, uint32_t len)
 	uint64_t x;
 
 	for (; len >= 8; len -= 8, data += 8, stream += 8) {
-		x = kwgi_aead_load64(data) ^ kwgi_aead_load64(stream);
+		x = load64(data) ^ load64(stream);
 		memcpy(data, &x, sizeof(x));
 	}
 	while (len--)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "dp/aead.h"
+#include "dp/bytes.h"
 #include "dp/poly.h"
 
 enum {
@@ -67,14 +68,6 @@ static inline void kwgi_aead_nonce(uint8_t nonce[12], uint64_t counter)
 		nonce[4 + i] = (uint8_t)(counter >> 8 * i);
 }
 
-static inline uint64_t kwgi_aead_load64(const uint8_t *p)
-{
-	uint64_t x;
-
-	memcpy(&x, p, sizeof(x));	/* the vector code is for little-endian machines only */
-	return x;
-}
-
 /* 16-byte blocks that Poly1305 sees of a packet: the ciphertext, and the two lengths. */
 static inline uint32_t kwgi_aead_poly_blocks(uint32_t len)
 {
@@ -110,8 +103,8 @@ static inline void kwgi_aead_poly_finish(uint64_t h0, uint64_t h1, uint64_t h2, 
 	h2 = (h2 & less) | (g2 & m42 & ~less);
 	lo = h0 | h1 << 44;
 	hi = h1 >> 20 | h2 << 24;
-	lo += kwgi_aead_load64(s);
-	hi += kwgi_aead_load64(s + 8) + (lo < kwgi_aead_load64(s));
+	lo += load64(s);
+	hi += load64(s + 8) + (lo < load64(s));
 	memcpy(tag, &lo, sizeof(lo));
 	memcpy(tag + 8, &hi, sizeof(hi));
 }

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "dp/bytes.h"
+
 #if defined(__x86_64__)
 
 struct kwgi_poly_sum {
@@ -30,21 +32,13 @@ struct kwgi_poly {
 	uint32_t blocks;	/* whole blocks to come */
 };
 
-static inline uint64_t kwgi_poly_load(const uint8_t *p)
-{
-	uint64_t x;
-
-	memcpy(&x, p, sizeof(x));
-	return x;
-}
-
 /* With the first half of a one-time key, whose second half kwgi_poly_finish() wants. */
 static inline struct kwgi_poly kwgi_poly_begin(const uint8_t r[16], const uint8_t *data, uint32_t blocks)
 {
 	struct kwgi_poly p = { .data = data, .blocks = blocks };
 
-	p.r.r0 = kwgi_poly_load(r) & 0x0ffffffc0fffffff;
-	p.r.r1 = kwgi_poly_load(r + 8) & 0x0ffffffc0ffffffc;
+	p.r.r0 = load64(r) & 0x0ffffffc0fffffff;
+	p.r.r1 = load64(r + 8) & 0x0ffffffc0ffffffc;
 	p.r.s1 = p.r.r1 + p.r.r1 / 4;
 	return p;
 }
@@ -61,8 +55,8 @@ static inline void kwgi_poly_finish(struct kwgi_poly_sum h, const uint8_t s[16],
 	less = (g2 >> 2) - 1;		/* all ones if g is below 2^130 */
 	lo = (h.h0 & less) | (g0 & ~less);
 	hi = (h.h1 & less) | (g1 & ~less);
-	lo += kwgi_poly_load(s);
-	hi += kwgi_poly_load(s + 8) + (lo < kwgi_poly_load(s));
+	lo += load64(s);
+	hi += load64(s + 8) + (lo < load64(s));
 	memcpy(tag, &lo, sizeof(lo));
 	memcpy(tag + 8, &hi, sizeof(hi));
 }

@@ -20,32 +20,20 @@ INLINE void quarter(vec *a, vec *b, vec *c, vec *d)
 	*b = ROTATE32(XOR32(*b, *c), 7);
 }
 
-INLINE void double_round(vec x[16])
-{
-	quarter(&x[0], &x[4], &x[8], &x[12]);
-	quarter(&x[1], &x[5], &x[9], &x[13]);
-	quarter(&x[2], &x[6], &x[10], &x[14]);
-	quarter(&x[3], &x[7], &x[11], &x[15]);
-	quarter(&x[0], &x[5], &x[10], &x[15]);
-	quarter(&x[1], &x[6], &x[11], &x[12]);
-	quarter(&x[2], &x[7], &x[8], &x[13]);
-	quarter(&x[3], &x[4], &x[9], &x[14]);
-}
-
 /*
  * What comes behind quarter round k of eight, of the blocks at p[.].data + at: those of a double
  * round are spread evenly.
  */
-INLINE void meanwhile(struct kwgi_poly_sum h[2], const struct kwgi_poly p[2], size_t at, unsigned k)
+INLINE void meanwhile(struct kwgi_poly_sum h[2], const struct kwgi_poly *p, size_t at, unsigned k)
 {
 	const unsigned i = (k * 2 * STRIDE + 7) / 8, side = i % 2;
 
-	if (i * 8 / (2 * STRIDE) == k)
+	if (p && i * 8 / (2 * STRIDE) == k)
 		kwgi_poly_block(&h[side], &p[side].r, p[side].data + at + 16 * (i / 2));
 }
 
-INLINE void double_round_meanwhile(vec x[16], struct kwgi_poly_sum h[2],
-				   const struct kwgi_poly p[2], size_t at)
+/* p: NULL where nothing is done meanwhile. */
+INLINE void double_round(vec x[16], struct kwgi_poly_sum h[2], const struct kwgi_poly *p, size_t at)
 {
 	quarter(&x[0], &x[4], &x[8], &x[12]);
 	meanwhile(h, p, at, 0);
@@ -75,8 +63,8 @@ INLINE void rounds(vec x[16], struct kwgi_poly_pair *pair)
 	if (n > 10)
 		n = 10;
 	for (i = 0; i < n; i++)
-		double_round_meanwhile(x, h, own.p, 16 * STRIDE * (size_t)i);
+		double_round(x, h, own.p, 16 * STRIDE * (size_t)i);
 	for (; i < 10; i++)
-		double_round(x);
+		double_round(x, NULL, NULL, 0);
 	kwgi_poly_pair_advance(pair, h, STRIDE * n);
 }

@@ -16,8 +16,7 @@
 
 /* ---- ChaCha20: 8 blocks ---- */
 
-typedef __m256i vec;
-
+/* So many blocks of Poly1305 of each of two packets are done in a double round. */
 enum { STRIDE = 2 };
 
 INLINE __m256i rotate16(__m256i x)
@@ -39,11 +38,57 @@ INLINE __m256i rotate(__m256i x, int n)
 	return _mm256_or_si256(_mm256_slli_epi32(x, n), _mm256_srli_epi32(x, 32 - n));
 }
 
-#define ADD32 _mm256_add_epi32
-#define XOR32 _mm256_xor_si256
-#define ROTATE32(x, n) ((n) == 16 ? rotate16(x) : (n) == 8 ? rotate8(x) : rotate(x, n))
+INLINE void quarter(__m256i *a, __m256i *b, __m256i *c, __m256i *d)
+{
+	*a = _mm256_add_epi32(*a, *b);
+	*d = rotate16(_mm256_xor_si256(*d, *a));
+	*c = _mm256_add_epi32(*c, *d);
+	*b = rotate(_mm256_xor_si256(*b, *c), 12);
+	*a = _mm256_add_epi32(*a, *b);
+	*d = rotate8(_mm256_xor_si256(*d, *a));
+	*c = _mm256_add_epi32(*c, *d);
+	*b = rotate(_mm256_xor_si256(*b, *c), 7);
+}
 
-#include "dp/chacha_rounds.h"
+/* The block of one of two packets, at its data + at. */
+INLINE void meanwhile(struct kwgi_poly_sum h[2], const struct kwgi_poly *p, unsigned side, size_t at)
+{
+	if (p)
+		kwgi_poly_block(&h[side], &p[side].r, p[side].data + at);
+}
+
+/* p: NULL where nothing is done meanwhile. */
+INLINE void double_round(__m256i x[16], struct kwgi_poly_sum h[2], const struct kwgi_poly *p, size_t at)
+{
+	quarter(&x[0], &x[4], &x[8], &x[12]);
+	meanwhile(h, p, 0, at);
+	quarter(&x[1], &x[5], &x[9], &x[13]);
+	quarter(&x[2], &x[6], &x[10], &x[14]);
+	meanwhile(h, p, 1, at);
+	quarter(&x[3], &x[7], &x[11], &x[15]);
+	quarter(&x[0], &x[5], &x[10], &x[15]);
+	meanwhile(h, p, 0, at + 16);
+	quarter(&x[1], &x[6], &x[11], &x[12]);
+	quarter(&x[2], &x[7], &x[8], &x[13]);
+	meanwhile(h, p, 1, at + 16);
+	quarter(&x[3], &x[4], &x[9], &x[14]);
+}
+
+/* The twenty rounds. */
+INLINE void rounds(__m256i x[16], struct kwgi_poly_pair *pair)
+{
+	const struct kwgi_poly_pair own = *pair;	/* on the stack: no register for its address */
+	struct kwgi_poly_sum h[2] = { own.p[0].h, own.p[1].h };
+	uint32_t n = kwgi_poly_pair_blocks(&own) / STRIDE, i;
+
+	if (n > 10)
+		n = 10;
+	for (i = 0; i < n; i++)
+		double_round(x, h, own.p, 16 * STRIDE * (size_t)i);
+	for (; i < 10; i++)
+		double_round(x, NULL, NULL, 0);
+	kwgi_poly_pair_advance(pair, h, STRIDE * n);
+}
 
 /* Four words of the blocks j and 4 + j come to stand in x[j]. */
 INLINE void transpose_four(__m256i *x)
@@ -88,60 +133,29 @@ INLINE void add_full(uint8_t *data, __m256i first, __m256i second)
 	add_half(data + 32, second);
 }
 
-/* The padding of transport data makes its length a multiple of 16: the last loop has no work. */
-INLINE void add_piece(uint8_t *data, uint32_t len, __m256i first, __m256i second)
-{
-	uint8_t stream[KWGI_AEAD_BLOCK] __attribute__((aligned(32)));
-	uint32_t i;
-
-	if (len == KWGI_AEAD_BLOCK) {
-		add_full(data, first, second);
-		return;
-	}
-	_mm256_store_si256((__m256i *)(void *)stream, first);
-	_mm256_store_si256((__m256i *)(void *)(stream + 32), second);
-	for (i = 0; i + 16 <= len; i += 16)
-		_mm_storeu_si128((__m128i *)(void *)(data + i),
-				 _mm_xor_si128(_mm_loadu_si128((const __m128i *)(void *)(data + i)),
-					       _mm_load_si128((const __m128i *)(void *)(stream + i))));
-	for (; i < len; i++)
-		data[i] ^= stream[i];
-}
-
-#define CONSTANTS(op) \
-	op(0, _mm256_set1_epi32(0x61707865)); op(1, _mm256_set1_epi32(0x3320646e)); \
-	op(2, _mm256_set1_epi32(0x79622d32)); op(3, _mm256_set1_epi32(0x6b206574)); \
-	op(4, _mm256_set1_epi32((int)k[0])); op(5, _mm256_set1_epi32((int)k[1])); \
-	op(6, _mm256_set1_epi32((int)k[2])); op(7, _mm256_set1_epi32((int)k[3])); \
-	op(8, _mm256_set1_epi32((int)k[4])); op(9, _mm256_set1_epi32((int)k[5])); \
-	op(10, _mm256_set1_epi32((int)k[6])); op(11, _mm256_set1_epi32((int)k[7])); \
-	op(12, _mm256_load_si256((const __m256i *)(const void *)l->block)); \
-	op(13, _mm256_setzero_si256()); \
-	op(14, _mm256_load_si256((const __m256i *)(const void *)l->lo)); \
-	op(15, _mm256_load_si256((const __m256i *)(const void *)l->hi))
+#define WORD(i) _mm256_set1_epi32((int)l->words[i])
+#define OF_LANES(of) _mm256_load_si256((const __m256i *)(const void *)(of))
+#define STATE(op) \
+	op(0, WORD(0)); op(1, WORD(1)); op(2, WORD(2)); op(3, WORD(3)); \
+	op(4, WORD(4)); op(5, WORD(5)); op(6, WORD(6)); op(7, WORD(7)); \
+	op(8, WORD(8)); op(9, WORD(9)); op(10, WORD(10)); op(11, WORD(11)); \
+	op(12, OF_LANES(l->block)); op(13, _mm256_setzero_si256()); \
+	op(14, OF_LANES(l->lo)); op(15, OF_LANES(l->hi))
 #define SET(i, v) x[i] = (v)
 #define ADD(i, v) x[i] = _mm256_add_epi32(x[i], (v))
 #define EACH_LANE(do) do(0); do(1); do(2); do(3); do(4); do(5); do(6); do(7)
 #define FULL(i) add_full(l->data[i], x[i], x[8 + (i)])
-#define PIECE(i) add_piece(l->data[i], l->len[i], x[i], x[8 + (i)])
 
-TARGET static void chacha8(const uint8_t key[32], const struct kwgi_aead_lanes *l,
-			   struct kwgi_poly_pair *meanwhile)
+TARGET static void chacha8(const struct kwgi_aead_lanes *l, struct kwgi_poly_pair *meanwhile)
 {
-	uint32_t k[8];
 	__m256i x[16];
 
-	memcpy(k, key, sizeof(k));
-	CONSTANTS(SET);
+	STATE(SET);
 	rounds(x, meanwhile);
-	CONSTANTS(ADD);
+	STATE(ADD);
 	transpose_eight(x);
 	transpose_eight(x + 8);
-	if (l->full) {
-		EACH_LANE(FULL);
-	} else {
-		EACH_LANE(PIECE);
-	}
+	EACH_LANE(FULL);
 }
 
 /*
@@ -160,9 +174,9 @@ INLINE void double_round_rows(__m256i *a, __m256i *b, __m256i *c, __m256i *d)
 	*d = _mm256_shuffle_epi32(*d, 0x39);
 }
 
-INLINE __m256i same_row(const void *row)
+INLINE __m256i same_row(const uint32_t row[4])
 {
-	return _mm256_broadcastsi128_si256(_mm_loadu_si128(row));
+	return _mm256_broadcastsi128_si256(_mm_load_si128((const void *)row));
 }
 
 /* The last rows of the lanes i and i + 1. */
@@ -172,10 +186,9 @@ INLINE __m256i last_rows(const struct kwgi_aead_lanes *l, int i)
 				 (int)l->block[i + 1], 0, (int)l->lo[i + 1], (int)l->hi[i + 1]);
 }
 
-TARGET static void chacha4(const uint8_t key[32], const struct kwgi_aead_lanes *l)
+TARGET static void chacha4(const struct kwgi_aead_lanes *l)
 {
-	static const uint32_t constants[4] = { 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574 };
-	const __m256i a0 = same_row(constants), b0 = same_row(key), c0 = same_row(key + 16);
+	const __m256i a0 = same_row(l->words), b0 = same_row(l->words + 4), c0 = same_row(l->words + 8);
 	const __m256i d0[2] = { last_rows(l, 0), last_rows(l, 2) };
 	__m256i a[2] = { a0, a0 }, b[2] = { b0, b0 }, c[2] = { c0, c0 }, d[2] = { d0[0], d0[1] };
 	int i, g;
@@ -191,17 +204,17 @@ TARGET static void chacha4(const uint8_t key[32], const struct kwgi_aead_lanes *
 		d[g] = _mm256_add_epi32(d[g], d0[g]);
 		swap_halves(&a[g], &b[g]);
 		swap_halves(&c[g], &d[g]);
-		add_piece(l->data[2 * g], l->len[2 * g], a[g], c[g]);
-		add_piece(l->data[2 * g + 1], l->len[2 * g + 1], b[g], d[g]);
+		add_full(l->data[2 * g], a[g], c[g]);
+		add_full(l->data[2 * g + 1], b[g], d[g]);
 	}
 }
 
-static void chacha(const uint8_t key[32], const struct kwgi_aead_lanes *l, struct kwgi_poly_pair *meanwhile)
+static void chacha(const struct kwgi_aead_lanes *l, struct kwgi_poly_pair *meanwhile)
 {
 	if (l->n <= 4)
-		chacha4(key, l);
+		chacha4(l);
 	else
-		chacha8(key, l, meanwhile);
+		chacha8(l, meanwhile);
 }
 
 /* ---- Poly1305 (RFC 8439 section 2.5) ---- */

@@ -46,7 +46,6 @@ enum {
 
 struct batch {
 	const struct kwgi_aead_kernel *kernel;
-	const uint8_t *key;
 	/* The chunk, and what is known of its packets, all from the first on. */
 	struct kwgi_aead_packet *v;
 	unsigned n;
@@ -57,6 +56,10 @@ struct batch {
 	struct kwgi_poly_pair pair;
 	unsigned at[2];			/* the packets of the pair, or NONE */
 	struct kwgi_aead_lanes lanes;
+	/* Of packets whose last block is shorter: where it is, and the key stream for it. */
+	struct { uint8_t *data; uint32_t len; } rest[KWGI_AEAD_LANES];
+	unsigned rests;
+	uint8_t streams[KWGI_AEAD_LANES][KWGI_AEAD_BLOCK] __attribute__((aligned(64)));
 	unsigned rows;			/* of keys that were in use */
 	bool deep;			/* kernel->poly was called */
 	uint8_t keys[KWGI_AEAD_CHUNK][KWGI_AEAD_BLOCK] __attribute__((aligned(64)));
@@ -108,6 +111,19 @@ static void advance_alone(struct batch *b)
 	kwgi_poly_pair_advance(&b->pair, h, n);
 }
 
+static void add_bytes(uint8_t *data, const uint8_t *stream, uint32_t len)
+{
+	uint64_t x;
+
+	for (; len >= 8; len -= 8, data += 8, stream += 8) {
+		x = load64(data) ^ load64(stream);
+		memcpy(data, &x, sizeof(x));
+	}
+	while (len--)
+		*data++ ^= *stream++;
+}
+
+/* The lanes that are not in use have to have data. */
 static void flush(struct batch *b)
 {
 	struct kwgi_aead_lanes *l = &b->lanes;
@@ -115,26 +131,54 @@ static void flush(struct batch *b)
 
 	if (!l->n)
 		return;
-	for (i = l->n; i < b->kernel->lanes; i++) {
-		l->len[i] = 0;
-		l->full = false;
-	}
+	for (i = l->n; i < b->kernel->lanes; i++)
+		l->data[i] = b->streams[i];
 	refill(b);
-	b->kernel->chacha(b->key, l, &b->pair);
+	b->kernel->chacha(l, &b->pair);
+	for (i = 0; i < b->rests; i++)
+		add_bytes(b->rest[i].data, b->streams[i], b->rest[i].len);
+	b->rests = 0;
 	l->n = 0;
-	l->full = true;
 	if (b->ready < b->streamed)
 		b->ready = b->streamed;
 }
 
-static void set_lane(struct kwgi_aead_lanes *l, unsigned i, uint64_t counter, uint32_t block, uint8_t *data,
-		     uint32_t len)
+static void set_lane(struct kwgi_aead_lanes *l, uint64_t counter, uint32_t block, uint8_t *data)
 {
-	l->block[i] = block;
-	l->lo[i] = (uint32_t)counter;
-	l->hi[i] = (uint32_t)(counter >> 32);
-	l->data[i] = data;
-	l->len[i] = len;
+	const unsigned n = l->n++;
+
+	l->block[n] = block;
+	l->lo[n] = (uint32_t)counter;
+	l->hi[n] = (uint32_t)(counter >> 32);
+	l->data[n] = data;
+}
+
+/* The next n lanes; all that could follow are written, which is faster than to count (measured). */
+static void set_lanes(struct kwgi_aead_lanes *l, uint64_t counter, uint32_t block, uint8_t *data, unsigned n)
+{
+	uint32_t *blocks = l->block + l->n, *lo = l->lo + l->n, *hi = l->hi + l->n, i;
+	uint8_t **to = l->data + l->n;
+
+	for (i = 0; i < KWGI_AEAD_LANES; i++)
+		blocks[i] = block + i;
+	for (i = 0; i < KWGI_AEAD_LANES; i++)
+		lo[i] = (uint32_t)counter;
+	for (i = 0; i < KWGI_AEAD_LANES; i++)
+		hi[i] = (uint32_t)(counter >> 32);
+	for (i = 0; i < n; i++)
+		to[i] = data + i * (size_t)KWGI_AEAD_BLOCK;
+	l->n += n;
+}
+
+/* A lane whose key stream is added to less than a block, by flush(). */
+static void set_rest(struct batch *b, uint64_t counter, uint32_t block, uint8_t *data, uint32_t len)
+{
+	const unsigned i = b->rests++;
+
+	b->rest[i].data = data;
+	b->rest[i].len = len;
+	memset(b->streams[i], 0, KWGI_AEAD_BLOCK);
+	set_lane(&b->lanes, counter, block, b->streams[i]);
 }
 
 /* Adds the key stream of a packet, from its block number block on, to len bytes of data. */
@@ -145,19 +189,19 @@ static void add_stream(struct batch *b, uint64_t counter, uint32_t block, uint8_
 	unsigned n;
 
 	while (len) {
-		/* The count in a register, or each turn waits for the one before (measured). */
-		for (n = l->n; n < lanes && len >= KWGI_AEAD_BLOCK; n++) {
-			set_lane(l, n, counter, block++, data, KWGI_AEAD_BLOCK);
-			data += KWGI_AEAD_BLOCK;
-			len -= KWGI_AEAD_BLOCK;
-		}
-		if (n < lanes && len) {
-			set_lane(l, n++, counter, block, data, len);
-			l->full = false;
+		n = lanes - l->n < len / KWGI_AEAD_BLOCK ? lanes - l->n : len / KWGI_AEAD_BLOCK;
+		if (n == 1)
+			set_lane(l, counter, block, data);
+		else if (n)
+			set_lanes(l, counter, block, data, n);
+		block += n;
+		data += n * (size_t)KWGI_AEAD_BLOCK;
+		len -= n * KWGI_AEAD_BLOCK;
+		if (l->n < lanes && len) {
+			set_rest(b, counter, block, data, len);
 			len = 0;
 		}
-		l->n = n;
-		if (n == lanes)
+		if (l->n == lanes)
 			flush(b);
 	}
 }
@@ -231,18 +275,6 @@ static bool authentic(const struct batch *b, unsigned i)
 static uint32_t stream_blocks(const struct kwgi_aead_packet *p)
 {
 	return (uint32_t)(((uint64_t)p->len + KWGI_AEAD_BLOCK - 1) / KWGI_AEAD_BLOCK);
-}
-
-static void add_bytes(uint8_t *data, const uint8_t *stream, uint32_t len)
-{
-	uint64_t x;
-
-	for (; len >= 8; len -= 8, data += 8, stream += 8) {
-		x = load64(data) ^ load64(stream);
-		memcpy(data, &x, sizeof(x));
-	}
-	while (len--)
-		*data++ ^= *stream++;
 }
 
 /*
@@ -353,21 +385,26 @@ __attribute__((noinline)) static void wipe_deep_stack(void)
 
 static void batch_begin(struct batch *b, const struct kwgi_aead_kernel *kernel, const uint8_t *key)
 {
+	static const uint32_t constants[4] = { 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574 };
+
 	b->kernel = kernel;
-	b->key = key;
+	memcpy(b->lanes.words, constants, sizeof(constants));
+	memcpy(b->lanes.words + 4, key, 32);
 	b->rows = 0;
 	b->deep = false;
 	memset(&b->pair, 0, sizeof(b->pair));
 	b->at[0] = b->at[1] = NONE;
 	b->lanes.n = 0;
-	b->lanes.full = true;
+	b->rests = 0;
 }
 
 static void batch_end(struct batch *b)
 {
 	sodium_memzero(&b->pair, sizeof(b->pair));
+	sodium_memzero(b->lanes.words, sizeof(b->lanes.words));
 	sodium_memzero(b->keys, b->rows * sizeof(b->keys[0]));
 	sodium_memzero(b->tags, b->rows * sizeof(b->tags[0]));
+	sodium_memzero(b->streams, sizeof(b->streams));
 	if (b->deep)
 		wipe_deep_stack();
 	else

@@ -20,23 +20,24 @@ enum {
 	KWGI_AEAD_CHUNK = 128,		/* packets worked on at a time */
 };
 
-/* One block per lane. */
+/* One block per lane; numbers and nonces may be written for as many lanes behind the last one. */
 struct kwgi_aead_lanes {
-	/* Words 12, 14 and 15 of the state; word 13 is 0. */
-	uint32_t block[KWGI_AEAD_LANES] __attribute__((aligned(64)));
-	uint32_t lo[KWGI_AEAD_LANES], hi[KWGI_AEAD_LANES];
-	uint8_t *data[KWGI_AEAD_LANES];	/* the key stream is added to these */
-	uint32_t len[KWGI_AEAD_LANES];	/* 1 to 64; 0 in a lane that is not in use */
+	/* Of the state (RFC 8439 section 2.3): words 0 to 11, with the key; 12, 14 and 15; word 13 is 0. */
+	uint32_t words[16] __attribute__((aligned(64)));
+	uint32_t block[2 * KWGI_AEAD_LANES];
+	uint32_t lo[2 * KWGI_AEAD_LANES], hi[2 * KWGI_AEAD_LANES];
+	uint8_t *data[KWGI_AEAD_LANES];	/* 64 bytes each, the key stream is added to these */
 	unsigned n;			/* lanes in use, the first ones */
-	bool full;			/* all lanes of the kernel are in use, with 64 bytes each */
 };
 
 /* The two halves of the AEAD in vector instructions. */
 struct kwgi_aead_kernel {
 	unsigned lanes;			/* how many of a struct kwgi_aead_lanes it fills */
-	/* Blocks of meanwhile are worked on too, as many as come for free. */
-	void (*chacha)(const uint8_t key[32], const struct kwgi_aead_lanes *l,
-		       struct kwgi_poly_pair *meanwhile);
+	/*
+	 * All lanes have data, also those not in use. Blocks of meanwhile are worked on too, as many
+	 * as come for free.
+	 */
+	void (*chacha)(const struct kwgi_aead_lanes *l, struct kwgi_poly_pair *meanwhile);
 	unsigned stride;		/* it advances meanwhile by multiples of that many blocks */
 	unsigned few;			/* lanes for which chacha is much faster than for all */
 	unsigned width;			/* how many packets poly takes at most */

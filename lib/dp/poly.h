@@ -89,47 +89,59 @@ static inline void kwgi_poly_pair_advance(struct kwgi_poly_pair *pair, const str
 }
 
 /*
- * h = (h + block + 2^128) * r modulo 2^130 - 5, partly reduced. In assembler, as
- * compilers make two to three times as many instructions of it, which then cost as much as
- * vectors (gcc 12, Zen 4: 34 cycles for a block of one packet, instead of 16).
+ * The instructions of h = (h + m + 2^128) * r modulo 2^130 - 5, partly reduced. h2d: the lower half
+ * of h2; m0, m1: the block; t0 to t3: registers; rdx is used, too. v0 to v15: instructions that
+ * stand between, evenly spread; these must not touch the flags.
+ *
+ * t2 does not overflow where it is the sum of three products: h2 is 6 at most (2 bits, a carry,
+ * and those of the block), s1 below 2^60.4, and t1 below 2^61.3, as r0 and r1 are below 2^60.
+ */
+#define KWGI_POLY_BLOCK(h0, h1, h2, h2d, m0, m1, r0, r1, s1, t0, t1, t2, t3, \
+			v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15) \
+	v0	"addq	" m0 ", " h0 "\n\t"		/* h + m + 2^128 */ \
+	v1	"adcq	" m1 ", " h1 "\n\t" \
+		"adcq	$1, " h2 "\n\t" \
+	v2	"movq	" h0 ", %%rdx\n\t" \
+		"mulxq	" r0 ", " t0 ", " t1 "\n\t"	/* h0 * r0 */ \
+	v3	"movq	" h1 ", %%rdx\n\t" \
+	v4	"mulxq	" s1 ", " t2 ", " t3 "\n\t"	/* h1 * s1 */ \
+		"addq	" t2 ", " t0 "\n\t"		/* t1:t0, at bit 0: their sum */ \
+	v5	"adcq	" t3 ", " t1 "\n\t" \
+		"mulxq	" r0 ", " h1 ", " t2 "\n\t"	/* h1 * r0 */ \
+	v6	"movq	" h0 ", %%rdx\n\t" \
+	v7	"mulxq	" r1 ", " t3 ", %%rdx\n\t"	/* h0 * r1 */ \
+		"addq	" t3 ", " h1 "\n\t"		/* rdx:h1, at bit 64: their sum */ \
+	v8	"adcq	" t2 ", %%rdx\n\t" \
+		"movq	" s1 ", " t2 "\n\t" \
+	v9	"imulq	" h2 ", " t2 "\n\t"		/* h2 * s1, at bit 64 too */ \
+	v10	"imulq	" r0 ", " h2 "\n\t"		/* h2 * r0, at bit 128 */ \
+		"addq	" t1 ", " t2 "\n\t" \
+	v11	"addq	" t2 ", " h1 "\n\t" \
+		"adcq	" h2 ", %%rdx\n\t" \
+	v12	"movq	%%rdx, " h2 "\n\t" \
+		"shrq	$2, %%rdx\n\t"			/* from bit 130 on, times 5 */ \
+	v13	"andl	$3, " h2d "\n\t" \
+		"leaq	(%%rdx, %%rdx, 4), " h0 "\n\t" \
+	v14	"addq	" t0 ", " h0 "\n\t" \
+		"adcq	$0, " h1 "\n\t" \
+	v15	"adcq	$0, " h2 "\n\t"
+
+/*
+ * A block is added to h. In assembler, as compilers make two to three times as many instructions
+ * of it, which then cost as much as vectors (gcc 12, Zen 4: 34 cycles for a block of one packet,
+ * instead of 16).
  */
 __attribute__((always_inline)) static inline void kwgi_poly_block(struct kwgi_poly_sum *h,
 								  const struct kwgi_poly_key *r,
 								  const uint8_t block[16])
 {
-	uint64_t lo0, hi0, hi1, t, u;
+	uint64_t t0, t1, t2, t3;
 
-	__asm__("addq	%[m0], %[h0]\n\t"		/* h + block + 2^128 */
-		"adcq	%[m1], %[h1]\n\t"
-		"adcq	$1, %[h2]\n\t"
-		"movq	%[h0], %%rdx\n\t"
-		"mulxq	%[r0], %[lo0], %[hi0]\n\t"	/* h0 * r0 */
-		"mulxq	%[r1], %[h0], %[hi1]\n\t"	/* h0 * r1 */
-		"movq	%[h1], %%rdx\n\t"
-		"mulxq	%[s1], %[t], %[u]\n\t"		/* h1 * s1 */
-		"mulxq	%[r0], %[h1], %%rdx\n\t"	/* h1 * r0 */
-		"addq	%[t], %[lo0]\n\t"		/* at bit 0: h0 * r0 + h1 * s1 */
-		"adcq	%[u], %[hi0]\n\t"
-		"addq	%[h0], %[h1]\n\t"		/* at bit 64: h0 * r1 + h1 * r0 */
-		"adcq	%[hi1], %%rdx\n\t"
-		"movq	%[s1], %[t]\n\t"
-		"imulq	%[h2], %[t]\n\t"		/* h2 * s1, at bit 64 too */
-		"imulq	%[r0], %[h2]\n\t"		/* h2 * r0, at bit 128 */
-		"addq	%[hi0], %[h1]\n\t"
-		"adcq	$0, %%rdx\n\t"
-		"addq	%[t], %[h1]\n\t"
-		"adcq	%[h2], %%rdx\n\t"
-		"movq	%%rdx, %[h0]\n\t"		/* from bit 130 on, times 5 */
-		"movq	%%rdx, %[h2]\n\t"
-		"andq	$-4, %[h0]\n\t"
-		"shrq	$2, %%rdx\n\t"
-		"andl	$3, %k[h2]\n\t"
-		"addq	%%rdx, %[h0]\n\t"
-		"addq	%[lo0], %[h0]\n\t"
-		"adcq	$0, %[h1]\n\t"
-		"adcq	$0, %[h2]"
-		: [h0] "+&r" (h->h0), [h1] "+&r" (h->h1), [h2] "+&r" (h->h2), [lo0] "=&r" (lo0),
-		  [hi0] "=&r" (hi0), [hi1] "=&r" (hi1), [t] "=&r" (t), [u] "=&r" (u)
+	__asm__(KWGI_POLY_BLOCK("%[h0]", "%[h1]", "%[h2]", "%k[h2]", "%[m0]", "%[m1]",
+				"%[r0]", "%[r1]", "%[s1]", "%[t0]", "%[t1]", "%[t2]", "%[t3]",
+				"", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "")
+		: [h0] "+&r" (h->h0), [h1] "+&r" (h->h1), [h2] "+&r" (h->h2),
+		  [t0] "=&r" (t0), [t1] "=&r" (t1), [t2] "=&r" (t2), [t3] "=&r" (t3)
 		: [m0] "m" (*(const uint8_t (*)[8])block), [m1] "m" (*(const uint8_t (*)[8])(block + 8)),
 		  [r0] "m" (r->r0), [r1] "m" (r->r1), [s1] "m" (r->s1)
 		: "rdx", "cc");

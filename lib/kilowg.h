@@ -518,6 +518,7 @@ enum {
 	KWG_WITHOUT_USO = 1 << 1,	/* the same for UDP only */
 	KWG_WITHOUT_GSO = 1 << 2,	/* bursts of datagrams, when sending */
 	KWG_WITHOUT_GRO = 1 << 3,	/* and when receiving */
+	KWG_WITHOUT_AIO = 1 << 4,	/* many packets to the TUN device with one system call */
 };
 
 struct kwg_userspace_options {

@@ -43,7 +43,7 @@ static int option_error(const char *last)
 
 /* ---- the environment ------------------------------------------------------------- */
 
-/* KILOWG_OFFLOAD: what may be used, of tso,uso,gso,gro; "none"; unset is all. */
+/* KILOWG_OFFLOAD: what may be used, of tso,uso,gso,gro,aio; "none"; unset is all. */
 static int offloads(const char *s, unsigned *without)
 {
 	static const struct {
@@ -52,13 +52,14 @@ static int offloads(const char *s, unsigned *without)
 	} known[] = {
 		{ "tso", KWG_WITHOUT_TSO }, { "uso", KWG_WITHOUT_USO },
 		{ "gso", KWG_WITHOUT_GSO }, { "gro", KWG_WITHOUT_GRO },
+		{ "aio", KWG_WITHOUT_AIO },
 	};
 	size_t i, len;
 
 	*without = 0;
 	if (!s || !*s || !strcmp(s, "all"))
 		return 0;
-	*without = KWG_WITHOUT_TSO | KWG_WITHOUT_USO | KWG_WITHOUT_GSO | KWG_WITHOUT_GRO;
+	*without = KWG_WITHOUT_TSO | KWG_WITHOUT_USO | KWG_WITHOUT_GSO | KWG_WITHOUT_GRO | KWG_WITHOUT_AIO;
 	if (!strcmp(s, "none"))
 		return 0;
 	for (; *s; s += len + (s[len] == ',')) {
@@ -174,7 +175,7 @@ int main(int argc, char **argv)
 	o.notify_socket = getenv("NOTIFY_SOCKET");
 	o.aead = nonempty(getenv("KILOWG_AEAD"));
 	if (offloads(getenv("KILOWG_OFFLOAD"), &o.without))
-		return usage_error("KILOWG_OFFLOAD wants none, all or a list of tso,uso,gso,gro, not ",
+		return usage_error("KILOWG_OFFLOAD wants none, all or a list of tso,uso,gso,gro,aio, not ",
 				   getenv("KILOWG_OFFLOAD"));
 	if (worker_count(getenv("KILOWG_WORKERS"), &o.workers))
 		return usage_error("KILOWG_WORKERS wants a number from 1 to 64, not ",

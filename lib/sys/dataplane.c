@@ -403,6 +403,7 @@ int kwgi_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *
 	p.verbose = o->verbose;
 	p.no_gso = o->without & KWG_WITHOUT_GSO;
 	p.no_gro = o->without & KWG_WITHOUT_GRO;
+	p.no_aio = o->without & KWG_WITHOUT_AIO;
 	ret = open_all(&p, o, &own);
 	if (!ret && o->sandbox)
 		ret = kwgi_sandbox_enter(0, &own);

@@ -27,6 +27,7 @@
 #include "sys/link.h"
 #include "sys/route.h"
 #include "sys/tun.h"
+#include "sys/tun_write.h"
 #include "sys/uapi_server.h"
 #include "sys/udp.h"
 
@@ -62,6 +63,7 @@ struct kwgi_worker_in {
 	struct kwgi_incoming batch[KWGI_BATCH];
 	unsigned n;			/* in batch */
 	struct kwgi_coalesce coalesce;
+	struct kwgi_tun_writer writer;
 };
 
 struct kwgi_dataplane;
@@ -92,7 +94,7 @@ struct kwgi_dataplane {
 	struct kwgi_worker *workers;
 	unsigned n_workers;
 	struct kwgi_worker *alone;	/* who holds all locks */
-	bool no_gso, no_gro;
+	bool no_gso, no_gro, no_aio;
 	unsigned coalesce;		/* KWGI_COALESCE_* */
 	_Atomic bool stop;
 	int wake;			/* eventfd: the first worker has to look at its deadline */

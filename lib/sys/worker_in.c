@@ -2,7 +2,6 @@
 /* From the sockets to the TUN device: receive, open, coalesce, write. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #include "sys/dataplane.h"
 #include "sys/path.h"
@@ -27,6 +26,7 @@ int kwgi_worker_in_init(struct kwgi_worker *w)
 		w->in->messages[i].cap = KWGI_UDP_BUFFER;
 	}
 	kwgi_coalesce_init(&w->in->coalesce, w->plane->coalesce);
+	kwgi_tun_writer_init(&w->in->writer, !w->plane->no_aio);
 	return 0;
 }
 
@@ -34,6 +34,7 @@ void kwgi_worker_in_free(struct kwgi_worker *w)
 {
 	if (!w->in)
 		return;
+	kwgi_tun_writer_free(&w->in->writer);
 	free(w->in->buffers);
 	free(w->in);
 	w->in = NULL;
@@ -45,13 +46,10 @@ static void write_tun(struct kwgi_worker *w)
 {
 	struct kwgi_coalesce *c = &w->in->coalesce;
 	const struct kwgi_write *v;
-	unsigned i, n;
+	unsigned n;
 
 	v = kwgi_coalesce_writes(c, &n);
-	for (i = 0; i < n; i++)
-		/* The link is down, or the host has no memory: a packet less. */
-		if (writev(w->tun, v[i].iov, v[i].n) < 0)
-			continue;
+	kwgi_tun_write(&w->in->writer, w->tun, v, n);
 	kwgi_coalesce_reset(c);
 }
 

@@ -39,6 +39,7 @@ enum {
 	LONG = 512,
 	/* But the first ones of those to be opened by kernel->poly: they make work for the vectors. */
 	LEAD = 3,
+	AHEAD = KWGI_AEAD_LANES,	/* packets that have a key before the first of them is opened */
 	NONE = KWGI_AEAD_CHUNK,		/* no packet */
 	/* More than what the functions below use of the stack: kernel->poly, and all others. */
 	DEEP_STACK = 4096, STACK = 1536,
@@ -50,7 +51,8 @@ struct batch {
 	struct kwgi_aead_packet *v;
 	unsigned n;
 	unsigned streamed;		/* the lanes have been given their key stream */
-	unsigned ready;			/* their ciphertext is there */
+	unsigned given;			/* and all that Poly1305 needs of them: key and ciphertext */
+	unsigned ready;			/* that is there */
 	unsigned next;			/* they have a tag, or the pair is at them */
 	bool meanwhile;			/* the pair is used */
 	struct kwgi_poly_pair pair;
@@ -139,8 +141,7 @@ static void flush(struct batch *b)
 		add_bytes(b->rest[i].data, b->streams[i], b->rest[i].len);
 	b->rests = 0;
 	l->n = 0;
-	if (b->ready < b->streamed)
-		b->ready = b->streamed;
+	b->ready = b->given;
 }
 
 static void set_lane(struct kwgi_aead_lanes *l, uint64_t counter, uint32_t block, uint8_t *data)
@@ -253,7 +254,7 @@ static void seal_chunk(struct batch *b)
 	for (i = 0; i < b->n; i++) {
 		add_stream(b, v[i].counter, 0, b->keys[i], KWGI_AEAD_BLOCK);
 		add_stream(b, v[i].counter, 1, v[i].data, v[i].len);
-		b->streamed++;
+		b->given = ++b->streamed;
 	}
 	flush(b);
 	advance_alone(b);
@@ -304,10 +305,14 @@ static unsigned open_few(struct batch *b)
 /* The tag of packet i, before which all have theirs, is made if it is not there. */
 static void need_tag(struct batch *b, unsigned i)
 {
-	unsigned left = b->n - i, side;
+	unsigned left = b->n - i, side, n;
 
-	if (i == b->next)
-		make_tags(b, b->meanwhile && left > b->kernel->width ? LEAD : left);
+	if (i == b->next) {
+		if (i == b->ready)
+			flush(b);
+		n = b->meanwhile && left > b->kernel->width ? LEAD : left;
+		make_tags(b, n < b->ready - i ? n : b->ready - i);
+	}
 	for (side = 0; side < 2; side++) {
 		if (b->at[side] == i) {
 			advance_alone(b);
@@ -316,17 +321,26 @@ static void need_tag(struct batch *b, unsigned i)
 	}
 }
 
+static void add_key(struct batch *b)
+{
+	const unsigned i = b->given++;
+
+	add_stream(b, b->v[i].counter, 0, b->keys[i], KWGI_AEAD_BLOCK);
+}
+
+/* Keys are made some packets ahead, among the key stream: so there is always a packet to authenticate meanwhile. */
 static unsigned open_many(struct batch *b)
 {
 	struct kwgi_aead_packet *v = b->v;
 	unsigned i, good = 0;
 
-	for (i = 0; i < b->n; i++)
-		add_stream(b, v[i].counter, 0, b->keys[i], KWGI_AEAD_BLOCK);
+	while (b->given < b->n && (!b->meanwhile || b->given < AHEAD))
+		add_key(b);
 	flush(b);
-	b->ready = b->n;
 	for (i = 0; i < b->n; i++) {
 		need_tag(b, i);
+		if (b->given < b->n)
+			add_key(b);
 		if (authentic(b, i)) {
 			add_stream(b, v[i].counter, 1, v[i].data, v[i].len);
 			good++;
@@ -360,7 +374,7 @@ static void chunk_begin(struct batch *b, struct kwgi_aead_packet *v, unsigned n)
 
 	b->v = v;
 	b->n = n < KWGI_AEAD_CHUNK ? n : KWGI_AEAD_CHUNK;
-	b->streamed = b->ready = b->next = 0;
+	b->streamed = b->given = b->ready = b->next = 0;
 	for (i = 0; i < b->n; i++)
 		bytes += v[i].len;
 	b->meanwhile = bytes >= (uint64_t)b->n * LONG;

@@ -12,7 +12,7 @@
 #include <immintrin.h>
 
 #define TARGET __attribute__((target("avx2,bmi2")))
-#define INLINE __attribute__((target("avx2,bmi2"), always_inline)) static inline
+#define INLINE __attribute__((always_inline)) TARGET static inline
 
 /* ---- ChaCha20: 8 blocks ---- */
 
@@ -127,7 +127,7 @@ INLINE void add_half(uint8_t *data, __m256i stream)
 			    _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(void *)data), stream));
 }
 
-INLINE void add_full(uint8_t *data, __m256i first, __m256i second)
+INLINE void add_block(uint8_t *data, __m256i first, __m256i second)
 {
 	add_half(data, first);
 	add_half(data + 32, second);
@@ -144,7 +144,7 @@ INLINE void add_full(uint8_t *data, __m256i first, __m256i second)
 #define SET(i, v) x[i] = (v)
 #define ADD(i, v) x[i] = _mm256_add_epi32(x[i], (v))
 #define EACH_LANE(do) do(0); do(1); do(2); do(3); do(4); do(5); do(6); do(7)
-#define FULL(i) add_full(l->data[i], x[i], x[8 + (i)])
+#define FULL(i) add_block(l->data[i], x[i], x[8 + (i)])
 
 TARGET static void chacha8(const struct kwgi_aead_lanes *l, struct kwgi_poly_pair *meanwhile)
 {
@@ -204,8 +204,8 @@ TARGET static void chacha4(const struct kwgi_aead_lanes *l)
 		d[g] = _mm256_add_epi32(d[g], d0[g]);
 		swap_halves(&a[g], &b[g]);
 		swap_halves(&c[g], &d[g]);
-		add_full(l->data[2 * g], a[g], c[g]);
-		add_full(l->data[2 * g + 1], b[g], d[g]);
+		add_block(l->data[2 * g], a[g], c[g]);
+		add_block(l->data[2 * g + 1], b[g], d[g]);
 	}
 }
 

@@ -13,8 +13,7 @@
 #include <immintrin.h>
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,bmi2")))
-#define INLINE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,bmi2"), always_inline)) \
-	static inline
+#define INLINE __attribute__((always_inline)) TARGET static inline
 
 #include "dp/chacha_avx512.h"
 
@@ -44,7 +43,7 @@ INLINE void transpose_quarters(__m512i *a, __m512i *b, __m512i *c, __m512i *d)
 	*d = _mm512_shuffle_i32x4(ab13, cd13, 0xdd);
 }
 
-INLINE void add_full(uint8_t *data, __m512i stream)
+INLINE void add_block(uint8_t *data, __m512i stream)
 {
 	_mm512_storeu_si512(data, _mm512_xor_si512(_mm512_loadu_si512(data), stream));
 }
@@ -74,14 +73,13 @@ TARGET static void chacha16(const struct kwgi_aead_lanes *l, struct kwgi_poly_pa
 	transpose_quarters(&x[1], &x[5], &x[9], &x[13]);
 	transpose_quarters(&x[2], &x[6], &x[10], &x[14]);
 	transpose_quarters(&x[3], &x[7], &x[11], &x[15]);
-#define FULL(i) add_full(l->data[i], x[i])
+#define FULL(i) add_block(l->data[i], x[i])
 	EACH_LANE(FULL);
 }
 
-/*
- * For few blocks: the rows of the state of block 4g + i (RFC 8439 section 2.3) in the quarters i of
- * a[g] to d[g]. The second half of a double round works on the rows turned, as diagonals.
- */
+/* ---- few blocks ---- */
+
+/* Four quarter rounds on each vector. */
 INLINE void quarter(__m512i *a, __m512i *b, __m512i *c, __m512i *d)
 {
 	*a = _mm512_add_epi32(*a, *b);
@@ -94,6 +92,10 @@ INLINE void quarter(__m512i *a, __m512i *b, __m512i *c, __m512i *d)
 	*b = _mm512_rol_epi32(_mm512_xor_si512(*b, *c), 7);
 }
 
+/*
+ * The rows of the state of block 4g + i (RFC 8439 section 2.3) in the quarters i of
+ * a[g] to d[g]. The second half of a double round works on the rows turned, as diagonals.
+ */
 INLINE void double_round_rows(__m512i *a, __m512i *b, __m512i *c, __m512i *d)
 {
 	quarter(a, b, c, d);
@@ -149,10 +151,10 @@ INLINE void chacha_rows(const struct kwgi_aead_lanes *l, int groups)
 		c[g] = _mm512_add_epi32(c[g], c0);
 		d[g] = _mm512_add_epi32(d[g], d0[g]);
 		transpose_quarters(&a[g], &b[g], &c[g], &d[g]);
-		add_full(l->data[4 * g], a[g]);
-		add_full(l->data[4 * g + 1], b[g]);
-		add_full(l->data[4 * g + 2], c[g]);
-		add_full(l->data[4 * g + 3], d[g]);
+		add_block(l->data[4 * g], a[g]);
+		add_block(l->data[4 * g + 1], b[g]);
+		add_block(l->data[4 * g + 2], c[g]);
+		add_block(l->data[4 * g + 3], d[g]);
 	}
 }
 

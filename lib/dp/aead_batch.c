@@ -154,7 +154,7 @@ static void set_lane(struct kwgi_aead_lanes *l, uint64_t counter, uint32_t block
 	l->data[n] = data;
 }
 
-/* The next n lanes; all that could follow are written, which is faster than to count (measured). */
+/* The next n lanes. Numbers and nonces of all that could follow are written: faster than to count (measured). */
 static void set_lanes(struct kwgi_aead_lanes *l, uint64_t counter, uint32_t block, uint8_t *data, unsigned n)
 {
 	uint32_t *blocks = l->block + l->n, *lo = l->lo + l->n, *hi = l->hi + l->n, i;
@@ -328,7 +328,7 @@ static void add_key(struct batch *b)
 	add_stream(b, b->v[i].counter, 0, b->keys[i], KWGI_AEAD_BLOCK);
 }
 
-/* Keys are made some packets ahead, among the key stream: so there is always a packet to authenticate meanwhile. */
+/* Keys are made some packets ahead, so that there is always one to authenticate meanwhile. */
 static unsigned open_many(struct batch *b)
 {
 	struct kwgi_aead_packet *v = b->v;

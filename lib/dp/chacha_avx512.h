@@ -46,7 +46,7 @@
 	part2(XOR_BC_##s, ROT_B_##s(12), ADD_AB_##s, XOR_DA_##s) \
 	part3(ROT_D_##s(8), ADD_CD_##s, XOR_BC_##s, ROT_B_##s(7))
 
-/* ---- Poly1305: sums in r8 to r10 and r11 to r13, keys and the places of data in the pair at rcx ---- */
+/* ---- Poly1305: sums in r8 to r10 and r11 to r13, the pair at rcx ---- */
 
 #define BLOCK_A(m0, m1, v0, ...) \
 	KWGI_POLY_BLOCK("%%r8", "%%r9", "%%r10", "%%r10d", m0 "(%%r14)", m1 "(%%r14)", \
@@ -74,9 +74,10 @@ enum { KWGI_CHACHA_AVX512_STRIDE = 3 };
 _Static_assert(offsetof(struct kwgi_poly, r.r0) == 24 && offsetof(struct kwgi_poly, r.r1) == 32 &&
 	       offsetof(struct kwgi_poly, r.s1) == 40 && offsetof(struct kwgi_poly, data) == 48 &&
 	       sizeof(struct kwgi_poly) == 64, "the assembler code knows it");
-_Static_assert(offsetof(struct kwgi_aead_lanes, words) == 0 && offsetof(struct kwgi_aead_lanes, block) == 64 &&
-	       offsetof(struct kwgi_aead_lanes, lo) == 192 && offsetof(struct kwgi_aead_lanes, hi) == 320,
-	       "the assembler code knows it");
+_Static_assert(offsetof(struct kwgi_aead_lanes, words) == 0 &&
+	       offsetof(struct kwgi_aead_lanes, block) == 64 &&
+	       offsetof(struct kwgi_aead_lanes, lo) == 192 &&
+	       offsetof(struct kwgi_aead_lanes, hi) == 320, "the assembler code knows it");
 
 /* x: the states of the blocks of l after the rounds. The pair advances by a multiple of the stride. */
 __attribute__((target("avx512f"), always_inline)) static inline void

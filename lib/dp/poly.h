@@ -93,8 +93,8 @@ static inline void kwgi_poly_pair_advance(struct kwgi_poly_pair *pair, const str
  * of h2; m0, m1: the block; t0 to t3: registers; rdx is used, too. v0 to v15: instructions that
  * stand between, evenly spread; these must not touch the flags.
  *
- * t2 does not overflow where it is the sum of three products: h2 is 6 at most (2 bits, a carry,
- * and those of the block), s1 below 2^60.4, and t1 below 2^61.3, as r0 and r1 are below 2^60.
+ * h2 * s1 + t1 stays below 2^64: h2 is 6 at most (2 bits, a carry, and those of the block), s1 is
+ * below 2^60.4 and t1 below 2^61.3, as r0 and r1 are below 2^60.
  */
 #define KWGI_POLY_BLOCK(h0, h1, h2, h2d, m0, m1, r0, r1, s1, t0, t1, t2, t3, \
 			v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15) \

@@ -66,8 +66,10 @@ static void write_and_see(unsigned n)
 
 START_TEST(any_number_arrives_in_order)
 {
-	static const unsigned numbers[] = { 0, 1, 2, 3, KWGI_TUN_WRITES - 1, KWGI_TUN_WRITES, KWGI_TUN_WRITES + 1,
-					    2 * KWGI_TUN_WRITES, 2 * KWGI_TUN_WRITES + 1, WRITES };
+	static const unsigned numbers[] = {
+		0, 1, 2, 3, KWGI_TUN_WRITES - 1, KWGI_TUN_WRITES, KWGI_TUN_WRITES + 1,
+		2 * KWGI_TUN_WRITES, 2 * KWGI_TUN_WRITES + 1, WRITES,
+	};
 	unsigned i;
 
 	kwgi_tun_writer_init(&t.writer, _i);

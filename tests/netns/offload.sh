@@ -5,6 +5,7 @@
 #
 #	a -- wg0 10.9.0.1 == 192.0.2.1 -- wan -- 192.0.2.2 == wg0 10.9.0.2 -- b
 #
+# shellcheck disable=SC2317
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
 enter "$@"
@@ -42,9 +43,9 @@ passes() {
 	wait_for 10 sh -c "nsenter --net=/run/netns/b -- ss -Hltn 'sport = 5300' | grep -q ." &&
 		timeout 30 nsenter --net=/run/netns/a -- iperf3 -c 10.9.0.2 -p 5300 -n 8M "$@" >"$T/client.log" 2>&1
 	local status=$?
-	[ $status = 0 ] || { kill %% 2>/dev/null; show "$T/client.log"; }
+	[ "$status" = 0 ] || { kill %% 2>/dev/null; show "$T/client.log"; }
 	wait %% 2>/dev/null
-	return $status
+	return "$status"
 }
 
 can_aio() {
@@ -72,7 +73,7 @@ for pair in all/all none/none all/none none/all tso,uso,gso,gro/aio gso/tso gro,
 	stop b
 done
 
-for wrong in tsx tso,, 'tso gso' ai; do
+for wrong in tsx 'tso,,' 'tso gso' ai; do
 	KILOWG_OFFLOAD=$wrong expect 1 "KILOWG_OFFLOAD=$wrong is refused" on a "$ours" -f wg9
 	like 'with what would be right' "$T/err" "KILOWG_OFFLOAD wants none, all or a list of tso,uso,gso,gro,aio, not $wrong"
 done

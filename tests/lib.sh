@@ -567,13 +567,13 @@ kwg() {
 	on "$node" "$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node "$node" "$@"
 }
 
-# NODE [INTERFACE]: starts wireguard-go in the background; $T/NODE.pid has its id.
+# NODE [INTERFACE]: starts wireguard-go, or the program $daemon, in the background; $T/NODE.pid has its id.
 daemon_start_only() {
 	local node="$1" interface="${2:-kilo0}"
 	# Not by on(), whose id would be that of a shell.
 	WG_PROCESS_FOREGROUND=1 LOG_LEVEL=error nsenter --net="/run/netns/$node" -- \
 		unshare --mount sh "$T/as-node" "$T/nodes/$node" \
-		wireguard-go "$interface" >>"$T/$node.log" 2>&1 &
+		"${daemon:-wireguard-go}" "$interface" >>"$T/$node.log" 2>&1 &
 	echo $! >"$T/$node.pid"
 }
 
@@ -584,7 +584,7 @@ daemon_answers() {
 
 daemon_start() {
 	daemon_start_only "$@"
-	wait_for 10 daemon_answers "$@" || { show "$T/$1.log"; bail "$1: wireguard-go does not start"; }
+	wait_for 10 daemon_answers "$@" || { show "$T/$1.log"; bail "$1: ${daemon:-wireguard-go} does not start"; }
 }
 
 # SIGNAL NODE: ends the daemon and waits until it is gone.

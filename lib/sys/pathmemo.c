@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "sys/files.h"
 #include "sys/pathmemo.h"
 
@@ -91,7 +92,7 @@ void kwgi_pathmemo_recall(const char *dir, const char *mesh, struct kwgi_host *h
 	free(text);
 }
 
-static int write_paths(FILE *f, const struct kwgi_host *h)
+static void format_paths(struct kwgi_buf *b, const struct kwgi_host *h)
 {
 	char to[KWGI_ADDR_TEXT];
 	uint32_t i;
@@ -101,10 +102,22 @@ static int write_paths(FILE *f, const struct kwgi_host *h)
 		const struct kwgi_link *l = p->learnt ? kwgi_host_link_by_index(h, p->oif) : NULL;
 
 		if (l)
-			fprintf(f, "%s %s %" PRIu32 " %" PRIu32 " %" PRId64 "\n",
-				kwgi_addr_format(to, &p->to), l->name, l->mtu, p->mtu, p->learnt_at);
+			kwgi_buf_printf(b, "%s %s %" PRIu32 " %" PRIu32 " %" PRId64 "\n",
+					kwgi_addr_format(to, &p->to), l->name, l->mtu, p->mtu, p->learnt_at);
 	}
-	return ferror(f) ? -1 : 0;
+}
+
+/* To a file that is not there yet. */
+static int write_new(const char *path, const char *text, size_t len)
+{
+	FILE *f = fopen(path, "wxe");
+	bool failed;
+
+	if (!f)
+		return -1;
+	failed = fwrite(text, 1, len, f) != len;
+	failed |= fclose(f) != 0;
+	return failed ? -1 : 0;
 }
 
 static bool has_learnt(const struct kwgi_host *h)
@@ -120,9 +133,9 @@ static bool has_learnt(const struct kwgi_host *h)
 /* Whoever reads meanwhile sees the old file or the new one. */
 void kwgi_pathmemo_save(const char *dir, const char *mesh, const struct kwgi_host *h)
 {
-	char path[4096], tmp[4096 + 4];
-	bool failed;
-	FILE *f;
+	char path[4096], tmp[4096 + 4], *text;
+	struct kwgi_buf b = { 0 };
+	size_t len;
 
 	if (file_path(path, dir, mesh))
 		return;
@@ -132,11 +145,9 @@ void kwgi_pathmemo_save(const char *dir, const char *mesh, const struct kwgi_hos
 	}
 	snprintf(tmp, sizeof(tmp), "%s.new", path);
 	unlink(tmp);
-	f = fopen(tmp, "wxe");
-	if (!f)
-		return;
-	failed = write_paths(f, h);
-	failed |= fclose(f) != 0;
-	if (failed || rename(tmp, path))
+	format_paths(&b, h);
+	text = kwgi_buf_take(&b, &len);
+	if (text && (write_new(tmp, text, len) || rename(tmp, path)))
 		unlink(tmp);
+	free(text);
 }

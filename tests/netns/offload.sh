@@ -12,8 +12,7 @@ enter "$@"
 
 need wg iperf3
 need_tun
-ours=${top_builddir:-${lib_dir%/*}/build}/kilowg-userspace
-[ -x "$ours" ] || cannot "kilowg-userspace is not built"
+daemon=$(own_userspace) || cannot "kilowg-userspace is not built"
 
 bridge_add wan
 node_add a b
@@ -23,18 +22,11 @@ for key in a b; do public_key $key >/dev/null; done
 
 # NODE PEER NUMBER OTHER OFFLOADS
 start() {
-	KILOWG_OFFLOAD=$5 WG_PROCESS_FOREGROUND=1 nsenter --net="/run/netns/$1" -- \
-		unshare --mount sh "$T/as-node" "$T/nodes/$1" "$ours" wg0 >"$T/$1.log" 2>&1 &
-	echo $! >"$T/$1.pid"
-	wait_for 20 daemon_answers "$1" wg0 || { show "$T/$1.log"; bail "$1: kilowg-userspace does not start"; }
+	KILOWG_OFFLOAD=$5 daemon_start "$1" wg0
 	must on "$1" wg set wg0 private-key "$T/keys/$1" listen-port 51820 \
 		peer "$(public_key "$2")" endpoint "192.0.2.$4:51820" allowed-ips "10.9.0.$4/32"
 	must on "$1" ip addr add "10.9.0.$3/24" dev wg0
 	must on "$1" ip link set wg0 up
-}
-stop() {
-	kill "$(cat "$T/$1.pid")"
-	wait "$(cat "$T/$1.pid")"
 }
 
 # OPTIONS...: 8 MB from a to b; TCP's checksums see what is damaged.
@@ -69,12 +61,12 @@ for pair in all/all none/none all/none none/all tso,uso,gso,gro/aio gso/tso gro,
 		*) check "$node: one call for each packet" gone uses_aio $node ;;
 		esac
 	done
-	stop a
-	stop b
+	daemon_stop TERM a
+	daemon_stop TERM b
 done
 
 for wrong in tsx 'tso,,' 'tso gso' ai; do
-	KILOWG_OFFLOAD=$wrong expect 1 "KILOWG_OFFLOAD=$wrong is refused" on a "$ours" -f wg9
+	KILOWG_OFFLOAD=$wrong expect 1 "KILOWG_OFFLOAD=$wrong is refused" on a "$daemon" -f wg9
 	like 'with what would be right' "$T/err" "KILOWG_OFFLOAD wants none, all or a list of tso,uso,gso,gro,aio, not $wrong"
 done
 finish

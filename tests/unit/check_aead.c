@@ -200,8 +200,8 @@ struct batch {
 	uint8_t key[32];
 };
 
-/* Packets one behind the other, with a few bytes between. */
-static void batch_fill(struct batch *b, unsigned n, uint32_t longest, uint64_t *seed)
+/* Packets one behind the other, with a few bytes between. The last ones are empty. */
+static void batch_fill(struct batch *b, unsigned n, uint32_t longest, unsigned empty, uint64_t *seed)
 {
 	unsigned i;
 
@@ -212,7 +212,7 @@ static void batch_fill(struct batch *b, unsigned n, uint32_t longest, uint64_t *
 	for (i = 0; i < n; i++) {
 		b->used += random_below(seed, 20);
 		b->v[i] = (struct kwgi_aead_packet){ .data = b->data + b->used,
-						     .len = random_below(seed, longest + 1),
+						     .len = i < n - empty ? random_below(seed, longest + 1) : 0,
 						     .counter = random_u64(seed) };
 		b->used += b->v[i].len + TAG;
 	}
@@ -244,12 +244,13 @@ static unsigned damage(struct batch *b, uint64_t *seed)
 	return good;
 }
 
-static void compare_batch(const struct kwgi_aead *a, unsigned n, uint32_t longest, uint64_t *seed)
+static void compare_batch(const struct kwgi_aead *a, unsigned n, uint32_t longest, unsigned empty,
+			  uint64_t *seed)
 {
 	static struct batch plain, want, got, opened;
 	unsigned i, good;
 
-	batch_fill(&plain, n, longest, seed);
+	batch_fill(&plain, n, longest, empty, seed);
 	batch_copy(&want, &plain);
 	batch_copy(&got, &plain);
 	sodium()->seal(want.key, want.v, n);
@@ -285,7 +286,20 @@ START_TEST(batches)
 
 	for (n = 1; n <= MAX_BATCH; n++) {
 		for (i = 0; i < N_OF(longest); i++)
-			compare_batch(a, n, longest[i], &seed);
+			compare_batch(a, n, longest[i], 0, &seed);
+	}
+}
+END_TEST
+
+/* Keys that are made ahead, and then no key stream to be made together with them. */
+START_TEST(long_ones_and_then_empty_ones)
+{
+	uint64_t seed = 4;
+	unsigned n, empty;
+
+	for (n = 80; n < 96; n++) {
+		for (empty = 1; empty <= 24; empty++)
+			compare_batch(present[_i], n, MAX_MIXED, empty, &seed);
 	}
 }
 END_TEST
@@ -298,7 +312,7 @@ START_TEST(every_bit)
 	uint64_t seed = 4;
 	unsigned i, bit;
 
-	batch_fill(&sealed, 9, 100, &seed);
+	batch_fill(&sealed, 9, 100, 0, &seed);
 	a->seal(sealed.key, sealed.v, sealed.n);
 	for (i = 0; i < sealed.n; i++) {
 		for (bit = 0; bit < (sealed.v[i].len + TAG) * 8; bit++) {
@@ -453,6 +467,7 @@ static void add(TCase *tc)
 	tcase_add_loop_test(tc, lengths, 0, n_present);
 	tcase_add_loop_test(tc, alignments, 0, n_present);
 	tcase_add_loop_test(tc, batches, 0, n_present);
+	tcase_add_loop_test(tc, long_ones_and_then_empty_ones, 0, n_present);
 	tcase_add_loop_test(tc, every_bit, 0, n_present);
 	tcase_add_loop_test(tc, no_packets, 0, n_present);
 	tcase_add_loop_test(tc, extreme_ciphertexts, 0, n_present);

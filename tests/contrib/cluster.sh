@@ -67,6 +67,12 @@ agent() {
 		--interval 4 --max-age 600 --debounce 0.2 --label yes "$@" >>$T/$node.log 2>&1 &
 }
 agent_pid() { cat $T/nodes/$1/kilowg/agent/pid; }
+no_agent_has() {
+	local node
+	for node in a b c d e; do
+		[ ! -e $T/nodes/$node/kilowg/agent/$1 ] || return 1
+	done
+}
 
 # k's agent, for which Kilo's stands in the real world.
 kilo_round() {
@@ -305,8 +311,7 @@ said() {
 	done
 }
 check 'the API server is away: all say so' wait_for 60 said 'the cluster cannot be read' a b c d e
-none_ready() { ! ls $T/nodes/[abcde]/kilowg/agent/ready; }
-check 'none is ready' wait_for 60 none_ready
+check 'none is ready' wait_for 60 no_agent_has ready
 check 'but alive' on a $shell "$source/contrib/kubernetes/kilowg-agent" --probe alive
 must on a ip route del 10.42.3.0/24
 has_route() { on a ip route show 10.42.3.0/24 | grep -q .; }
@@ -328,8 +333,7 @@ check 'all reach all' all_reach a b c d e
 for node in a b c d e; do
 	kill -TERM "$(agent_pid $node)"
 done
-no_agents() { ! ls $T/nodes/[abcde]/kilowg/agent/pid; }
-check 'all agents end' wait_for 60 no_agents
+check 'all agents end' wait_for 60 no_agent_has pid
 check 'their tunnels are still there' pods_reach a c d
 is 'e was told to clean up' '' "$(note e key)"
 check 'no error was logged' gone grep -hE 'jq: error|[Ss]yntax|not found|Bad|cannot (open|create)' $T/?.log

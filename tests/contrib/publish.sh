@@ -236,8 +236,7 @@ kubectl_tests() {
 	expect 1 'where kilowg finds no answer' env PATH="$T/fails:$PATH" kilowg-label --node ash-a
 	is 'nothing is claimed' "$before" "$(grep -c '^PATCH' $T/api.log)"
 	expect 0 'the node is withdrawn' kilowg-publish --node ash-a --withdraw
-	# Kilo leaves this one, too.
-	is 'nothing else is left of it' kilo.squat.ai/cni-compatibility-ip \
+	is 'nothing is left of it' '' \
 		"$(kubectl get node ash-a -o json | jq -r '.metadata.annotations | keys[] | select(startswith("kilo"))')"
 	if command -v openssl >/dev/null; then in_pod; else skip 'an agent in a pod' 'there is no openssl'; fi
 	watching

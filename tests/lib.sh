@@ -584,7 +584,7 @@ daemon_answers() {
 
 daemon_start() {
 	daemon_start_only "$@"
-	wait_for 10 daemon_answers "$@" || { show "$T/$1.log"; bail "$1: ${daemon:-wireguard-go} does not start"; }
+	wait_for 30 daemon_answers "$@" || { show "$T/$1.log"; bail "$1: ${daemon:-wireguard-go} does not start"; }
 }
 
 # SIGNAL NODE: ends the daemon and waits until it is gone.
@@ -601,7 +601,7 @@ daemons() {
 		daemon_start_only "$node"
 	done
 	for node; do
-		wait_for 10 daemon_answers "$node" || { show "$T/$node.log"; bail "$node: wireguard-go does not start"; }
+		wait_for 30 daemon_answers "$node" || { show "$T/$node.log"; bail "$node: wireguard-go does not start"; }
 	done
 }
 

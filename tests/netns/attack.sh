@@ -28,7 +28,7 @@ public_key a >/dev/null
 KILOWG_WORKERS=1 WG_PROCESS_FOREGROUND=1 nsenter --net=/run/netns/a -- \
 	unshare --mount sh "$T/as-node" "$T/nodes/a" "$ours" wg0 >"$T/a.log" 2>&1 &
 daemon=$!
-wait_for 10 daemon_answers a wg0 || { show "$T/a.log"; bail "kilowg-userspace does not start"; }
+wait_for 30 daemon_answers a wg0 || { show "$T/a.log"; bail "kilowg-userspace does not start"; }
 must on a wg set wg0 private-key "$T/keys/a" listen-port 51820
 must on a ip addr add 10.9.0.1/24 dev wg0
 for i in 0 1 2 3 4; do

@@ -128,7 +128,7 @@ is 'stand-in: adding a peer before the private key is the end' '' \
 like 'stand-in: it has panicked' "$log" '^panic: Private key'
 check 'stand-in: and does not answer any more' gone request get=1
 daemon_stop KILL a
-must wait_for 5 gone on a ip link show kilo0
+must wait_for 30 gone on a ip link show kilo0
 boringtun
 request "$(printf 'set=1\nprivate_key=%s\npublic_key=%s\nendpoint=192.0.2.1:9\npublic_key=%s' \
 	"$(printf %064d 1)" "$(hex p)" "$(hex q)")" >"$T/out"
@@ -141,7 +141,7 @@ is 'stand-in: so is changing a peer' '' \
 	"$(request "$(printf 'set=1\npublic_key=%s\nendpoint=192.0.2.2:9' "$(hex p)")" 2>/dev/null)"
 like 'stand-in: again a panic' "$log" '^panic: Modifying'
 daemon_stop KILL a
-must wait_for 5 gone on a ip link show kilo0
+must wait_for 30 gone on a ip link show kilo0
 
 # ---- kilowg ----
 

@@ -193,7 +193,7 @@ if can_strace; then
 	on a strace -o "$T/trace" -P "$path" -e trace=openat -e inject=openat:signal=STOP:when=1 \
 		"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node a apply >"$T/out" 2>"$T/err" &
 	pid=$!
-	check 'apply has seen the file' wait_for 10 stopped
+	check 'apply has seen the file' wait_for 30 stopped
 	cp "$T/theirs" "$(own a).new"
 	mv "$(own a).new" "$(own a)"
 	kill -CONT "$(pgrep -n -x kilowg)"

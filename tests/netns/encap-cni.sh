@@ -103,7 +103,7 @@ sed -i 's/^interface-timeout = .*/interface-timeout = 30s/' "$T/local.ini"
 kwg b apply >"$T/b.out" 2>"$T/b.err" &
 pid=$!
 waits() { readlink "/proc/$(pgrep -n -x kilowg)/fd/"* | grep -q '\.lock$'; }
-wait_for 10 waits
+wait_for 30 waits
 for node in a b d; do overlay $node flannel.1 1 8472 2 0; done
 status=0
 wait $pid || status=$?

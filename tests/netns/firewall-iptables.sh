@@ -284,7 +284,7 @@ if on a iptables-legacy -t nat -S >/dev/null 2>&1; then
 		daemons_again
 		flock /run/xtables.lock sh -c 'until [ -e /run/t/release ]; do sleep 0.05; done' &
 		holder=$!
-		wait_for 10 gone flock -n /run/xtables.lock true
+		wait_for 30 gone flock -n /run/xtables.lock true
 		kwg a apply >"$T/out" 2>"$T/err" &
 		apply=$!
 		check 'while somebody else has the lock of iptables' wait_for 10 \

@@ -26,7 +26,7 @@ start() {
 	WG_PROCESS_FOREGROUND=1 LOG_LEVEL=verbose nsenter --net="/run/netns/$1" -- \
 		unshare --mount sh "$T/as-node" "$T/nodes/$1" "$2" wg0 >>"$T/$1.log" 2>&1 &
 	echo $! >"$T/$1.pid"
-	wait_for 10 daemon_answers "$1" wg0 || { show "$T/$1.log"; bail "$1: $2 does not start"; }
+	wait_for 30 daemon_answers "$1" wg0 || { show "$T/$1.log"; bail "$1: $2 does not start"; }
 }
 
 # NODE NUMBER: key, port and addresses.
@@ -48,8 +48,8 @@ peer() {
 stop() {
 	daemon_stop TERM a
 	daemon_stop TERM b
-	wait_for 5 gone on a ip link show wg0
-	wait_for 5 gone on b ip link show wg0
+	wait_for 30 gone on a ip link show wg0
+	wait_for 30 gone on b ip link show wg0
 }
 
 # TEXT NODE PING-ARGUMENT...
@@ -110,7 +110,7 @@ import socket, sys
 s = socket.create_connection((sys.argv[1], 4000)); s.sendfile(open(sys.argv[2], "rb")); s.shutdown(1)' \
 		"$address" "$T/file"
 	# It still listens if nobody came, and then nobody will.
-	wait_for 2 gone kill -0 $receiver || kill $receiver
+	wait_for 30 gone kill -0 $receiver || kill $receiver
 	wait $receiver
 	same "$names: arrive as they were" "$T/file" "$T/copy"
 }

@@ -26,7 +26,7 @@ start() {
 configure() {
 	local node="$1" number="$2" peer="$3"
 	shift 3
-	wait_for 10 daemon_answers "$node" wg0 || { show "$T/$node.log"; bail "$node does not start"; }
+	wait_for 30 daemon_answers "$node" wg0 || { show "$T/$node.log"; bail "$node does not start"; }
 	must on "$node" wg set wg0 private-key "$T/keys/$node" listen-port 51820 \
 		peer "$(public_key "$peer")" allowed-ips "10.9.0.$((3 - number))/32" \
 		endpoint "192.0.2.$((3 - number)):51820" "$@"

@@ -60,7 +60,7 @@ daemon_start g
 if [ -x "$userspace" ]; then
 	say "\$ $userspace kilo0"
 	must on u "$userspace" kilo0
-	wait_for 10 daemon_answers u || bail 'kilowg-userspace does not start'
+	wait_for 30 daemon_answers u || bail 'kilowg-userspace does not start'
 else
 	skip 'kilowg-userspace in the mesh' 'it has not been built'
 fi

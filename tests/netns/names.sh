@@ -48,7 +48,7 @@ dns_start() {
 		--log-queries --log-facility="$T/dns.log" --listen-address=203.0.113.53 \
 		--bind-interfaces >"$T/dnsmasq.err" 2>&1 &
 	dns_pid=$!
-	wait_for 10 dns_answers || { show "$T/dnsmasq.err"; bail 'dnsmasq does not start'; }
+	wait_for 30 dns_answers || { show "$T/dnsmasq.err"; bail 'dnsmasq does not start'; }
 }
 dns_answers() { on a getent ahostsv4 alive.mesh.test; }
 dns_stop() { kill "$dns_pid" && wait "$dns_pid" 2>/dev/null; }

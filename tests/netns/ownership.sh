@@ -52,7 +52,7 @@ if can_tun && command -v wireguard-go >/dev/null; then
 	unchanged c "$T/c.before" 'and nothing is changed'
 	cp "$T/local.old" "$T/local.ini"
 	daemon_stop TERM c
-	must wait_for 5 gone on c ip link show kilo0
+	must wait_for 30 gone on c ip link show kilo0
 else
 	skip 'an interface with a foreign alias is refused' 'no wireguard-go, or no TUN'
 fi

@@ -35,7 +35,7 @@ start() {
 	WG_PROCESS_FOREGROUND=1 nsenter --net="/run/netns/$1" -- \
 		unshare --mount sh "$T/as-node" "$T/nodes/$1" "$ours" wg0 >>"$T/$1.log" 2>&1 &
 	echo $! >"$T/$1.pid"
-	wait_for 10 daemon_answers "$1" wg0 || { show "$T/$1.log"; bail "$1: kilowg-userspace does not start"; }
+	wait_for 30 daemon_answers "$1" wg0 || { show "$T/$1.log"; bail "$1: kilowg-userspace does not start"; }
 	must on "$1" wg set wg0 listen-port 51820
 	address_add "$1" wg0 "10.9.0.$2/24" "fd09::$2/64"
 	must on "$1" ip link set wg0 up
@@ -108,8 +108,8 @@ must on b ip link set wg0 mtu 65535
 for outer in 4 6; do
 	check "over IPv$outer" wait_for 10 switch_outer $outer
 	for size in 1500 9001 32767 65459 65460 65474 65475; do
-		check "over IPv$outer, IPv4 of $size bytes" wait_for 5 whole "$size" 10.9.0.2 4
-		check "over IPv$outer, IPv6 of $size bytes" wait_for 5 whole "$size" fd09::2 6
+		check "over IPv$outer, IPv4 of $size bytes" wait_for 10 whole "$size" 10.9.0.2 4
+		check "over IPv$outer, IPv6 of $size bytes" wait_for 10 whole "$size" fd09::2 6
 	done
 	check "over IPv$outer, a byte more has no room" gone whole 65476 10.9.0.2 4
 	check "nor has the largest that the interface takes" gone whole 65535 fd09::2 6

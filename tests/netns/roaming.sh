@@ -76,7 +76,7 @@ must on router ip addr add 203.0.113.9/24 dev wan0
 
 moved_port() { moved && [ "$(peer_field a 3 h)" != "$learnt" ]; }
 
-check 'the NAT gives another port, and a learns it' wait_for 8 moved_port
+check 'the NAT gives another port, and a learns it' wait_for 30 moved_port
 learnt=$(peer_field a 3 h)
 check 'packets flow' reaches a 10.2.2.2
 expect 0 'apply on a' kwg a apply

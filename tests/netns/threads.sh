@@ -124,8 +124,8 @@ try() {
 		on "$([ $i = 1 ] && echo a || echo b)" iperf3 -s -p 5201 >"$T/server$i" 2>&1 &
 		jobs+=($!)
 	done
-	wait_for 5 on a sh -c 'ss -Hltn sport = 5201 | grep -q .'
-	wait_for 5 on b sh -c 'ss -Hltn sport = 5201 | grep -q .'
+	wait_for 10 on a sh -c 'ss -Hltn sport = 5201 | grep -q .'
+	wait_for 10 on b sh -c 'ss -Hltn sport = 5201 | grep -q .'
 	echo 0 >"$T/changes"
 	echo 0 >"$T/downs"
 	: >"$T/going"
@@ -162,7 +162,7 @@ try() {
 	jobs+=($!)
 	on a ping -f -c 100000 10.9.0.2 >"$T/flood2" 2>&1 &
 	jobs+=($!)
-	wait_for 5 [ -s "$T/flood2" ]
+	wait_for 10 [ -s "$T/flood2" ]
 	for node in a b c; do
 		kill -TERM "$(cat "$T/$node.pid")"
 		wait "$(cat "$T/$node.pid")"
@@ -172,7 +172,7 @@ try() {
 	kill "${jobs[@]}" 2>/dev/null
 	wait "${jobs[@]}" 2>/dev/null
 	for node in a b c; do
-		must wait_for 5 gone on $node ip link show wg0
+		must wait_for 30 gone on $node ip link show wg0
 	done
 }
 

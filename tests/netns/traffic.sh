@@ -38,7 +38,7 @@ start() {
 	env "$@" WG_PROCESS_FOREGROUND=1 nsenter --net="/run/netns/$node" -- \
 		unshare --mount sh "$T/as-node" "$T/nodes/$node" "$ours" wg0 >>"$T/$node.log" 2>&1 &
 	echo $! >"$T/$node.pid"
-	wait_for 10 daemon_answers "$node" wg0 ||
+	wait_for 30 daemon_answers "$node" wg0 ||
 		{ show "$T/$node.log"; bail "$node: kilowg-userspace does not start"; }
 }
 
@@ -67,7 +67,7 @@ peer a b 2
 peer a c 3
 peer b a 1 endpoint 192.0.2.1:51820
 peer c a 1 endpoint 192.0.2.1:51820
-check "a session" wait_for 5 passes b 10.9.0.1
+check "a session" wait_for 10 passes b 10.9.0.1
 
 # ---- peers come and go ----
 
@@ -99,12 +99,12 @@ must on a wg set wg0 peer "$(public_key x)" remove
 must on a wg set wg0 peer "$(public_key b)" remove
 check "without the peer they do not" unreachable b 10.9.0.1
 peer a b 2 endpoint 192.0.2.2:51820
-check "with it again they do, by a new session" wait_for 5 passes a 10.9.0.2
+check "with it again they do, by a new session" wait_for 10 passes a 10.9.0.2
 
 # ---- one side starts again ----
 
 daemon_stop KILL b
-wait_for 5 gone on b ip link show wg0
+wait_for 30 gone on b ip link show wg0
 start b
 configure b 2
 peer b a 1 endpoint 192.0.2.1:51820
@@ -124,7 +124,7 @@ is "and no session" "$before" "$(handshakes b)"
 peer a b 2 preshared-key "$T/psk"
 must on b ip link set wg0 down
 must on b ip link set wg0 up
-check "on both: they pass" wait_for 5 passes b 10.9.0.1
+check "on both: they pass" wait_for 10 passes b 10.9.0.1
 
 # ---- several addresses ----
 
@@ -132,7 +132,7 @@ for address in 192.0.2.101 198.51.100.1 192.0.2.1; do
 	must on b ip link set wg0 down
 	peer b a 1 endpoint "$address:51820"
 	must on b ip link set wg0 up
-	check "a spoken to at $address: packets pass" wait_for 5 passes b 10.9.0.1
+	check "a spoken to at $address: packets pass" wait_for 10 passes b 10.9.0.1
 	check "and back" passes a 10.9.0.2
 	is "it answers from there" "$address:51820" "$(endpoint b a)"
 done
@@ -140,7 +140,7 @@ done
 if can_ipv6; then
 	local=$(on a ip -6 addr show dev eth0 scope link | awk '/inet6/ { sub("/.*", "", $2); print $2; exit }')
 	peer b a 1 endpoint "[$local%eth0]:51820"
-	check "a link-local endpoint: packets pass" wait_for 5 passes b 10.9.0.1
+	check "a link-local endpoint: packets pass" wait_for 10 passes b 10.9.0.1
 	is "it is shown with its interface" "[$local%eth0]:51820" "$(endpoint b a)"
 	like "and learnt with it" <(endpoint a b) '^\[fe80::.*%eth0\]:51820$'
 	check "the other way, too" passes a 10.9.0.2
@@ -152,20 +152,20 @@ fi
 
 echo 'table ip nat { chain out { type nat hook postrouting priority 100; oifname "wan0" masquerade random; }; }' >"$T/nft"
 if on router nft -f "$T/nft" >"$T/out" 2>&1; then
-	check "through a NAT packets pass" wait_for 5 passes c 10.9.0.1
+	check "through a NAT packets pass" wait_for 10 passes c 10.9.0.1
 	like "from its address" <(endpoint a c) '^192.0.2.3:'
 	# Taking an address away makes the router forget what it has masqueraded with it.
 	must on router ip addr add 192.0.2.9/24 dev wan0
 	must on router ip addr del 192.0.2.3/24 dev wan0
 	must on router ip addr replace 192.0.2.9/24 dev wan0
-	check "the NAT has another address: packets pass" wait_for 5 passes c 10.9.0.1
+	check "the NAT has another address: packets pass" wait_for 10 passes c 10.9.0.1
 	like "which is learnt from them" <(endpoint a c) '^192.0.2.9:'
 	check "and a finds c there" passes a 10.9.0.3
 	# The same address taken away and given again: only the port is another one.
 	before=$(endpoint a c)
 	must on router ip addr del 192.0.2.9/24 dev wan0
 	must on router ip addr add 192.0.2.9/24 dev wan0
-	check "the NAT has forgotten the port: packets pass" wait_for 5 passes c 10.9.0.1
+	check "the NAT has forgotten the port: packets pass" wait_for 10 passes c 10.9.0.1
 	like "the address is the same" <(endpoint a c) '^192.0.2.9:'
 	check "the port is another one, and learnt" [ "$(endpoint a c)" != "$before" ]
 	check "and a finds c there" passes a 10.9.0.3

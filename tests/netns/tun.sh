@@ -21,12 +21,12 @@ start() {
 	: >"$T/log"
 	LOG_LEVEL=debug "$probe" -f "$@" >"$T/log" 2>"$T/err" &
 	pid=$!
-	wait_for 10 ready || { show "$T/err"; bail "tun_probe does not start"; }
+	wait_for 30 ready || { show "$T/err"; bail "tun_probe does not start"; }
 }
 ready() { grep -q '^here\|^away' "$T/log" && [ -S "$socket" ]; }
 
 # TEXT LINE: the last line of its kind (link or route) is this, sooner or later.
-says() { check "$1" wait_for 10 last "$2"; last "$2" || show "$T/log"; }
+says() { check "$1" wait_for 30 last "$2"; last "$2" || show "$T/log"; }
 last() {
 	case $1 in
 	route*) [ "$(grep '^route\|^no route' "$T/log" | tail -n 1)" = "$1" ] ;;
@@ -39,7 +39,7 @@ index() { ip -o link show "$1" | cut -d: -f1; }
 # REASON TEXT: it has ended for this reason, and left nothing behind.
 ended() {
 	local status=0
-	wait_for 10 gone kill -0 $pid || kill -KILL $pid
+	wait_for 30 gone kill -0 $pid || kill -KILL $pid
 	wait $pid || status=$?
 	is "$2: it ends, exit status 0" 0 "$status"
 	is "$2: for that reason" "end: $1" "$(tail -n 1 "$T/log")"
@@ -61,7 +61,7 @@ is 'one line' 1 "$(grep -c . "$T/err")"
 check 'and the first one stays' [ -S "$socket" ]
 check 'with its device' ip link show t0
 run ip link del t0
-check 'it ends with its device' wait_for 10 [ ! -e "$socket" ]
+check 'it ends with its device' wait_for 30 [ ! -e "$socket" ]
 
 # ---- names ----
 
@@ -71,7 +71,7 @@ for name in '' 1234567890abcdef . .. a/b 'a b' 'a%d' a:b; do
 done
 expect 0 'the longest name' "$probe" 1234567890abcde
 run ip link del 1234567890abcde
-check 'it ends' wait_for 10 [ ! -e /run/wireguard/1234567890abcde.sock ]
+check 'it ends' wait_for 30 [ ! -e /run/wireguard/1234567890abcde.sock ]
 must ip link add t0 type bridge
 expect 1 'a name that another kind of interface has is refused' "$probe" t0
 like 'with the reason' "$T/err" 'there is an interface of this name already'

@@ -31,7 +31,7 @@ crash() {
 	pid=$(main_pid)
 	since=$(cut -d ' ' -f 1 /proc/uptime)
 	must kill -KILL "$pid"
-	check 'kill -9 the data plane: the old one is gone' wait_for 5 gone kill -0 "$pid"
+	check 'kill -9 the data plane: the old one is gone' wait_for 30 gone kill -0 "$pid"
 	check 'its configuration comes back by itself' wait_for 20 has_peer
 	say "$(awk -v s="$since" '{ printf "%.2f", $1 - s }' /proc/uptime) s after kill"
 	check 'in a new process' test "$(main_pid)" != "$pid"
@@ -135,7 +135,7 @@ group() {
 	mount -t cgroup2 cgroup2 "$T/cgroup" || cannot 'there is no second version of cgroups here'
 	cgroup=$T/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/kilowg-$$-$(date +%s)
 	mkdir "$cgroup" || cannot 'no cgroup can be made here'
-	trap 'wait_for 5 group_gone' EXIT
+	trap 'wait_for 30 group_gone' EXIT
 }
 
 mesh_begin

@@ -37,7 +37,7 @@ done
 
 # TEXT NODE: is the node as it was, and is there no daemon left?
 nothing_left() {
-	check "$1: no daemon is left" wait_for 10 no_daemon
+	check "$1: no daemon is left" wait_for 30 no_daemon
 	state "$2" >"$T/now"
 	same "$1: the host is as before" "$T/$2.before" "$T/now"
 	check "$1: no note of a start is left" [ ! -e "$T/nodes/$2/kilowg/kilo.starting" ]
@@ -86,9 +86,9 @@ fi
 # ---- the daemon dies ----
 
 kill -KILL $(daemon_ids)
-check 'a killed daemon takes its interface along' wait_for 5 gone on a ip link show kilo0
+check 'a killed daemon takes its interface along' wait_for 30 gone on a ip link show kilo0
 # Each interface goes in its own time; an apply before that would find all well.
-check 'and that of c goes, too' wait_for 5 gone on c ip link show kilo0
+check 'and that of c goes, too' wait_for 30 gone on c ip link show kilo0
 expect 3 'status: unhealthy' kwg a status
 like 'the interface is missing' "$T/out" 'interface kilo0: missing'
 # Milliseconds that a command takes. In a slow guest most go by starting programs.
@@ -122,7 +122,7 @@ else
 	expect 2 'apply --switch-backend to what the kernel has not: refused' kwg a apply --switch-backend
 	like 'with the reason' "$T/err" 'kilo0: this kernel has no WireGuard'
 	cp "$T/local.old" "$T/local.ini"
-	check 'and the daemon is there again' wait_for 5 daemon_answers a
+	check 'and the daemon is there again' wait_for 30 daemon_answers a
 	is 'with our mark' 'kilowg mesh=kilo protocol=107 port=51820' "$(alias_of a)"
 fi
 expect 0 'apply makes it whole' kwg a apply
@@ -205,7 +205,7 @@ nothing_left 'no systemd-run' a
 # ---- killed before the interface had its mark ----
 
 must on a "$KILOWG_USERSPACE" kilo0
-must wait_for 5 daemon_answers a
+must wait_for 30 daemon_answers a
 expect 2 'an interface without mark belongs to somebody else: refused' kwg a apply
 printf kilo0 >"$T/nodes/a/kilowg/kilo.starting"
 expect 0 'unless a note says that we were about to mark it: apply' kwg a apply
@@ -231,7 +231,7 @@ if can_strace; then
 	while k=$((k + 1)) && killed $k && [ $k -lt 200 ]; do
 		kwg a apply >"$T/out" 2>&1 && on a ping -c 1 -W 1 -q 10.1.1.2 >/dev/null && kwg a diff >/dev/null ||
 			bad="$bad $k"
-		kwg a down >"$T/out" 2>&1 && wait_for 10 no_daemon || bad="$bad $k"
+		kwg a down >"$T/out" 2>&1 && wait_for 30 no_daemon || bad="$bad $k"
 	done
 	is 'killed at any point, the next apply and down succeed' '' "$bad"
 	check 'there were many such points' [ $k -ge 10 ]
@@ -239,7 +239,7 @@ if can_strace; then
 	nothing_left 'killed' a
 	k=0 bad=
 	while k=$((k + 1)) && killed $k && [ $k -lt 200 ]; do
-		kwg a down >"$T/out" 2>&1 && wait_for 10 no_daemon && ! on a ip link show kilo0 >/dev/null 2>&1 ||
+		kwg a down >"$T/out" 2>&1 && wait_for 30 no_daemon && ! on a ip link show kilo0 >/dev/null 2>&1 ||
 			bad="$bad $k"
 	done
 	is 'killed at any point, down alone cleans up, too' '' "$bad"

@@ -78,7 +78,7 @@ check 'really' [ "$(took)" -le 4 ]
 # ---- kilowg first, then the daemon ----
 
 begin a apply
-check 'apply waits for the interface' wait_for 5 is_waiting
+check 'apply waits for the interface' wait_for 30 is_waiting
 if command -v setsid >/dev/null; then
 	expect 4 'a second apply meanwhile: exit status 4' kwg a apply
 	like 'the message says why' "$T/err" 'another kilowg'
@@ -107,7 +107,7 @@ check 'and back' reaches c 10.2.2.2
 
 must on b ip route flush proto 107
 daemon_stop TERM b
-must wait_for 5 gone on b ip link show kilo0
+must wait_for 30 gone on b ip link show kilo0
 must on b ip tuntap add kilo0 mode tun
 local_ini 'interface-timeout = 1s'
 expect 2 'an interface, but no socket' kwg b apply
@@ -118,7 +118,7 @@ must on b ip link del kilo0
 
 daemon_stop KILL a
 check 'a killed daemon leaves its socket' [ -S "$T/nodes/a/wireguard/kilo0.sock" ]
-must wait_for 5 gone on a ip link show kilo0
+must wait_for 30 gone on a ip link show kilo0
 expect 2 'only a stale socket: exit status 2' kwg a apply
 like 'the message is clear' "$T/err" 'kilo0'
 must on a ip tuntap add kilo0 mode tun
@@ -127,7 +127,7 @@ like 'the message names the socket' "$T/err" 'wireguard/kilo0\.sock'
 must on a ip link del kilo0
 local_ini 'interface-timeout = 20s'
 begin a apply
-check 'apply waits in spite of the stale socket' wait_for 5 is_waiting
+check 'apply waits in spite of the stale socket' wait_for 30 is_waiting
 daemon_start_only a
 ends 0 'a new daemon comes: apply succeeds'
 check 'packets flow again' reaches a 10.2.3.2
@@ -135,9 +135,9 @@ check 'packets flow again' reaches a 10.2.3.2
 # ---- it goes away while it is waited for, and other things happen ----
 
 daemon_stop TERM a
-must wait_for 5 gone on a ip link show kilo0
+must wait_for 30 gone on a ip link show kilo0
 begin a apply
-check 'apply waits' wait_for 5 is_waiting
+check 'apply waits' wait_for 30 is_waiting
 must on a ip link add noise0 type bridge
 must on a ip link del noise0
 : >"$T/nodes/a/wireguard/other.sock"
@@ -146,7 +146,7 @@ check 'things that do not matter leave it waiting' is_waiting
 kill -TERM $pid
 ends 143 'SIGTERM ends it'
 begin a apply
-check 'the lock is free again' wait_for 5 is_waiting
+check 'the lock is free again' wait_for 30 is_waiting
 rm -rf "$T/nodes/a/wireguard/kilo0.sock"
 daemon_start_only a
 ends 0 'and once more it succeeds'

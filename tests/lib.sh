@@ -677,3 +677,21 @@ mutations() {
 
 # FILE: their number.
 count_mutations() { mutations "$1" | grep -c .; }
+
+# ---- Kubernetes --------------------------------------------------------------
+
+# The stand-in for kubectl (tests/contrib/bin), with an API server that has no objects yet, in
+# $T/api; and the scripts of contrib/kubernetes, for $shell.
+kubernetes_start() {
+	source=$(cd -- "${lib_dir%/*}" && pwd -P)
+	PATH=$source/tests/contrib/bin:$source/contrib/kubernetes:$(cd -- "${KILOWG%/*}" && pwd -P):$PATH
+	KUBE_STATE=$T/api
+	KUBECONFIG=$T/nothing
+	export PATH KUBE_STATE KUBECONFIG
+	shell=${KWG_TEST_SHELL:-sh}
+	mkdir -p "$T/api/nodes" "$T/api/peers"
+	echo 0 >"$T/api/ahead"
+	for file in lock nodes.events peers.events; do
+		: >"$T/api/$file"
+	done
+}

@@ -20,17 +20,7 @@
 enter "$@"
 need wg ping jq flock awk od
 choose_backend
-source=$(cd -- "${lib_dir%/*}" && pwd -P)
-PATH=$source/tests/contrib/bin:$source/contrib/kubernetes:$(cd -- "${KILOWG%/*}" && pwd -P):$PATH
-KUBE_STATE=$T/api
-KUBECONFIG=$T/nothing
-export PATH KUBE_STATE KUBECONFIG
-shell=${KWG_TEST_SHELL:-sh}
-mkdir -p $T/api/nodes $T/api/peers
-echo 0 >$T/api/ahead
-: >$T/api/lock
-: >$T/api/nodes.events
-: >$T/api/peers.events
+kubernetes_start
 
 number() { echo "$1" | tr abcdefk 1234576; }
 

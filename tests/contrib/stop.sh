@@ -12,17 +12,8 @@ enter "$@"
 need wg jq flock awk od timeout pgrep
 can_strace || cannot 'strace does not work here'
 choose_backend
-source=$(cd -- "${lib_dir%/*}" && pwd -P)
-PATH=$source/tests/contrib/bin:$source/contrib/kubernetes:$(cd -- "${KILOWG%/*}" && pwd -P):$PATH
-KUBE_STATE=$T/api KUBECONFIG=$T/nothing
-export PATH KUBE_STATE KUBECONFIG
-shell=${KWG_TEST_SHELL:-sh}
+kubernetes_start
 
-mkdir -p $T/api/nodes $T/api/peers
-echo 0 >$T/api/ahead
-: >$T/api/lock
-: >$T/api/nodes.events
-: >$T/api/peers.events
 bridge_add wan
 node_add a
 plug a wan0 wan 203.0.113.1/24

@@ -62,12 +62,23 @@ struct bursts {
 	const struct kwgi_dp_peer *peer;
 };
 
+/* A burst of one is a plain datagram. */
+static void seal_sizes(struct kwgi_udp_out *v, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		if (v[i].n_iov == 1 && v[i].iov[0].iov_len <= v[i].gso_size)
+			v[i].gso_size = 0;
+}
+
 static void flush(struct kwgi_worker *w, struct bursts *b, uint64_t now)
 {
 	unsigned i;
 
 	if (!b->n)
 		return;
+	seal_sizes(w->out->bursts, b->n);
 	kwgi_udp_send(&w->udp, w->out->bursts, b->n, now);
 	for (i = 0; i < b->n; i++)
 		w->sources_gone |= w->out->bursts[i].result & KWGI_UDP_SOURCE_GONE;
@@ -83,10 +94,15 @@ static bool fits(const struct kwgi_worker *w, const struct bursts *b, const stru
 	       b->bytes + o->message_len <= KWGI_UDP_MAX_V4;
 }
 
-static void begin_burst(struct kwgi_worker *w, struct bursts *b, const struct kwgi_outgoing *o)
+/* Packets to two peers in turn, say, are a burst each: those that are ready go when there is no room. */
+static void begin_burst(struct kwgi_worker *w, struct bursts *b, const struct kwgi_outgoing *o,
+			uint64_t now)
 {
-	struct kwgi_udp_out *u = &w->out->bursts[b->n++];
+	struct kwgi_udp_out *u;
 
+	if (b->n == KWGI_UDP_BATCH)
+		flush(w, b, now);
+	u = &w->out->bursts[b->n++];
 	kwgi_path_sockaddr(&u->to, &o->peer->path);
 	kwgi_path_source(&u->from, &o->peer->path);
 	u->tos = o->tos;
@@ -100,13 +116,14 @@ static void begin_burst(struct kwgi_worker *w, struct bursts *b, const struct kw
 }
 
 /* Messages that follow each other in memory need one iovec. */
-static void add_message(struct kwgi_worker *w, struct bursts *b, const struct kwgi_outgoing *o)
+static void add_message(struct kwgi_worker *w, struct bursts *b, const struct kwgi_outgoing *o,
+			uint64_t now)
 {
 	struct kwgi_udp_out *u;
 	struct iovec *v;
 
 	if (!b->n || !fits(w, b, o))
-		begin_burst(w, b, o);
+		begin_burst(w, b, o, now);
 	u = &w->out->bursts[b->n - 1];
 	v = u->n_iov ? &u->iov[u->n_iov - 1] : NULL;
 	if (v && (uint8_t *)v->iov_base + v->iov_len == o->message) {
@@ -122,19 +139,6 @@ static void add_message(struct kwgi_worker *w, struct bursts *b, const struct kw
 	b->closed = o->message_len < u->gso_size;
 }
 
-/* A burst of one is a plain datagram. */
-static void seal_sizes(struct kwgi_worker *w, struct bursts *b)
-{
-	struct kwgi_udp_out *u;
-	unsigned i;
-
-	for (i = 0; i < b->n; i++) {
-		u = &w->out->bursts[i];
-		if (u->n_iov == 1 && u->iov[0].iov_len <= u->gso_size)
-			u->gso_size = 0;
-	}
-}
-
 static void send_bursts(struct kwgi_worker *w, const struct kwgi_outgoing *v, unsigned n,
 			uint64_t now)
 {
@@ -143,8 +147,7 @@ static void send_bursts(struct kwgi_worker *w, const struct kwgi_outgoing *v, un
 
 	for (i = 0; i < n; i++)
 		if (v[i].status == KWGI_SEND_NOW)
-			add_message(w, &b, &v[i]);
-	seal_sizes(w, &b);
+			add_message(w, &b, &v[i], now);
 	flush(w, &b, now);
 }
 

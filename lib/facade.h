@@ -4,7 +4,7 @@
 #define KWGI_FACADE_H
 
 #include "base/buf.h"
-#include "core/config.h"
+#include "config/config.h"
 
 /* Hands a finished buffer out as the text of a public function. */
 int kwgi_give(struct kwgi_buf *b, char **out, size_t *len, struct kwg_error *err);

@@ -6,11 +6,11 @@
 #include <sodium.h>
 
 #include "base/error.h"
-#include "core/plan.h"
-#include "core/views.h"
 #include "facade.h"
+#include "host/files.h"
 #include "kilowg.h"
-#include "sys/files.h"
+#include "plan/plan.h"
+#include "plan/views.h"
 
 #ifndef KWG_SYSCONFDIR
 #define KWG_SYSCONFDIR "/etc/kilowg"

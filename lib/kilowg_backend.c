@@ -5,11 +5,11 @@
 #include <sodium.h>
 
 #include "base/error.h"
+#include "host/files.h"
+#include "host/rtnl.h"
+#include "host/uapi.h"
+#include "host/wg_genl.h"
 #include "kilowg_steps.h"
-#include "sys/files.h"
-#include "sys/rtnl.h"
-#include "sys/uapi.h"
-#include "sys/wg_genl.h"
 
 /* ---- before observing ------------------------------------------------ */
 

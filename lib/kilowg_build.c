@@ -7,14 +7,14 @@
 #include <sodium.h>
 
 #include "base/error.h"
-#include "core/forward.h"
-#include "core/mtu.h"
 #include "facade.h"
+#include "host/endpoints.h"
+#include "host/files.h"
+#include "host/pathmemo.h"
+#include "host/pathmtu.h"
 #include "kilowg_steps.h"
-#include "sys/endpoints.h"
-#include "sys/files.h"
-#include "sys/pathmemo.h"
-#include "sys/pathmtu.h"
+#include "steps/forward.h"
+#include "steps/mtu.h"
 
 /* ---- facts ----------------------------------------------------------- */
 

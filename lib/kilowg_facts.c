@@ -6,16 +6,16 @@
 #include <sodium.h>
 
 #include "base/error.h"
-#include "core/announce.h"
-#include "core/mtu.h"
 #include "facade.h"
+#include "host/apply.h"
+#include "host/detect.h"
+#include "host/files.h"
+#include "host/pathmtu.h"
+#include "host/uapi.h"
+#include "host/wg_genl.h"
 #include "kilowg.h"
-#include "sys/apply.h"
-#include "sys/detect.h"
-#include "sys/files.h"
-#include "sys/pathmtu.h"
-#include "sys/uapi.h"
-#include "sys/wg_genl.h"
+#include "steps/announce.h"
+#include "steps/mtu.h"
 
 int kwg_detect(bool json, bool *has, char **out, size_t *len, struct kwg_error *err)
 {

@@ -6,12 +6,12 @@
 #include <sodium.h>
 
 #include "base/error.h"
-#include "core/json.h"
-#include "core/status.h"
+#include "config/json.h"
 #include "facade.h"
+#include "host/files.h"
+#include "host/pathmemo.h"
 #include "kilowg_steps.h"
-#include "sys/files.h"
-#include "sys/pathmemo.h"
+#include "steps/status.h"
 
 void kwgi_steps_say(const struct kwg_steps *s, enum kwg_severity severity, const char *fmt, ...)
 {

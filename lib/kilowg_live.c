@@ -3,12 +3,12 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "core/forward.h"
-#include "core/json.h"
+#include "config/json.h"
 #include "facade.h"
+#include "host/ipt.h"
+#include "host/nft.h"
 #include "kilowg.h"
-#include "sys/ipt.h"
-#include "sys/nft.h"
+#include "steps/forward.h"
 
 struct live {
 	const struct kwg_plan *plan;

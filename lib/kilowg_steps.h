@@ -6,13 +6,13 @@
 #ifndef KWGI_KILOWG_STEPS_H
 #define KWGI_KILOWG_STEPS_H
 
-#include "core/backend.h"
-#include "core/wanted.h"
+#include "host/apply.h"
+#include "host/cni.h"
+#include "host/ipt.h"
+#include "host/nft.h"
 #include "kilowg.h"
-#include "sys/apply.h"
-#include "sys/cni.h"
-#include "sys/ipt.h"
-#include "sys/nft.h"
+#include "steps/backend.h"
+#include "steps/wanted.h"
 
 #ifndef KWG_RUNDIR
 #define KWG_RUNDIR "/run/kilowg"

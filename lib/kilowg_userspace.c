@@ -4,9 +4,9 @@
 
 #include "base/error.h"
 #include "kilowg.h"
-#include "sys/sandbox.h"
-#include "sys/tun.h"
-#include "sys/userspace.h"
+#include "userspace/sandbox.h"
+#include "userspace/tun.h"
+#include "userspace/userspace.h"
 
 int kwg_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *err)
 {

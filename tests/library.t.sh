@@ -24,7 +24,7 @@ point() {
 command -v nm >/dev/null || { echo '1..0 # SKIP nm is missing'; exit 0; }
 
 # Objects of the core by name: the archive does not keep folders.
-core=$(for f in "${top_srcdir:-.}"/lib/base/*.c "${top_srcdir:-.}"/lib/core/*.c "${top_srcdir:-.}"/lib/dp/*.c; do basename "$f" .c; done | sed 's/$/.o/')
+core=$(for d in base config plan steps dp; do ls "${top_srcdir:-.}"/lib/$d/*.c; done | while read -r f; do basename "$f" .c; done | sed 's/$/.o/')
 
 # undefined OBJECT...: the names that objects of the archive want from elsewhere.
 undefined() {

@@ -190,7 +190,7 @@ build() {
 	shift
 	# shellcheck disable=SC2086
 	(cd "$top_srcdir" && "$@" -std=c11 -D_GNU_SOURCE -Ilib -o "$output" \
-		tests/unit/plan_driver.c lib/base/*.c lib/core/*.c lib/kilowg.c $more) >"$T/cc" 2>&1
+		tests/unit/plan_driver.c lib/base/*.c lib/config/*.c lib/plan/*.c lib/kilowg.c $more) >"$T/cc" 2>&1
 }
 
 # PROGRAM [FILTER...]: prints the plans of all meshes.

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "sys/files.h"
-#include "sys/resolve.h"
+#include "host/files.h"
+#include "host/resolve.h"
 
 static unsigned count_threads(void)
 {

@@ -238,7 +238,7 @@ enum {
 	ALL_PARTS = KWGI_WG_ENDPOINT | KWGI_WG_KEEPALIVE | KWGI_WG_PSK | KWGI_WG_ALLOWED_REPLACE,
 };
 
-/* As lib/sys/wg.c undoes: all that the peer had, and what it took from others. */
+/* As lib/host/wg.c undoes: all that the peer had, and what it took from others. */
 static void peer_step(struct world *o, const struct kwgi_step *s, bool undo)
 {
 	const struct kwgi_host_peer *old = s->u.peer.old;

@@ -2,7 +2,7 @@
 /* The networks of pods in CNI configuration lists: what changes, and what does not. */
 #include <kilowg.h>
 
-#include "sys/conflist.h"
+#include "host/conflist.h"
 #include "unit.h"
 
 /* A list with one host-local plugin of this ipam. */

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sys/detect.h"
+#include "host/detect.h"
 #include "unit.h"
 
 static const struct {

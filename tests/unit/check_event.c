@@ -6,9 +6,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "sys/event.h"
-#include "sys/notify.h"
 #include "unit.h"
+#include "userspace/event.h"
+#include "userspace/notify.h"
 
 #define MS 1000000ull
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Reading INI text: nothing that inih would lose, cut or guess may get through. */
-#include "core/ini.h"
+#include "config/ini.h"
 #include "unit.h"
 
 enum { LONG_NAME = 253 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Buffers, UTF-8 and JSON: whatever goes in, well-formed text comes out. */
-#include "core/json.h"
+#include "config/json.h"
 #include "base/utf8.h"
 #include "unit.h"
 

@@ -8,8 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "sys/keymem.h"
 #include "unit.h"
+#include "userspace/keymem.h"
 
 enum { PIECES = 3000 };
 

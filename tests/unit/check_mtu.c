@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* mtu = auto: what fits through the ways to the endpoints. */
-#include "core/mtu.h"
+#include "steps/mtu.h"
 #include "world.h"
 
 enum { WAN = 2, DSL = 3, LO = 4 };

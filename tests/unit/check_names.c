@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Endpoints that are names: what is left alone, and which answer is taken. */
-#include "core/names.h"
+#include "steps/names.h"
 #include "unit.h"
 
 enum { NOW = 1000000000 };

@@ -9,9 +9,9 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
-#include "core/wanted.h"
-#include "sys/nft.h"
-#include "sys/nft_attr.h"
+#include "host/nft.h"
+#include "host/nft_attr.h"
+#include "steps/wanted.h"
 #include "unit.h"
 
 /* ---- a plan and its messages ------------------------------------------ */

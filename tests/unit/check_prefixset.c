@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The set of networks against a naive list, with random networks of both families. */
-#include "core/prefixset.h"
+#include "base/prefixset.h"
 #include "unit.h"
 
 enum { MAX_NETS = 60 };

@@ -4,8 +4,8 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "sys/files.h"
-#include "sys/spawn.h"
+#include "host/files.h"
+#include "host/spawn.h"
 #include "unit.h"
 
 /* A shell makes a program of a line; kilowg itself uses none. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* When is a mesh healthy, and how is that said? */
-#include "core/status.h"
+#include "steps/status.h"
 #include "unit.h"
 
 enum { NOW = 1000000 };

@@ -2,7 +2,7 @@
 /* Segments, leaders, addresses and what locations may announce. Golden files have the rest. */
 #include <stdarg.h>
 
-#include "core/topology.h"
+#include "plan/topology.h"
 #include "unit.h"
 
 /* Reads, checks and builds; cfg->topology is NULL after an error in the text. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Many writes with one system call, to a socket that keeps them apart as a TUN device does. */
-#include "sys/tun_write.h"
 #include "unit.h"
+#include "userspace/tun_write.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sys/uapi_server.h"
 #include "unit.h"
+#include "userspace/uapi_server.h"
 
 #define SECOND 1000000000ull
 

@@ -7,8 +7,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "sys/udp.h"
 #include "unit.h"
+#include "userspace/udp.h"
 
 static uint8_t buffer[KWGI_UDP_BATCH][KWGI_UDP_BUFFER];
 static struct kwgi_udp_in in[KWGI_UDP_BATCH];

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "host/files.h"
 #include "kilowg.h"
-#include "sys/files.h"
 
-/* What lib/kilowg.c wants of lib/sys/files.c and this program does not use. */
+/* What lib/kilowg.c wants of lib/host/files.c and this program does not use. */
 int kwgi_file_read(const char *path, size_t max, char **out, size_t *len, struct kwg_error *err)
 {
 	(void)path, (void)max, (void)out, (void)len, (void)err;

@@ -124,7 +124,7 @@ int blake2b_final(blake2b_state *s, uint8_t *out, size_t out_len)
 	return 0;
 }
 
-/* lib/core/ini.c hands out "[N]", "key=N" and empty lines. */
+/* lib/config/ini.c hands out "[N]", "key=N" and empty lines. */
 int ini_parse_stream(ini_reader reader, void *stream, ini_handler handler, void *user)
 {
 	char line[200], *eq;

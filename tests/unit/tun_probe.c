@@ -20,14 +20,14 @@
 #include <unistd.h>
 
 #include "../../src/daemonise.h"
-#include "sys/event.h"
-#include "sys/link.h"
-#include "sys/notify.h"
-#include "sys/route.h"
-#include "sys/sandbox.h"
-#include "sys/tun.h"
-#include "sys/uapi_server.h"
-#include "sys/udp.h"
+#include "userspace/event.h"
+#include "userspace/link.h"
+#include "userspace/notify.h"
+#include "userspace/route.h"
+#include "userspace/sandbox.h"
+#include "userspace/tun.h"
+#include "userspace/uapi_server.h"
+#include "userspace/udp.h"
 
 enum source { SIGNAL, LINK, ROUTE, UAPI, TUN };
 

@@ -12,8 +12,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/key.h"
-#include "core/config.h"
-#include "core/diag.h"
+#include "config/config.h"
+#include "config/diag.h"
 
 #define N_OF(table) (sizeof(table) / sizeof(*(table)))
 

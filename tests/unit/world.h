@@ -3,7 +3,7 @@
 #ifndef WORLD_H
 #define WORLD_H
 
-#include "core/wanted.h"
+#include "steps/wanted.h"
 #include "unit.h"
 
 enum {

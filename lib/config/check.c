@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Checks over the whole configuration: what is missing, and what clashes.
+ * What makes the result wrong for everybody is an error; what Kilo accepts
+ * and other nodes act upon is a warning, so that all compute the same.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/prefixset.h"
+#include "config/config.h"
+
+bool kwgi_node_is_ready(const struct kwgi_node *n)
+{
+	return *n->name && n->endpoint.port && !kwgi_key_is_zero(&n->key) && n->pod_cidrs.n;
+}
+
+bool kwgi_peer_is_ready(const struct kwgi_peer *p)
+{
+	return *p->name && !kwgi_key_is_zero(&p->key) && p->allowed_ips.n;
+}
+
+/* ---- equal names and keys -------------------------------------------- */
+
+/* A thing that has to be unique, and who has it. */
+struct claim {
+	const void *value;
+	size_t len;
+	const char *owner_kind, *owner;
+	struct kwgi_place at;
+};
+
+static int by_value(const void *a, const void *b)
+{
+	const struct claim *x = a, *y = b;
+	size_t len = x->len < y->len ? x->len : y->len;
+	int c = memcmp(x->value, y->value, len);
+
+	if (c)
+		return c;
+	if (x->len != y->len)
+		return x->len < y->len ? -1 : 1;
+	if (x->at.file != y->at.file)
+		return x->at.file < y->at.file ? -1 : 1;
+	return x->at.line < y->at.line ? -1 : x->at.line > y->at.line;
+}
+
+static void report_names(struct kwg_config *cfg, struct claim *v, uint32_t n)
+{
+	char first[KWGI_PLACE_TEXT];
+	uint32_t i;
+
+	if (n)
+		qsort(v, n, sizeof(*v), by_value);
+	for (i = 1; i < n; i++)
+		if (v[i].len == v[i - 1].len && !memcmp(v[i].value, v[i - 1].value, v[i].len))
+			kwgi_diags_add(&cfg->diags, KWG_ERROR, v[i].at, "name",
+				       "%s \"%s\" stands at %s already; each name is accepted once",
+				       v[i].owner_kind, v[i].owner,
+				       kwgi_diags_place(&cfg->diags, first, v[i - 1].at));
+}
+
+/*
+ * Two nodes, or two peers, of one key are an error: WireGuard knows one peer
+ * per key. A peer that has the key of a node is accepted by Kilo; the host
+ * then gives all their allowed IPs to one WireGuard peer.
+ */
+static void report_keys(struct kwg_config *cfg, struct claim *v, uint32_t n)
+{
+	char first[KWGI_PLACE_TEXT];
+	uint32_t i;
+
+	if (n)
+		qsort(v, n, sizeof(*v), by_value);
+	for (i = 1; i < n; i++) {
+		bool same_kind = !strcmp(v[i].owner_kind, v[i - 1].owner_kind);
+
+		if (memcmp(v[i].value, v[i - 1].value, v[i].len))
+			continue;
+		kwgi_diags_add(&cfg->diags, same_kind ? KWG_ERROR : KWG_WARNING, v[i].at,
+			       "public-key", "%s \"%s\" has the key of %s \"%s\" (%s); each needs its own",
+			       v[i].owner_kind, v[i].owner, v[i - 1].owner_kind, v[i - 1].owner,
+			       kwgi_diags_place(&cfg->diags, first, v[i - 1].at));
+	}
+}
+
+static void check_claims(struct kwg_config *cfg)
+{
+	size_t total = (size_t)cfg->n_nodes + cfg->n_peers;
+	struct claim *names = kwgi_arena_alloc(&cfg->arena, total + 1, sizeof(*names));
+	struct claim *keys = kwgi_arena_alloc(&cfg->arena, total + 1, sizeof(*keys));
+	uint32_t i, n_names = 0, n_keys = 0;
+
+	if (!names || !keys) {
+		cfg->diags.failed = true;
+		return;
+	}
+	for (i = 0; i < cfg->n_nodes; i++) {
+		const struct kwgi_node *n = &cfg->nodes[i];
+
+		if (*n->name)
+			names[n_names++] = (struct claim){ n->name, strlen(n->name), "node",
+							   n->name, n->at };
+		if (!kwgi_key_is_zero(&n->key))
+			keys[n_keys++] = (struct claim){ n->key.b, sizeof(n->key.b), "node",
+							 n->name, n->key_at };
+	}
+	report_names(cfg, names, n_names);
+	for (i = 0, n_names = 0; i < cfg->n_peers; i++) {
+		const struct kwgi_peer *p = &cfg->peers[i];
+
+		if (*p->name)
+			names[n_names++] = (struct claim){ p->name, strlen(p->name), "peer",
+							   p->name, p->at };
+		if (!kwgi_key_is_zero(&p->key))
+			keys[n_keys++] = (struct claim){ p->key.b, sizeof(p->key.b), "peer",
+							 p->name, p->key_at };
+	}
+	report_names(cfg, names, n_names);
+	report_keys(cfg, keys, n_keys);
+}
+
+/* ---- networks -------------------------------------------------------- */
+
+static void report_overlap(struct kwg_config *cfg, const struct kwgi_node *const *owner,
+			   const struct kwgi_cidr *const *cidr, uint32_t a, uint32_t b)
+{
+	char x[KWGI_PREFIX_TEXT], y[KWGI_PREFIX_TEXT], at[KWGI_PLACE_TEXT];
+
+	kwgi_diags_add(&cfg->diags, KWG_ERROR, cidr[a]->at, "pod-cidr",
+		       "%s of node \"%s\" overlaps %s of node \"%s\" (%s); pod CIDRs have to be disjoint",
+		       kwgi_prefix_format(x, &cidr[a]->prefix), owner[a]->name,
+		       kwgi_prefix_format(y, &cidr[b]->prefix), owner[b]->name,
+		       kwgi_diags_place(&cfg->diags, at, cidr[b]->at));
+}
+
+static void check_pod_cidrs(struct kwg_config *cfg)
+{
+	const struct kwgi_node **owner;
+	const struct kwgi_cidr **cidr;
+	struct kwgi_prefixset set = { 0 };
+	uint32_t i, j, n = 0;
+
+	for (i = 0; i < cfg->n_nodes; i++)
+		n += cfg->nodes[i].pod_cidrs.n;
+	owner = kwgi_arena_alloc(&cfg->arena, n + 1u, sizeof(*owner));
+	cidr = kwgi_arena_alloc(&cfg->arena, n + 1u, sizeof(*cidr));
+	if (!owner || !cidr) {
+		cfg->diags.failed = true;
+		return;
+	}
+	for (i = 0, n = 0; i < cfg->n_nodes; i++) {
+		for (j = 0; j < cfg->nodes[i].pod_cidrs.n; j++) {
+			owner[n] = &cfg->nodes[i];
+			cidr[n] = &cfg->nodes[i].pod_cidrs.v[j];
+			if (kwgi_prefixset_add(&set, &cfg->arena, &cidr[n]->prefix, n)) {
+				cfg->diags.failed = true;
+				return;
+			}
+			n++;
+		}
+	}
+	kwgi_prefixset_build(&set);
+	for (i = 0; i < set.n; i++) {
+		uint32_t up = set.v[i].parent;
+
+		if (up == KWGI_NO_ITEM)
+			continue;
+		/* The later one in the files is the one to complain about. */
+		if (set.v[i].value > set.v[up].value)
+			report_overlap(cfg, owner, cidr, set.v[i].value, set.v[up].value);
+		else
+			report_overlap(cfg, owner, cidr, set.v[up].value, set.v[i].value);
+	}
+}
+
+/* WireGuard addresses come from the subnet; pods there would hide segments. */
+static void check_subnet(struct kwg_config *cfg, const struct kwgi_cidrs *list, const char *key)
+{
+	const struct kwgi_prefix *subnet = &cfg->mesh.subnet;
+	char x[KWGI_PREFIX_TEXT], y[KWGI_PREFIX_TEXT];
+	uint32_t i;
+
+	for (i = 0; i < list->n; i++)
+		if (kwgi_prefix_contains(subnet, &list->v[i].prefix.addr) ||
+		    kwgi_prefix_contains(&list->v[i].prefix, &subnet->addr))
+			kwgi_diags_add(&cfg->diags, KWG_WARNING, list->v[i].at, key,
+				       "%s overlaps the mesh's subnet %s, where WireGuard addresses come from",
+				       kwgi_prefix_format(x, &list->v[i].prefix),
+				       kwgi_prefix_format(y, subnet));
+}
+
+static void check_net_is_usable(struct kwg_config *cfg, const struct kwgi_cidr *c, const char *key)
+{
+	const char *why = kwgi_addr_useless(&c->prefix.addr);
+	char text[KWGI_PREFIX_TEXT];
+
+	/* The default route begins at the unspecified address and is fine. */
+	if (why && c->prefix.len)
+		kwgi_diags_add(&cfg->diags, KWG_ERROR, c->at, key,
+			       "%s is %s; a network that hosts can have is accepted",
+			       kwgi_prefix_format(text, &c->prefix), why);
+}
+
+static void check_nets(struct kwg_config *cfg, const struct kwgi_cidrs *list, const char *key)
+{
+	uint32_t i;
+
+	for (i = 0; i < list->n; i++)
+		check_net_is_usable(cfg, &list->v[i], key);
+}
+
+/* ---- endpoints ------------------------------------------------------- */
+
+/* Kilo takes any address as endpoint, and nodes that run it act on it: hence warnings. */
+static void check_endpoint(struct kwg_config *cfg, const struct kwgi_endpoint *e,
+			   struct kwgi_place at)
+{
+	const char *why;
+	char text[KWGI_ADDR_TEXT];
+
+	if (!e->port || e->host)
+		return;
+	why = kwgi_addr_useless(&e->addr);
+	if (why)
+		kwgi_diags_add(&cfg->diags, KWG_WARNING, at, "endpoint",
+			       "%s is %s; others cannot reach it; give an address of this node that they can",
+			       kwgi_addr_format(text, &e->addr), why);
+}
+
+/* The packets to an endpoint would go into the tunnel that they carry. */
+static void check_own_tunnel(struct kwg_config *cfg, const struct kwgi_endpoint *e,
+			     const struct kwgi_addr *resolved, struct kwgi_place at,
+			     const struct kwgi_cidrs *own, const char *key,
+			     enum kwg_severity severity)
+{
+	const struct kwgi_addr *a = e->host ? resolved : &e->addr;
+	char text[KWGI_ADDR_TEXT], net[KWGI_PREFIX_TEXT], where[KWGI_PLACE_TEXT];
+	uint32_t i;
+
+	for (i = 0; e->port && i < own->n; i++)
+		if (kwgi_prefix_contains(&own->v[i].prefix, a))
+			kwgi_diags_add(&cfg->diags, severity, at, "endpoint",
+				       "%s lies inside its own %s %s (%s), so its packets would go into their own tunnel",
+				       kwgi_addr_format(text, a), key,
+				       kwgi_prefix_format(net, &own->v[i].prefix),
+				       kwgi_diags_place(&cfg->diags, where, own->v[i].at));
+}
+
+/* ---- nodes and peers ------------------------------------------------- */
+
+/* ", no KEY" if it is missing, unless that it was refused has been said. */
+static void put_missing(struct kwgi_buf *b, const char *key, bool missing, bool refused)
+{
+	if (missing && !refused)
+		kwgi_buf_printf(b, "%sno %s", b->len ? ", " : "", key);
+}
+
+static void report_left_out(struct kwg_config *cfg, struct kwgi_place at, const char *what,
+			    const char *name, const char *needed, struct kwgi_buf *missing)
+{
+	if (missing->len)
+		kwgi_diags_add(&cfg->diags, KWG_WARNING, at, "",
+			       "%s \"%s\" is left out: %s are needed, and it has %s", what, name, needed,
+			       missing->p);
+	cfg->diags.failed |= missing->failed;
+	kwgi_buf_free(missing);
+}
+
+static void check_name(struct kwg_config *cfg, struct kwgi_place at, const char *what,
+		       const char *name, uint8_t refused)
+{
+	if (!*name && !(refused & KWGI_REFUSED_NAME))
+		kwgi_diags_add(&cfg->diags, KWG_ERROR, at, "name",
+			       "this [%s] has no name; it is required", what);
+}
+
+static void check_node_complete(struct kwg_config *cfg, const struct kwgi_node *n)
+{
+	struct kwgi_buf missing = { 0 };
+
+	check_name(cfg, n->at, "node", n->name, n->refused);
+	if (!*n->name)
+		return;
+	put_missing(&missing, "endpoint", !n->endpoint.port, n->refused & KWGI_REFUSED_ENDPOINT);
+	put_missing(&missing, "public-key", kwgi_key_is_zero(&n->key), n->refused & KWGI_REFUSED_KEY);
+	put_missing(&missing, "pod-cidr", !n->pod_cidrs.n, n->refused & KWGI_REFUSED_NETWORKS);
+	report_left_out(cfg, n->at, "node", n->name, "endpoint, public-key and pod-cidr", &missing);
+}
+
+static void check_node(struct kwg_config *cfg, const struct kwgi_node *n)
+{
+	const char *why;
+	char text[KWGI_ADDR_TEXT];
+
+	check_node_complete(cfg, n);
+	check_endpoint(cfg, &n->endpoint, n->endpoint_at);
+	check_own_tunnel(cfg, &n->endpoint, &n->endpoint_address, n->endpoint_at, &n->pod_cidrs,
+			 "pod-cidr", KWG_ERROR);
+	check_own_tunnel(cfg, &n->endpoint, &n->endpoint_address, n->endpoint_at,
+			 &n->allowed_location_ips, "allowed-location-ip", KWG_WARNING);
+	check_nets(cfg, &n->pod_cidrs, "pod-cidr");
+	check_subnet(cfg, &n->pod_cidrs, "pod-cidr");
+	check_nets(cfg, &n->allowed_location_ips, "allowed-location-ip");
+	if (!n->internal_ip.addr.family)
+		return;
+	why = kwgi_addr_useless(&n->internal_ip.addr);
+	if (why)
+		kwgi_diags_add(&cfg->diags, KWG_ERROR, n->internal_ip_at, "internal-ip",
+			       "%s is %s; give the node's address in its private network, or -",
+			       kwgi_addr_format(text, &n->internal_ip.addr), why);
+}
+
+static void check_peer_complete(struct kwg_config *cfg, const struct kwgi_peer *p)
+{
+	struct kwgi_buf missing = { 0 };
+
+	check_name(cfg, p->at, "peer", p->name, p->refused);
+	if (!*p->name)
+		return;
+	put_missing(&missing, "public-key", kwgi_key_is_zero(&p->key), p->refused & KWGI_REFUSED_KEY);
+	put_missing(&missing, "allowed-ip", !p->allowed_ips.n, p->refused & KWGI_REFUSED_NETWORKS);
+	report_left_out(cfg, p->at, "peer", p->name, "public-key and allowed-ip", &missing);
+}
+
+static void check_peer(struct kwg_config *cfg, const struct kwgi_peer *p)
+{
+	check_peer_complete(cfg, p);
+	if (p->psk_file && !kwgi_key_is_zero(&p->psk))
+		kwgi_diags_add(&cfg->diags, KWG_ERROR, p->at, "preshared-key-file",
+			       "there is a preshared-key, too; one of them is accepted");
+	check_endpoint(cfg, &p->endpoint, p->endpoint_at);
+	check_own_tunnel(cfg, &p->endpoint, &p->endpoint_address, p->endpoint_at, &p->allowed_ips,
+			 "allowed-ip", KWG_WARNING);
+	check_nets(cfg, &p->allowed_ips, "allowed-ip");
+}
+
+/* ---- private addresses ----------------------------------------------- */
+
+static int by_address(const void *a, const void *b)
+{
+	const struct kwgi_node *x = *(const struct kwgi_node *const *)a;
+	const struct kwgi_node *y = *(const struct kwgi_node *const *)b;
+	int c = kwgi_addr_cmp(&x->internal_ip.addr, &y->internal_ip.addr);
+
+	return c ? c : x < y ? -1 : x > y;
+}
+
+/* Two nodes with one private address: only one of them can be reached by it. */
+static void check_private_ips(struct kwg_config *cfg)
+{
+	const struct kwgi_node **v = kwgi_arena_alloc(&cfg->arena, cfg->n_nodes + 1u, sizeof(*v));
+	char text[KWGI_ADDR_TEXT], at[KWGI_PLACE_TEXT];
+	uint32_t i, n = 0;
+
+	if (!v) {
+		cfg->diags.failed = true;
+		return;
+	}
+	for (i = 0; i < cfg->n_nodes; i++)
+		if (cfg->nodes[i].internal_ip.addr.family)
+			v[n++] = &cfg->nodes[i];
+	if (n)
+		qsort(v, n, sizeof(*v), by_address);
+	for (i = 1; i < n; i++)
+		if (kwgi_addr_equal(&v[i]->internal_ip.addr, &v[i - 1]->internal_ip.addr))
+			kwgi_diags_add(&cfg->diags, KWG_WARNING, v[i]->internal_ip_at, "internal-ip",
+				       "%s is that of node \"%s\" (%s), too; from elsewhere only one of them is reached by it",
+				       kwgi_addr_format(text, &v[i]->internal_ip.addr), v[i - 1]->name,
+				       kwgi_diags_place(&cfg->diags, at, v[i - 1]->internal_ip_at));
+}
+
+/* ---- encapsulation --------------------------------------------------- */
+
+static bool shares_location(const struct kwg_config *cfg, const struct kwgi_node *n)
+{
+	uint32_t i;
+
+	for (i = 0; i < cfg->n_nodes; i++)
+		if (&cfg->nodes[i] != n && !strcmp(cfg->nodes[i].location, n->location) &&
+		    kwgi_node_is_ready(&cfg->nodes[i]))
+			return true;
+	return false;
+}
+
+/* Kilo's tunnel is for IPv4 only, and its nodes act as if it were not: hence warnings. */
+static void check_ipip(struct kwg_config *cfg)
+{
+	const struct kwgi_mesh *m = &cfg->mesh;
+	char text[KWGI_ADDR_TEXT];
+	uint32_t i;
+
+	if (m->encapsulation == KWGI_ENCAP_NEVER || m->encap_protocol != KWGI_ENCAP_IPIP ||
+	    m->compatibility != KWGI_COMPAT_NONE || m->granularity == KWGI_GRANULARITY_FULL)
+		return;
+	for (i = 0; i < cfg->n_nodes; i++) {
+		const struct kwgi_node *n = &cfg->nodes[i];
+
+		if (!kwgi_node_is_ready(n) || n->internal_ip_off ||
+		    n->internal_ip.addr.family != KWGI_AF_V6 || !shares_location(cfg, n))
+			continue;
+		kwgi_diags_add(&cfg->diags, KWG_WARNING, n->internal_ip_at, "internal-ip",
+			       "IPIP goes over IPv4 only, so others of its location cannot reach node \"%s\" at %s; use encapsulation-protocol = vxlan, or encapsulation = never",
+			       n->name, kwgi_addr_format(text, &n->internal_ip.addr));
+	}
+}
+
+static void check_encapsulation(struct kwg_config *cfg)
+{
+	const struct kwgi_mesh *m = &cfg->mesh;
+	const struct kwgi_local *l = &cfg->local;
+
+	check_ipip(cfg);
+	if (l->tunnel_interface && !strcmp(l->tunnel_interface, l->interface))
+		kwgi_diags_add(&cfg->diags, KWG_ERROR, l->tunnel_interface_at, "tunnel-interface",
+			       "%s is the WireGuard interface; another name is accepted",
+			       l->tunnel_interface);
+	if (m->compatibility != KWGI_COMPAT_NONE && m->encap_protocol == KWGI_ENCAP_VXLAN)
+		kwgi_diags_add(&cfg->diags, KWG_WARNING, m->at, "encapsulation-protocol",
+			       "vxlan has no effect with compatibility = %s",
+			       kwgi_compatibility_name(m->compatibility));
+	if (m->compatibility != KWGI_COMPAT_NONE && m->encapsulation != KWGI_ENCAP_NEVER &&
+	    l->manage_local_routes)
+		kwgi_diags_add(&cfg->diags, KWG_WARNING, l->at.line ? l->at : m->at,
+			       "manage-local-routes",
+			       "%s makes the routes within a location itself, and the kernel takes one of each; set manage-local-routes = no",
+			       kwgi_compatibility_name(m->compatibility));
+}
+
+/* ---- the whole ------------------------------------------------------- */
+
+static void check_mesh(struct kwg_config *cfg)
+{
+	if (!cfg->mesh.at.line)
+		kwgi_diags_add(&cfg->diags, KWG_ERROR, (struct kwgi_place){ 0 }, "",
+			       "there is no [mesh] section; it is required, with format = 1");
+	else if (!cfg->mesh.format_at.line)
+		kwgi_diags_add(&cfg->diags, KWG_ERROR, cfg->mesh.at, "format",
+			       "this [mesh] has no format; format = 1 is required");
+}
+
+static void check_local(struct kwg_config *cfg)
+{
+	const char *node = cfg->local.node;
+	uint32_t i;
+
+	for (i = 0; node && i < cfg->n_nodes; i++)
+		if (!strcmp(cfg->nodes[i].name, node))
+			return;
+	if (node)
+		kwgi_diags_add(&cfg->diags, KWG_ERROR, cfg->local.node_at, "node",
+			       "there is no [node] named \"%s\"; the name of one of the %u nodes is accepted",
+			       node, cfg->n_nodes);
+}
+
+void kwgi_check(struct kwg_config *cfg)
+{
+	uint32_t i;
+
+	check_mesh(cfg);
+	check_subnet(cfg, &cfg->mesh.service_cidrs, "service-cidr");
+	check_local(cfg);
+	for (i = 0; i < cfg->n_nodes; i++)
+		check_node(cfg, &cfg->nodes[i]);
+	for (i = 0; i < cfg->n_peers; i++)
+		check_peer(cfg, &cfg->peers[i]);
+	check_claims(cfg);
+	check_pod_cidrs(cfg);
+	check_private_ips(cfg);
+	check_encapsulation(cfg);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Starting a userspace WireGuard, only if the caller names it.
+ */
+#ifndef KWGI_DAEMON_H
+#define KWGI_DAEMON_H
+
+#include <stdint.h>
+
+#include "kilowg.h"
+#include "steps/host.h"
+
+struct kwgi_launch {
+	const char *const *command;	/* NULL-terminated; the interface's name is appended */
+	const char *const *launcher;	/* words before it, or NULL; done without if it fails */
+	kwg_log_fn *log;		/* is told of that; NULL: nobody is */
+	void *log_arg;
+	uint32_t timeout;		/* seconds until it has to answer */
+	const char *dir, *mesh;		/* where a start is noted, and for whom */
+};
+
+/*
+ * Runs the command, which returns when its daemon answers on the interface's
+ * socket. Waits for both. KWG_ERR_KERNEL with what it wrote to standard error,
+ * KWG_ERR_TIMEOUT. A daemon of this name that is about to end is waited for.
+ */
+int kwgi_daemon_start(const struct kwgi_launch *launch, const char *ifname, struct kwg_error *err);
+
+/* Waits, some seconds at most, until nothing answers on the socket any more. */
+void kwgi_daemon_wait_end(const char *ifname);
+
+/*
+ * A daemon makes its interface itself, so there is a moment when the interface
+ * has no mark. A file says whose it is then, should we be killed: DIR/MESH.starting
+ * with the name of the interface. KWG_ERR_IO.
+ */
+int kwgi_daemon_note(const struct kwgi_launch *launch, const char *ifname, struct kwg_error *err);
+void kwgi_daemon_noted(const struct kwgi_launch *launch, char ifname[KWGI_IFNAME_MAX + 1]);
+void kwgi_daemon_forget(const struct kwgi_launch *launch);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: ISC */
+/* Files, folders, locks, randomness and the clock. */
+#ifndef KWGI_FILES_H
+#define KWGI_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/key.h"
+#include "config/ini.h"
+#include "kilowg.h"
+
+enum { KWGI_FILE_MAX_CONFIG = KWGI_INI_MAX_TEXT };
+
+/*
+ * Reads a whole file of at most max bytes (also a pipe; "-" is stdin). *out is malloc()ed,
+ * not terminated, and may hold secrets. KWG_ERR_IO, KWG_ERR_NOMEM.
+ */
+int kwgi_file_read(const char *path, size_t max, char **out, size_t *len, struct kwg_error *err);
+bool kwgi_file_exists(const char *path);
+bool kwgi_file_is_dir(const char *path);
+
+/* Makes every missing folder above path, with this mode whatever the umask is. KWG_ERR_IO. */
+int kwgi_file_make_parents(const char *path, mode_t mode, struct kwg_error *err);
+
+/*
+ * Writes text and a newline to a new file of mode 0600, all or nothing: a
+ * crash leaves either no file or the whole one. Makes the folder (0700) if it
+ * is missing. KWG_ERR_IO, also if the file exists.
+ */
+int kwgi_file_write_new_secret(const char *path, const char *text, struct kwg_error *err);
+
+/* A key in base64. *too_open: others than the owner can read it. KWG_ERR_IO; never names the content. */
+int kwgi_file_read_key(const char *path, struct kwgi_key *key, bool *too_open,
+		       struct kwg_error *err);
+
+/* Names of the *.ini files of a folder, sorted by bytes; free with kwgi_dir_list_free(). */
+int kwgi_dir_list_ini(const char *path, char ***names, size_t *n, struct kwg_error *err);
+void kwgi_dir_list_free(char **names, size_t n);
+
+/*
+ * Takes the lock DIR/NAME.lock, held until *fd is closed. Makes the folder if
+ * it is missing. KWG_ERR_LOCKED if somebody else has it and !wait, KWG_ERR_IO.
+ */
+int kwgi_lock_take(const char *dir, const char *name, bool wait, int *fd, struct kwg_error *err);
+
+/* Random bytes from the kernel. 0 or -1. */
+int kwgi_file_random(void *p, size_t len);
+
+/* Seconds since 1970. */
+int64_t kwgi_wall_seconds(void);
+/* Milliseconds of the monotonic clock. */
+int64_t kwgi_monotonic_ms(void);
+
+#endif

@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What is known of the daemons, and held to for all of them:
+ *
+ *  - BoringTun lets the settings of one peer leak into the next of the same
+ *    request, so a request carries one peer.
+ *  - BoringTun panics on a peer before it has a private key, so the key goes
+ *    first, in a request of its own.
+ *  - BoringTun panics, with its lock held, on a change to a peer it knows, so
+ *    there a peer is removed and then added anew, in two requests.
+ *  - BoringTun never gives the private key back but says own_public_key, by
+ *    which it is known here; its handshake times are ages.
+ *  - wireguard-go refuses boolean keys that are false, BoringTun knows no
+ *    update_only: booleans are sent only if true, update_only never.
+ *  - An error leaves the lines before it carried out: the caller reads again.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "base/error.h"
+#include "base/num.h"
+#include "host/files.h"
+#include "host/uapi.h"
+#include "host/wg.h"
+#include "sys/errtext.h"
+
+#define SOCKET_DIR "/var/run/wireguard"
+
+enum {
+	TIMEOUT = 5,			/* seconds that a daemon may take to answer */
+	MAX_ANSWER = 64 * 1024 * 1024,
+};
+
+/* ---- the connection -------------------------------------------------- */
+
+int kwgi_uapi_connect(const char *ifname)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct timeval t = { .tv_sec = TIMEOUT };
+	int fd;
+
+	if (snprintf(sa.sun_path, sizeof(sa.sun_path), SOCKET_DIR "/%s.sock", ifname) >=
+	    (int)sizeof(sa.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
+	if (!connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+bool kwgi_uapi_answers(const char *ifname)
+{
+	int fd = kwgi_uapi_connect(ifname);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+static int send_all(int fd, const char *p, size_t len)
+{
+	ssize_t n;
+
+	while (len) {
+		n = send(fd, p, len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* An answer ends with an empty line. */
+static bool is_complete(const struct kwgi_buf *b)
+{
+	return b->len >= 2 && !memcmp(b->p + b->len - 2, "\n\n", 2);
+}
+
+static int receive_all(int fd, struct kwgi_buf *answer)
+{
+	char chunk[16384];
+	ssize_t n;
+
+	while (!is_complete(answer)) {
+		n = recv(fd, chunk, sizeof(chunk), 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n ? errno : ECONNRESET;
+			break;
+		}
+		kwgi_buf_add(answer, chunk, (size_t)n);
+		if (answer->failed || answer->len > MAX_ANSWER) {
+			errno = EMSGSIZE;
+			break;
+		}
+	}
+	sodium_memzero(chunk, sizeof(chunk));
+	return is_complete(answer) ? 0 : -1;
+}
+
+static int fail(const struct kwgi_wg *w, int e, const char *what, struct kwg_error *err)
+{
+	if (e == EAGAIN || e == EWOULDBLOCK)
+		return kwgi_fail(err, KWG_ERR_KERNEL, ETIMEDOUT,
+				 "%s: %s: the userspace WireGuard does not answer within %d s",
+				 w->ifname, what, TIMEOUT);
+	return kwgi_fail(err, KWG_ERR_KERNEL, e, "%s: %s: %s", w->ifname, what, kwgi_errtext(e));
+}
+
+/* One request on a connection of its own; both buffers may hold keys, the caller frees them. */
+static int transact(const struct kwgi_wg *w, const struct kwgi_buf *request,
+		    struct kwgi_buf *answer, const char *what, struct kwg_error *err)
+{
+	int fd, ret = 0;
+
+	if (request->failed)
+		return kwgi_nomem(err);
+	fd = kwgi_uapi_connect(w->ifname);
+	if (fd < 0)
+		return fail(w, errno, what, err);
+	if (send_all(fd, request->p, request->len) || receive_all(fd, answer))
+		ret = fail(w, errno, what, err);
+	close(fd);
+	return ret;
+}
+
+/* ---- answers --------------------------------------------------------- */
+
+/* Cuts the next "key=value" line off *p; false at the empty line that ends the answer. */
+static bool next_line(char **p, char **key, char **value)
+{
+	char *end = strchr(*p, '\n'), *eq;
+
+	if (!end || end == *p)
+		return false;
+	*end = '\0';
+	eq = strchr(*p, '=');
+	*key = *p;
+	*value = end;
+	if (eq) {
+		*eq = '\0';
+		*value = eq + 1;
+	}
+	*p = end + 1;
+	return true;
+}
+
+/* The errno at the end of an answer; EPROTO if there is none. */
+static int answer_errno(struct kwgi_buf *answer)
+{
+	char *p = answer->p, *key, *value;
+	int e = EPROTO;
+
+	while (next_line(&p, &key, &value))
+		if (!strcmp(key, "errno"))
+			e = abs(atoi(value));
+	return e;
+}
+
+static int set(struct kwgi_wg *w, struct kwgi_buf *request, const char *what,
+	       struct kwg_error *err)
+{
+	struct kwgi_buf answer = { 0 };
+	int e, ret;
+
+	kwgi_buf_putc(request, '\n');
+	w->mutations++;
+	ret = transact(w, request, &answer, what, err);
+	if (!ret) {
+		e = answer_errno(&answer);
+		if (e)
+			ret = fail(w, e, what, err);
+	}
+	kwgi_buf_free(&answer);
+	kwgi_buf_free(request);
+	return ret;
+}
+
+/* ---- reading --------------------------------------------------------- */
+
+struct reading {
+	struct kwgi_arena *arena;
+	struct kwgi_host_wg *wg;
+	struct kwgi_host_peer *peer;	/* the one whose lines come now */
+	bool boringtun, nomem;
+	int error;
+};
+
+static uint64_t number(const char *value)
+{
+	uint64_t n;
+
+	return kwgi_num_parse(&n, value, UINT64_MAX) ? 0 : n;
+}
+
+static void begin_peer(struct reading *r, const char *value)
+{
+	struct kwgi_host_wg *wg = r->wg;
+	struct kwgi_key key;
+
+	r->peer = NULL;
+	if (kwgi_key_parse_hex(&key, value))
+		return;
+	if (kwgi_arena_grow(r->arena, &wg->peers, wg->n_peers, &wg->peers_cap,
+			    sizeof(*wg->peers))) {
+		r->nomem = true;
+		return;
+	}
+	r->peer = &wg->peers[wg->n_peers++];
+	*r->peer = (struct kwgi_host_peer){ .key = key };
+}
+
+static void read_allowed_ip(struct reading *r, const char *value)
+{
+	struct kwgi_host_peer *p = r->peer;
+	struct kwgi_prefix prefix;
+
+	if (kwgi_prefix_parse(&prefix, value))
+		return;
+	if (kwgi_arena_grow(r->arena, &p->allowed_ips, p->n_allowed_ips, &p->allowed_cap,
+			    sizeof(prefix))) {
+		r->nomem = true;
+		return;
+	}
+	p->allowed_ips[p->n_allowed_ips++] = kwgi_prefix_masked(&prefix);
+}
+
+static void read_endpoint(struct kwgi_host_peer *p, const char *value)
+{
+	struct kwgi_endpoint e;
+	size_t host_len;
+
+	if (!kwgi_endpoint_parse(&e, value, &host_len) && !host_len)
+		p->endpoint = e;
+}
+
+/* BoringTun says how long ago it was, and nothing if there was none. */
+static int64_t handshake(const struct reading *r, uint64_t seconds)
+{
+	return r->boringtun ? (int64_t)time(NULL) - (int64_t)seconds : (int64_t)seconds;
+}
+
+static void read_peer_line(struct reading *r, const char *key, const char *value)
+{
+	struct kwgi_host_peer *p = r->peer;
+
+	if (!strcmp(key, "preshared_key"))
+		(void)kwgi_key_parse_hex(&p->psk, value);
+	else if (!strcmp(key, "endpoint"))
+		read_endpoint(p, value);
+	else if (!strcmp(key, "persistent_keepalive_interval"))
+		p->keepalive = (uint32_t)number(value);
+	else if (!strcmp(key, "last_handshake_time_sec"))
+		p->last_handshake = handshake(r, number(value));
+	else if (!strcmp(key, "rx_bytes"))
+		p->rx_bytes = number(value);
+	else if (!strcmp(key, "tx_bytes"))
+		p->tx_bytes = number(value);
+	else if (!strcmp(key, "allowed_ip"))
+		read_allowed_ip(r, value);
+}
+
+static void read_device_line(struct reading *r, const char *key, const char *value)
+{
+	struct kwgi_host_wg *wg = r->wg;
+
+	if (!strcmp(key, "private_key")) {
+		if (!kwgi_key_parse_hex(&wg->private_key, value) &&
+		    !kwgi_key_is_zero(&wg->private_key))
+			(void)kwgi_key_public(&wg->public_key, &wg->private_key);
+	} else if (!strcmp(key, "own_public_key")) {
+		r->boringtun = true;
+		(void)kwgi_key_parse_hex(&wg->public_key, value);
+	} else if (!strcmp(key, "listen_port")) {
+		wg->port = (uint16_t)number(value);
+	} else if (!strcmp(key, "fwmark")) {
+		wg->fwmark = (uint32_t)number(value);
+	}
+}
+
+static void read_line(struct reading *r, const char *key, const char *value)
+{
+	if (!strcmp(key, "errno"))
+		r->error = abs(atoi(value));
+	else if (!strcmp(key, "public_key"))
+		begin_peer(r, value);
+	else if (r->peer)
+		read_peer_line(r, key, value);
+	else if (!r->wg->n_peers)
+		read_device_line(r, key, value);
+}
+
+static int uapi_get(struct kwgi_wg *w, struct kwgi_arena *a, struct kwgi_host_wg *wg,
+		    struct kwg_error *err)
+{
+	struct kwgi_buf request = { 0 }, answer = { 0 };
+	struct reading r = { .arena = a, .wg = wg, .error = EPROTO };
+	char *p, *key, *value;
+	int ret;
+
+	*wg = (struct kwgi_host_wg){ .present = true, .userspace = true };
+	kwgi_buf_puts(&request, "get=1\n\n");
+	ret = transact(w, &request, &answer, "reading the device", err);
+	for (p = answer.p; !ret && next_line(&p, &key, &value);)
+		read_line(&r, key, value);
+	if (!ret && r.nomem)
+		ret = kwgi_nomem(err);
+	else if (!ret && r.error)
+		ret = fail(w, r.error, "reading the device", err);
+	w->boringtun = r.boringtun;
+	wg->implementation = r.boringtun ? "boringtun" : "userspace";
+	kwgi_wg_sort(wg);
+	kwgi_buf_free(&request);
+	kwgi_buf_free(&answer);
+	return ret;
+}
+
+/* ---- writing --------------------------------------------------------- */
+
+static void put_hex(struct kwgi_buf *b, const char *key, const struct kwgi_key *k)
+{
+	char text[KWGI_KEY_HEX];
+
+	kwgi_buf_puts(b, key);
+	kwgi_buf_puts(b, kwgi_key_format_hex(text, k));
+	kwgi_buf_putc(b, '\n');
+	sodium_memzero(text, sizeof(text));
+}
+
+static int uapi_set_device(struct kwgi_wg *w, uint32_t parts,
+			   const struct kwgi_wg_device_conf *conf, struct kwg_error *err)
+{
+	struct kwgi_buf b = { 0 };
+	int ret = 0;
+
+	/* Undoing with a key that the daemon kept back would take its key away. */
+	if (parts & KWGI_WG_PRIVATE_KEY && !(w->boringtun && kwgi_key_is_zero(&conf->private_key))) {
+		kwgi_buf_puts(&b, "set=1\n");
+		put_hex(&b, "private_key=", &conf->private_key);
+		ret = set(w, &b, "setting the private key", err);
+	}
+	if (ret || !(parts & (KWGI_WG_PORT | KWGI_WG_FWMARK)))
+		return ret;
+	kwgi_buf_puts(&b, "set=1\n");
+	if (parts & KWGI_WG_PORT)
+		kwgi_buf_printf(&b, "listen_port=%u\n", conf->port);
+	if (parts & KWGI_WG_FWMARK)
+		kwgi_buf_printf(&b, "fwmark=%u\n", conf->fwmark);
+	return set(w, &b, "setting port and fwmark", err);
+}
+
+static int uapi_del_peer(struct kwgi_wg *w, const struct kwgi_key *key, struct kwg_error *err)
+{
+	struct kwgi_buf b = { 0 };
+
+	kwgi_buf_puts(&b, "set=1\n");
+	put_hex(&b, "public_key=", key);
+	kwgi_buf_puts(&b, "remove=true\n");
+	return set(w, &b, "removing a peer", err);
+}
+
+static void put_peer(struct kwgi_buf *b, uint32_t parts, const struct kwgi_host_peer *p)
+{
+	uint32_t i;
+
+	put_hex(b, "public_key=", &p->key);
+	if (parts & KWGI_WG_PSK)
+		put_hex(b, "preshared_key=", &p->psk);
+	if (parts & KWGI_WG_ENDPOINT && p->endpoint.port) {
+		kwgi_buf_puts(b, "endpoint=");
+		kwgi_buf_endpoint(b, &p->endpoint);
+		kwgi_buf_putc(b, '\n');
+	}
+	if (parts & KWGI_WG_KEEPALIVE)
+		kwgi_buf_printf(b, "persistent_keepalive_interval=%u\n", p->keepalive);
+	if (parts & KWGI_WG_ALLOWED_REPLACE)
+		kwgi_buf_puts(b, "replace_allowed_ips=true\n");
+	for (i = 0; parts & (KWGI_WG_ALLOWED_ADD | KWGI_WG_ALLOWED_REPLACE) && i < p->n_allowed_ips; i++) {
+		kwgi_buf_puts(b, "allowed_ip=");
+		kwgi_buf_prefix(b, &p->allowed_ips[i]);
+		kwgi_buf_putc(b, '\n');
+	}
+}
+
+static int uapi_set_peer(struct kwgi_wg *w, uint32_t parts, const struct kwgi_host_peer *p,
+			 bool exists, struct kwg_error *err)
+{
+	struct kwgi_buf b = { 0 };
+	int ret = 0;
+
+	if (w->boringtun && exists) {
+		ret = uapi_del_peer(w, &p->key, err);
+		parts = KWGI_WG_ENDPOINT | KWGI_WG_KEEPALIVE | KWGI_WG_PSK |
+			KWGI_WG_ALLOWED_REPLACE;
+	}
+	if (ret)
+		return ret;
+	kwgi_buf_puts(&b, "set=1\n");
+	put_peer(&b, parts, p);
+	return set(w, &b, "setting a peer", err);
+}
+
+static void uapi_close(struct kwgi_wg *w)
+{
+	(void)w;	/* each request has a connection of its own */
+}
+
+const struct kwgi_wg_ops kwgi_uapi_ops = {
+	.name = "userspace", .get = uapi_get, .set_device = uapi_set_device,
+	.set_peer = uapi_set_peer, .del_peer = uapi_del_peer, .close = uapi_close,
+};
+
+/* ---- waiting --------------------------------------------------------- */
+
+/* Watches the folder of sockets, or the nearest one above that exists. */
+static void watch(int fd)
+{
+	static const char *const dirs[] = { SOCKET_DIR, "/var/run", "/var" };
+	size_t i;
+
+	for (i = 0; i < sizeof(dirs) / sizeof(*dirs); i++)
+		if (inotify_add_watch(fd, dirs[i], IN_CREATE | IN_MOVED_TO | IN_ATTRIB) >= 0)
+			return;
+}
+
+/* Waits for a change in the folder, at most ms; true if there was one. */
+static bool wait_event(int fd, int64_t ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char buf[4096];
+
+	if (poll(&p, 1, ms > 60000 ? 60000 : (int)ms) <= 0)
+		return false;
+	(void)!read(fd, buf, sizeof(buf));
+	return true;
+}
+
+static bool socket_exists(const char *ifname)
+{
+	char path[sizeof(SOCKET_DIR) + KWGI_IFNAME_MAX + sizeof("/.sock")];
+	struct stat st;
+
+	snprintf(path, sizeof(path), SOCKET_DIR "/%s.sock", ifname);
+	return !stat(path, &st);
+}
+
+int kwgi_uapi_wait(const char *ifname, int64_t deadline, struct kwg_error *err)
+{
+	/*
+	 * bind() makes the socket appear, but only listen(), which nobody can
+	 * watch, makes it answer: as long as it is there, look now and then.
+	 */
+	enum { LOOK_FIRST = 25, LOOK_LAST = 400 };	/* ms */
+	int64_t left, delay = LOOK_FIRST;
+	int fd, ret = 0;
+
+	if (kwgi_uapi_answers(ifname))
+		return 0;
+	fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (fd < 0)
+		return kwgi_fail(err, KWG_ERR_KERNEL, errno, "watching " SOCKET_DIR ": %s",
+				 kwgi_errtext(errno));
+	for (;;) {
+		watch(fd);
+		if (kwgi_uapi_answers(ifname))
+			break;
+		left = deadline - kwgi_monotonic_ms();
+		if (left <= 0) {
+			ret = kwgi_fail(err, KWG_ERR_TIMEOUT, 0,
+					"%s: nothing answers on " SOCKET_DIR "/%s.sock within interface-timeout; is the userspace WireGuard running?",
+					ifname, ifname);
+			break;
+		}
+		if (wait_event(fd, socket_exists(ifname) && delay < left ? delay : left))
+			delay = LOOK_FIRST;
+		else if (delay < LOOK_LAST)
+			delay *= 2;
+	}
+	close(fd);
+	return ret;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A WireGuard device, of the kernel (wg_genl.c) or of a daemon behind a UAPI
+ * socket (uapi.c), behind one table of functions.
+ */
+#ifndef KWGI_WG_H
+#define KWGI_WG_H
+
+#include <stdbool.h>
+
+#include "steps/host.h"
+#include "steps/steps.h"
+#include "sys/mnl.h"
+
+struct kwgi_wg;
+
+struct kwgi_wg_ops {
+	const char *name;
+	/* Reads the device into *wg, lists from a; peers sorted by key, allowed IPs by prefix. */
+	int (*get)(struct kwgi_wg *w, struct kwgi_arena *a, struct kwgi_host_wg *wg,
+		   struct kwg_error *err);
+	/* Sets what parts (KWGI_WG_*) names of the device. */
+	int (*set_device)(struct kwgi_wg *w, uint32_t parts, const struct kwgi_wg_device_conf *conf,
+			  struct kwg_error *err);
+	/*
+	 * Sets what parts names of a peer; the peer is complete in any case,
+	 * for daemons that cannot change one. exists: the device knows it.
+	 */
+	int (*set_peer)(struct kwgi_wg *w, uint32_t parts, const struct kwgi_host_peer *p,
+			bool exists, struct kwg_error *err);
+	int (*del_peer)(struct kwgi_wg *w, const struct kwgi_key *key, struct kwg_error *err);
+	void (*close)(struct kwgi_wg *w);
+};
+
+struct kwgi_wg {
+	const struct kwgi_wg_ops *ops;
+	char ifname[KWGI_IFNAME_MAX + 1];
+	unsigned mutations;		/* requests that changed something */
+	struct kwgi_nl nl;		/* kernel: generic netlink */
+	uint16_t genl_family;
+	bool boringtun;			/* userspace: the daemon cannot change a peer */
+};
+
+extern const struct kwgi_wg_ops kwgi_wg_genl_ops, kwgi_uapi_ops;
+
+/*
+ * Connects to the device called ifname, of the kernel or behind its UAPI
+ * socket. Which of them the link says, not the socket: those are shared by
+ * all network namespaces. KWG_ERR_KERNEL.
+ */
+int kwgi_wg_open(struct kwgi_wg *w, const char *ifname, bool kernel, struct kwg_error *err);
+void kwgi_wg_close(struct kwgi_wg *w);
+
+/* Carries out or undoes a step about the device or a peer. KWG_ERR_KERNEL. */
+int kwgi_wg_step(struct kwgi_wg *w, const struct kwgi_step *s, bool undo, struct kwg_error *err);
+
+/* Orders what get() has read. */
+void kwgi_wg_sort(struct kwgi_host_wg *wg);
+
+#endif

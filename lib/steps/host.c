@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "steps/host.h"
+
+bool kwgi_host_is_starting(const struct kwgi_host *h, const struct kwgi_link *l)
+{
+	return *h->starting && !*l->alias && !strcmp(l->kind, "tun") &&
+	       !strcmp(l->name, h->starting);
+}
+
+const struct kwgi_link *kwgi_host_link(const struct kwgi_host *h, const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->n_links; i++)
+		if (!h->links[i].replaced && !strcmp(h->links[i].name, name))
+			return &h->links[i];
+	return NULL;
+}
+
+const struct kwgi_link *kwgi_host_link_by_index(const struct kwgi_host *h, uint32_t index)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->n_links; i++)
+		if (h->links[i].index == index)
+			return &h->links[i];
+	return NULL;
+}
+
+const struct kwgi_link *kwgi_host_link_with_addr(const struct kwgi_host *h,
+						 const struct kwgi_addr *a)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->n_addrs; i++)
+		if (kwgi_addr_equal(&h->addrs[i].prefix.addr, a))
+			return kwgi_host_link_by_index(h, h->addrs[i].ifindex);
+	return NULL;
+}
+
+static int by_key(const void *key, const void *peer)
+{
+	return kwgi_key_cmp(key, &((const struct kwgi_host_peer *)peer)->key);
+}
+
+const struct kwgi_host_peer *kwgi_host_peer(const struct kwgi_host_wg *wg,
+					    const struct kwgi_key *key)
+{
+	if (!wg->n_peers)
+		return NULL;
+	return bsearch(key, wg->peers, wg->n_peers, sizeof(*wg->peers), by_key);
+}
+
+void kwgi_host_free(struct kwgi_host *h)
+{
+	kwgi_arena_free(&h->arena);
+	sodium_memzero(h, sizeof(*h));
+}

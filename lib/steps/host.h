@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Snapshot of a host: what lib/sys observes and lib/core compares a plan
+ * with. Plain data. All addresses, routes and rules in it carry our marks or
+ * stand on our link; what belongs to others is not in it, except links.
+ */
+#ifndef KWGI_HOST_H
+#define KWGI_HOST_H
+
+#include "base/addr.h"
+#include "base/arena.h"
+#include "base/key.h"
+#include "plan/encap.h"
+#include "plan/plan.h"
+#include "steps/iptables.h"
+
+enum { KWGI_KIND_MAX = 16, KWGI_ALIAS_MAX = 256 };
+
+/* What makes up a tunnel device, of kind "ipip" or "vxlan". */
+struct kwgi_tunnel {
+	struct kwgi_addr local, remote;	/* family NONE: any */
+	uint32_t lower;			/* index of the link it is bound to; 0: none */
+	uint32_t id;			/* VXLAN network identifier */
+	uint16_t port;			/* of VXLAN; host order */
+	bool learning;			/* VXLAN learns who has which MAC address */
+	uint8_t mac[KWGI_MAC_LEN];	/* all zero: IPIP has none */
+};
+
+struct kwgi_link {
+	uint32_t index;
+	char name[KWGI_IFNAME_MAX + 1];
+	char kind[KWGI_KIND_MAX];	/* "wireguard", "tun", "" for hardware */
+	char alias[KWGI_ALIAS_MAX];	/* our mark, or what others put there */
+	uint32_t mtu, mtu6;		/* mtu6: for IPv6, if a router has said less; 0: the same */
+	bool up;			/* IFF_UP */
+	struct kwgi_tunnel tunnel;	/* all zero for other kinds */
+	/*
+	 * Has to make room before one of its name is made: its daemon has died,
+	 * or another backend takes its place. kwgi_host_link() does not find it.
+	 */
+	bool replaced;
+	/* It works, so it is only renamed, and goes when the one in its place does. */
+	bool aside;
+};
+
+struct kwgi_host_addr {
+	uint32_t ifindex;
+	struct kwgi_prefix prefix;	/* host bits kept */
+	bool auto_made;			/* IPv6 link-local and the like: made by the kernel */
+};
+
+/*
+ * Static neighbours of our VXLAN devices. fdb: which host has a MAC address
+ * (forwarding database); else: which MAC address a next hop has.
+ */
+struct kwgi_host_neigh {
+	uint32_t ifindex;
+	bool fdb;
+	struct kwgi_addr addr;
+	uint8_t mac[KWGI_MAC_LEN];
+};
+
+/* A route in the kernel's terms. */
+struct kwgi_host_route {
+	struct kwgi_prefix dst;
+	struct kwgi_addr gw, src;
+	uint32_t oif, table, metric;
+	uint32_t mtu;			/* 0: that of the device */
+	uint8_t protocol;
+	bool onlink;
+};
+
+/* The way that a datagram to an address takes, as the kernel says when asked. */
+struct kwgi_host_path {
+	struct kwgi_addr to;
+	uint32_t oif;			/* 0: there is no way */
+	uint32_t mtu;			/* of the route, or learnt by the kernel; 0: that of the device */
+	bool learnt;			/* from a router on the way; it will be forgotten */
+	int64_t learnt_at;		/* seconds since the start of the host */
+};
+
+struct kwgi_host_rule {
+	struct kwgi_prefix src, dst;	/* family NONE: all */
+	uint8_t family;
+	char iif[KWGI_IFNAME_MAX + 1];	/* "": any */
+	uint32_t table, priority;
+	uint8_t protocol;
+};
+
+struct kwgi_host_peer {
+	struct kwgi_key key, psk;
+	struct kwgi_endpoint endpoint;	/* port 0: none; never a name */
+	uint32_t keepalive;
+	int64_t last_handshake;		/* seconds since 1970; 0: never */
+	uint64_t rx_bytes, tx_bytes;
+	struct kwgi_prefix *allowed_ips;	/* in the order of prefix_cmp */
+	uint32_t n_allowed_ips, allowed_cap;
+};
+
+/*
+ * A table of nf_tables in the form in which it is sent: messages of nfnetlink
+ * without what the kernel adds. The digest of what was sent stands in the
+ * mark, and the kernel numbers the objects of a table as they come, so that a
+ * change by anyone else shows in the counts.
+ */
+struct kwgi_nft_shape {
+	uint32_t sets, chains, rules, elements;
+	uint64_t last_handle;		/* the highest number given to a set, chain or rule */
+	uint64_t sum;			/* over the elements, whatever their order */
+	bool altered;			/* asleep, or a chain that drops */
+};
+
+enum { KWGI_NFT_NAME_MAX = 256, KWGI_NFT_MARK_MAX = 160 };
+
+struct kwgi_nft_table {
+	char name[KWGI_NFT_NAME_MAX];
+	char mark[KWGI_NFT_MARK_MAX];	/* its comment; "": not ours */
+	struct kwgi_nft_shape shape;
+	const void *messages;
+	size_t size;			/* bytes of messages */
+};
+
+/* A chain at the forward hook that drops what it does not accept. No accept elsewhere overrules it. */
+struct kwgi_drop {
+	char chain[KWGI_NFT_NAME_MAX];	/* "FAMILY TABLE CHAIN" */
+	uint8_t family;			/* enum kwgi_family; NONE: of both */
+	bool iptables;			/* FORWARD of iptables ... */
+	bool legacy;			/* ... of that which is not nf_tables underneath */
+	bool by_rule;			/* its last rule does, not its policy */
+};
+
+/* A WireGuard device, of the kernel or behind a UAPI socket. */
+struct kwgi_host_wg {
+	bool present;
+	bool userspace;			/* configured over a UAPI socket */
+	const char *implementation;	/* "kernel", "wireguard-go", "boringtun", ... */
+	struct kwgi_key private_key;	/* all zero: none, or kept back by the daemon */
+	struct kwgi_key public_key;	/* all zero: no private key set */
+	uint16_t port;
+	uint32_t fwmark;
+	struct kwgi_host_peer *peers;	/* sorted by key */
+	uint32_t n_peers, peers_cap;
+};
+
+struct kwgi_host {
+	struct kwgi_arena arena;
+	struct kwgi_link *links;	/* all links of the namespace */
+	uint32_t n_links, links_cap;
+	struct kwgi_host_addr *addrs;	/* all addresses of the namespace */
+	uint32_t n_addrs, addrs_cap;
+	struct kwgi_host_neigh *neighs;	/* static ones, of tunnels of kilowg only */
+	uint32_t n_neighs, neighs_cap;
+	struct kwgi_host_route *routes;	/* with our protocol number only */
+	uint32_t n_routes, routes_cap;
+	struct kwgi_host_rule *rules;	/* with our protocol number only */
+	uint32_t n_rules, rules_cap;
+	struct kwgi_host_path *paths;	/* those that were asked for, by address */
+	uint32_t n_paths, paths_cap;
+	struct kwgi_nft_table *tables;	/* inet tables called kilowg-... */
+	uint32_t n_tables, tables_cap;
+	bool no_nftables;		/* the kernel has none */
+	struct kwgi_ipt_rules *iptables;	/* chains called kilowg-..., and jumps to them */
+	uint32_t n_iptables, iptables_cap;
+	bool nft_iptables;		/* nf_tables has such chains: iptables-nft made them */
+	uint8_t nft_bases[2];		/* its built-in chains there, as kwgi_ipt_base(): IPv4, IPv6 */
+	bool iptables_unseen;		/* there may be some, but no program that shows them */
+	struct kwgi_drop *drops;	/* of others */
+	uint32_t n_drops, drops_cap;
+	struct kwgi_host_wg wg;		/* of the interface that was asked for */
+	/* The interface whose daemon an earlier run started but did not get to mark; or "". */
+	char starting[KWGI_IFNAME_MAX + 1];
+	/* Of another interface with our mark that stays: one that is given back. */
+	char old_ifname[KWGI_IFNAME_MAX + 1];
+	struct kwgi_host_wg old_wg;
+	struct kwgi_host_wg aside_wg;	/* of the link with aside */
+};
+
+/* Is it the interface of h->starting, which is ours without a mark? */
+bool kwgi_host_is_starting(const struct kwgi_host *h, const struct kwgi_link *l);
+const struct kwgi_link *kwgi_host_link(const struct kwgi_host *h, const char *name);
+const struct kwgi_link *kwgi_host_link_by_index(const struct kwgi_host *h, uint32_t index);
+/* The link that holds this address, or NULL. */
+const struct kwgi_link *kwgi_host_link_with_addr(const struct kwgi_host *h,
+						 const struct kwgi_addr *a);
+/* Of a device's peers; NULL if it has no such one. */
+const struct kwgi_host_peer *kwgi_host_peer(const struct kwgi_host_wg *wg,
+					    const struct kwgi_key *key);
+void kwgi_host_free(struct kwgi_host *h);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: ISC */
+/* Health of the mesh on a host, from what was planned and what was seen. */
+#ifndef KWGI_STATUS_H
+#define KWGI_STATUS_H
+
+#include "steps/backend.h"
+#include "steps/wanted.h"
+
+struct kwgi_status {
+	const struct kwg_plan *plan;
+	const struct kwgi_wanted *wanted;
+	const struct kwgi_host *host;
+	const struct kwgi_backend_choice *backend;	/* NULL: not known */
+	uint32_t drift;		/* steps that apply would take */
+	int64_t now;		/* seconds since 1970 */
+};
+
+bool kwgi_status_is_healthy(const struct kwgi_status *s);
+void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf *b);
+void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the files of the difference share. Each kwgi_diff_*() looks at one kind
+ * of object and appends to one of two lists: what makes, and what breaks.
+ * Making comes first.
+ */
+#ifndef KWGI_STEPS_DIFF_H
+#define KWGI_STEPS_DIFF_H
+
+#include "base/prefixset.h"
+#include "steps/wanted.h"
+
+struct kwgi_diff {
+	struct kwgi_steps *s;
+	const struct kwgi_wanted *w;
+	const struct kwgi_host *h;
+	const struct kwgi_link *link;	/* the WireGuard link, NULL if it is not there */
+	const struct kwgi_link *tunnel;	/* the tunnel of ours that can stay, or NULL */
+	uint32_t *gone;			/* links that go before others are made: their indices */
+	uint32_t n_gone, gone_cap;
+	struct kwgi_prefixset owners;	/* allowed IPs of the device, value: index of the peer */
+	struct kwgi_step *breaks;	/* what goes away, carried out after the rest */
+	uint32_t n_breaks, breaks_cap;
+	bool failed;
+};
+
+/* Appends a step that makes, or one that breaks; running out of memory sets d->failed. */
+void kwgi_diff_make(struct kwgi_diff *d, const struct kwgi_step *step);
+void kwgi_diff_break(struct kwgi_diff *d, const struct kwgi_step *step);
+
+static inline bool kwgi_diff_is_ours(const struct kwgi_diff *d, const struct kwgi_link *l)
+{
+	return kwgi_mark_is_ours(l->alias, d->w->mesh);
+}
+
+/* steps_links.c: links and addresses. KWG_ERR_KERNEL if a link of others is in the way. */
+int kwgi_diff_check_foreign(struct kwgi_diff *d, struct kwg_error *err);
+void kwgi_diff_links(struct kwgi_diff *d);
+/* A WireGuard link of ours that is up and not the wanted one: it needs the port of that. */
+bool kwgi_diff_is_set_down(const struct kwgi_diff *d, const struct kwgi_link *l);
+void kwgi_diff_up(struct kwgi_diff *d);
+void kwgi_diff_addrs(struct kwgi_diff *d);
+
+/*
+ * steps_tunnel.c: the encapsulating tunnel with addresses and neighbours.
+ * KWG_ERR_KERNEL if a link of others is in the way.
+ */
+int kwgi_diff_check_tunnel(struct kwgi_diff *d, struct kwg_error *err);
+void kwgi_diff_tunnel(struct kwgi_diff *d);
+/* Has what is on this link been dealt with when the link went? */
+bool kwgi_diff_is_gone(const struct kwgi_diff *d, uint32_t ifindex);
+
+/* steps_wg.c */
+void kwgi_diff_device(struct kwgi_diff *d);
+void kwgi_diff_peers(struct kwgi_diff *d);
+
+/* steps_routes.c */
+void kwgi_diff_rules(struct kwgi_diff *d);
+void kwgi_diff_routes(struct kwgi_diff *d);
+
+#endif

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "sys/errtext.h"
+#include "userspace/dataplane.h"
+#include "userspace/notify.h"
+#include "userspace/sandbox.h"
+#include "userspace/userspace.h"
+
+enum { WORKERS_MAX = 4 };	/* without being told */
+
+/* ---- time and locks ------------------------------------ */
+
+struct kwgi_time kwgi_dataplane_time(void)
+{
+	struct kwgi_time t = { .now = kwgi_now() };
+	uint64_t sec;
+	uint32_t nsec;
+
+	kwgi_wall_clock(&sec, &nsec);
+	t.wall = sec * KWGI_SECOND + nsec;
+	return t;
+}
+
+void kwgi_worker_lock(struct kwgi_worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+}
+
+void kwgi_worker_unlock(struct kwgi_worker *w)
+{
+	pthread_mutex_unlock(&w->lock);
+}
+
+void kwgi_worker_lock_all(struct kwgi_worker *w)
+{
+	struct kwgi_dataplane *p = w->plane;
+	unsigned i;
+
+	for (i = 0; i < p->n_workers; i++)
+		pthread_mutex_lock(&p->workers[i].lock);
+	p->alone = w;
+}
+
+void kwgi_worker_unlock_all(struct kwgi_worker *w)
+{
+	struct kwgi_dataplane *p = w->plane;
+	bool sooner = w != p->workers &&
+		      (p->device->queue_len || kwgi_timers_next(p->device) < p->deadline);
+	unsigned i;
+
+	p->alone = NULL;
+	for (i = p->n_workers; i--; )
+		pthread_mutex_unlock(&p->workers[i].lock);
+	if (sooner)
+		kwgi_wake_set(p->wake);
+}
+
+/* ---- making it ------------------------------------ */
+
+static int open_worker(struct kwgi_dataplane *p, unsigned i, struct kwg_error *err)
+{
+	struct kwgi_worker *w = &p->workers[i];
+
+	if (kwgi_worker_out_init(w) || kwgi_worker_in_init(w))
+		return kwgi_nomem(err);
+	if (kwgi_loop_open(&w->loop, err))
+		return err->status;
+	w->tun = p->tun.fd[i];
+	if (kwgi_loop_add(&w->loop, w->tun, EPOLLIN, KWGI_ON_TUN))
+		return kwgi_fail(err, KWG_ERR_KERNEL, errno, "epoll: %s", kwgi_errtext(errno));
+	return 0;
+}
+
+static int open_workers(struct kwgi_dataplane *p, struct kwg_error *err)
+{
+	unsigned i;
+	int ret;
+
+	p->workers = calloc(p->tun.queues, sizeof(*p->workers));
+	if (!p->workers)
+		return kwgi_nomem(err);
+	p->n_workers = p->tun.queues;
+	for (i = 0; i < p->n_workers; i++) {
+		p->workers[i].plane = p;
+		p->workers[i].udp = KWGI_UDP_CLOSED;
+		p->workers[i].loop = (struct kwgi_loop){ .epoll = -1, .timer = -1 };
+		pthread_mutex_init(&p->workers[i].lock, NULL);
+	}
+	for (i = 0; i < p->n_workers; i++) {
+		ret = open_worker(p, i, err);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/*
+ * One for each two processors that the process may use: programs whose packets they are need
+ * some, too. Beyond four, packets of few peers have no more to share.
+ */
+static unsigned usual_workers(void)
+{
+	cpu_set_t cpus;
+	int n;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		return 1;
+	n = CPU_COUNT(&cpus) / 2;
+	return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
+}
+
+static int open_tun(struct kwgi_dataplane *p, const struct kwg_userspace_options *o,
+		    struct kwg_error *err)
+{
+	struct kwgi_tun_options t = {
+		.queues = o->workers ? o->workers : usual_workers(),
+		.no_offload = o->without & KWG_WITHOUT_TSO,
+	};
+	int ret = o->tun_fd >= 0 ? kwgi_tun_adopt(&p->tun, o->tun_fd, &t, err) :
+				   kwgi_tun_open(&p->tun, o->ifname, &t, err);
+
+	if (ret)
+		return ret;
+	if (p->tun.vnet_hdr)
+		p->coalesce |= KWGI_COALESCE_VNET;
+	if (p->tun.vnet_hdr && p->tun.tso)
+		p->coalesce |= KWGI_COALESCE_TCP4 | KWGI_COALESCE_TCP6;
+	if (p->tun.vnet_hdr && p->tun.uso && !(o->without & KWG_WITHOUT_USO))
+		p->coalesce |= KWGI_COALESCE_UDP;
+	return 0;
+}
+
+static int open_uapi(struct kwgi_dataplane *p, const struct kwg_userspace_options *o,
+		     struct kwg_error *err)
+{
+	const struct kwgi_uapi_server_options u = {
+		.dir = o->socket_dir, .ifname = o->ifname, .fd = o->uapi_fd,
+		.handle = kwgi_dataplane_request, .arg = p,
+	};
+
+	return kwgi_uapi_server_open(&p->uapi, &u, err);
+}
+
+static int open_device(struct kwgi_dataplane *p, const struct kwg_userspace_options *o,
+		       struct kwg_error *err)
+{
+	const struct kwgi_device_io io = kwgi_dataplane_io(p);
+	const struct kwgi_aead *aead = o->aead ? kwgi_aead_by_name(o->aead) : kwgi_aead_best();
+
+	if (!aead)
+		return kwgi_fail(err, KWG_ERR_USAGE, 0,
+				 "no cipher \"%s\" here; there are sodium, avx2 and avx512, as the "
+				 "processor can, and openssl, where built with it", o->aead);
+	p->device = kwgi_device_new(&io, aead);
+	return p->device ? 0 : kwgi_nomem(err);
+}
+
+static int watch(struct kwgi_dataplane *p, int stop_fd)
+{
+	struct kwgi_loop *l = &p->workers[0].loop;
+	int e = kwgi_loop_add(l, kwgi_link_fd(p->link), EPOLLIN, KWGI_ON_LINK);
+
+	if (!e)
+		e = kwgi_loop_add(l, p->wake, EPOLLIN, KWGI_ON_WAKE);
+	if (!e)
+		e = kwgi_loop_add(l, p->route.fd, EPOLLIN, KWGI_ON_ROUTE);
+	if (!e)
+		e = kwgi_loop_add(l, kwgi_uapi_server_fd(p->uapi), EPOLLIN, KWGI_ON_UAPI);
+	if (!e && stop_fd >= 0)
+		e = kwgi_loop_add(l, stop_fd, EPOLLIN, KWGI_ON_STOP);
+	return e;
+}
+
+/*
+ * The TUN device first: it says whether the name is free. The socket last: who
+ * sees it may use it.
+ */
+static int open_all(struct kwgi_dataplane *p, const struct kwg_userspace_options *o,
+		    struct kwg_error *err)
+{
+	int e, ret = open_device(p, o, err);
+
+	p->wake = kwgi_wake_open();
+	p->end = kwgi_wake_open();
+	if (p->wake < 0 || p->end < 0)
+		return kwgi_fail(err, KWG_ERR_KERNEL, errno, "eventfd: %s", kwgi_errtext(errno));
+	if (!ret)
+		ret = open_tun(p, o, err);
+	if (!ret)
+		ret = open_workers(p, err);
+	if (!ret)
+		ret = kwgi_link_open(&p->link, p->tun.fd[0], err);
+	if (!ret) {
+		ret = kwgi_route_open(&p->route, err);
+		p->has_route = !ret;
+	}
+	if (!ret)
+		ret = open_uapi(p, o, err);
+	if (ret)
+		return ret;
+	e = watch(p, o->stop_fd);
+	return e ? kwgi_fail(err, KWG_ERR_KERNEL, e, "epoll: %s", kwgi_errtext(e)) : 0;
+}
+
+static void close_all(struct kwgi_dataplane *p)
+{
+	unsigned i;
+
+	if (p->uapi)
+		kwgi_uapi_server_close(p->uapi);
+	if (p->workers)
+		kwgi_dataplane_close_sockets(p);
+	for (i = 0; i < p->n_workers; i++) {
+		kwgi_worker_out_free(&p->workers[i]);
+		kwgi_worker_in_free(&p->workers[i]);
+		kwgi_loop_close(&p->workers[i].loop);
+		pthread_mutex_destroy(&p->workers[i].lock);
+	}
+	free(p->workers);
+	if (p->has_route)
+		kwgi_route_close(&p->route);
+	if (p->link)
+		kwgi_link_close(p->link);
+	kwgi_device_free(p->device);
+	kwgi_keymem_end(&p->keys);
+	if (p->tun.queues)
+		kwgi_tun_close(&p->tun);
+	if (p->wake >= 0)
+		close(p->wake);
+	if (p->end >= 0)
+		close(p->end);
+}
+
+/* ---- running it ------------------------------------ */
+
+static void tun_failed(struct kwgi_worker *w)
+{
+	if (kwgi_link_refresh(w->plane->link))
+		kwgi_dataplane_link_changed(w);
+	if (kwgi_link_state(w->plane->link)->where != KWGI_LINK_GONE)
+		return;
+	atomic_store(&w->plane->stop, true);
+}
+
+static void handle_event(struct kwgi_worker *w, uint64_t what)
+{
+	struct kwgi_dataplane *p = w->plane;
+
+	switch (what) {
+	case KWGI_ON_TUN:
+		if (!kwgi_worker_read_tun(w))
+			tun_failed(w);
+		break;
+	case KWGI_ON_UDP4:
+	case KWGI_ON_UDP6:
+		kwgi_worker_read_udp(w, what == KWGI_ON_UDP4 ? 4 : 6);
+		/* What was written there may have been answered at once: by ping, with an ACK. */
+		if (!kwgi_worker_read_tun(w))
+			tun_failed(w);
+		break;
+	case KWGI_ON_LINK:
+		if (kwgi_link_process(p->link))
+			kwgi_dataplane_link_changed(w);
+		break;
+	case KWGI_ON_ROUTE:
+		if (kwgi_route_changed(&p->route))
+			kwgi_dataplane_check_sources(w);
+		break;
+	case KWGI_ON_UAPI:
+		if (kwgi_uapi_server_process(p->uapi, kwgi_now()) == KWGI_UAPI_REMOVED)
+			atomic_store(&p->stop, true);
+		break;
+	case KWGI_ON_STOP:
+		atomic_store(&p->stop, true);
+		break;
+	case KWGI_ON_WAKE:
+		kwgi_wake_clear(p->wake);
+		break;
+	}
+}
+
+/*
+ * When something is due; 0: now. Told to the other workers under the lock that
+ * they need for changing it, so that none of them misses to wake us.
+ */
+static uint64_t look_at_deadline(struct kwgi_worker *w)
+{
+	struct kwgi_dataplane *p = w->plane;
+	uint64_t deadline;
+
+	kwgi_worker_lock(w);
+	deadline = p->device->queue_len ? 0 : kwgi_timers_next(p->device);
+	if (p->listen_at && p->listen_at < deadline)
+		deadline = p->listen_at;
+	p->deadline = deadline;
+	kwgi_worker_unlock(w);
+	return deadline;
+}
+
+/* Timers, and some of the handshakes that wait. Returns when to be called again. */
+static uint64_t do_what_is_due(struct kwgi_worker *w)
+{
+	struct kwgi_dataplane *p = w->plane;
+	uint64_t deadline = look_at_deadline(w);
+	struct kwgi_time t;
+
+	if (deadline == UINT64_MAX || (deadline && deadline > kwgi_now()))
+		return deadline;
+	t = kwgi_dataplane_time();
+	kwgi_worker_lock_all(w);
+	kwgi_work_handshakes(p->device, KWGI_HANDSHAKES_PER_TURN, &t);
+	kwgi_timers_work(p->device, KWGI_TIMERS_PER_TURN, &t);
+	kwgi_worker_unlock_all(w);
+	if (p->listen_at && p->listen_at <= t.now)
+		kwgi_dataplane_link_changed(w);
+	return look_at_deadline(w);
+}
+
+/* All workers but the first do nothing else than this. */
+static void *run_packets(void *arg)
+{
+	struct kwgi_worker *w = arg;
+	struct epoll_event v[4];
+	bool stop = false;
+	int i, n;
+
+	while (!stop) {
+		n = kwgi_loop_wait(&w->loop, v, 4, KWGI_NEVER);
+		for (i = 0; i < n; i++) {
+			stop |= v[i].data.u64 == KWGI_ON_STOP;
+			if (v[i].data.u64 == KWGI_ON_UDP4 || v[i].data.u64 == KWGI_ON_UDP6)
+				kwgi_worker_read_udp(w, v[i].data.u64 == KWGI_ON_UDP4 ? 4 : 6);
+			/* A device that has gone is the first worker's to notice. */
+			if (!stop && !kwgi_worker_read_tun(w))
+				kwgi_loop_remove(&w->loop, w->tun);
+		}
+	}
+	return NULL;
+}
+
+static int start_workers(struct kwgi_dataplane *p, struct kwg_error *err)
+{
+	unsigned i;
+	int e;
+
+	for (i = 1; i < p->n_workers; i++) {
+		struct kwgi_worker *w = &p->workers[i];
+
+		e = kwgi_loop_add(&w->loop, p->end, EPOLLIN, KWGI_ON_STOP);
+		if (!e)
+			e = pthread_create(&w->thread, NULL, run_packets, w);
+		if (e)
+			return kwgi_fail(err, KWG_ERR_KERNEL, e, "cannot start a thread: %s",
+					 kwgi_errtext(e));
+		w->started = true;
+	}
+	return 0;
+}
+
+static void end_workers(struct kwgi_dataplane *p)
+{
+	unsigned i;
+
+	if (p->end >= 0)
+		kwgi_wake_set(p->end);
+	for (i = 1; i < p->n_workers; i++)
+		if (p->workers[i].started)
+			pthread_join(p->workers[i].thread, NULL);
+}
+
+static void run(struct kwgi_worker *w)
+{
+	struct kwgi_dataplane *p = w->plane;
+	struct epoll_event v[8];
+	uint64_t deadline, other;
+	int i, n;
+
+	while (!atomic_load_explicit(&p->stop, memory_order_relaxed)) {
+		deadline = do_what_is_due(w);
+		other = kwgi_uapi_server_deadline(p->uapi);
+		n = kwgi_loop_wait(&w->loop, v, 8, other < deadline ? other : deadline);
+		for (i = 0; i < n; i++)
+			handle_event(w, v[i].data.u64);
+		if (n == 0 && other <= kwgi_now())
+			handle_event(w, KWGI_ON_UAPI);
+	}
+}
+
+int kwgi_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *err)
+{
+	struct kwgi_dataplane p = { .wake = -1, .end = -1 };
+	struct kwg_error own = { 0 };
+	int ret;
+
+	p.log = o->log;
+	p.log_arg = o->arg;
+	p.verbose = o->verbose;
+	p.no_gso = o->without & KWG_WITHOUT_GSO;
+	p.no_gro = o->without & KWG_WITHOUT_GRO;
+	p.no_aio = o->without & KWG_WITHOUT_AIO;
+	ret = open_all(&p, o, &own);
+	if (!ret && o->sandbox)
+		ret = kwgi_sandbox_enter(0, &own);
+	if (!ret)
+		ret = start_workers(&p, &own);
+	if (!ret) {
+		kwgi_dataplane_say(&p, false, "cipher %s, offloads of the TUN device: %s",
+				   p.device->aead->name, kwgi_tun_offloads(&p.tun));
+		kwgi_dataplane_link_changed(&p.workers[0]);
+		if (o->ready)
+			o->ready(o->arg);
+		(void)kwgi_notify(o->notify_socket, "READY=1");
+		run(&p.workers[0]);
+		(void)kwgi_notify(o->notify_socket, "STOPPING=1");
+		kwgi_dataplane_say(&p, false, "ending");
+	}
+	end_workers(&p);
+	close_all(&p);
+	if (ret && err)
+		*err = own;
+	return ret;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: ISC */
+/* What the device asks of its surroundings, and they of it: log, sockets, link, configuration. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "sys/errtext.h"
+#include "userspace/dataplane.h"
+#include "userspace/path.h"
+
+/* Between two tries to open a port that is in use; the time doubles. */
+#define LISTEN_WAIT (50 * KWGI_MS)
+#define LISTEN_WAIT_MAX (10 * KWGI_SECOND)
+
+/* ---- the log ------------------------------------ */
+
+void kwgi_dataplane_say(struct kwgi_dataplane *p, bool error, const char *fmt, ...)
+{
+	char line[256];
+	va_list ap;
+
+	if (!p->log || (!error && !p->verbose))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	p->log(p->log_arg, error, line);
+}
+
+/* Peers are named as wireguard-go does, so that its users find them: AbCd…wxYz. */
+static void tell_event(void *arg, const struct kwgi_dp_peer *peer, enum kwgi_event event)
+{
+	static const char *const text[] = {
+		[KWGI_EVENT_INITIATION_SENT] = "sending handshake initiation",
+		[KWGI_EVENT_INITIATION_RECEIVED] = "received handshake initiation",
+		[KWGI_EVENT_RESPONSE_SENT] = "sending handshake response",
+		[KWGI_EVENT_RESPONSE_RECEIVED] = "received handshake response",
+		[KWGI_EVENT_COOKIE_REPLY_SENT] = "under load: sending cookie reply",
+		[KWGI_EVENT_COOKIE_RECEIVED] = "received cookie reply",
+		[KWGI_EVENT_KEEPALIVE_SENT] = "sending keepalive packet",
+		[KWGI_EVENT_GAVE_UP] = "handshake did not complete, giving up",
+		[KWGI_EVENT_KEYS_ERASED] = "erasing keys of a session that has ended",
+		[KWGI_EVENT_PEER_ADDED] = "peer added",
+		[KWGI_EVENT_PEER_REMOVED] = "peer removed",
+	};
+	struct kwgi_dataplane *p = arg;
+	char key[KWGI_KEY_TEXT];
+
+	if (!p->log || !p->verbose)
+		return;
+	if (!peer) {
+		kwgi_dataplane_say(p, false, "%s", text[event]);
+		return;
+	}
+	kwgi_key_format(key, &peer->remote.static_public);
+	kwgi_dataplane_say(p, false, "peer(%.4s\xe2\x80\xa6%.4s): %s", key, key + 39, text[event]);
+}
+
+/* ---- sockets ------------------------------------ */
+
+static int watch_sockets(struct kwgi_worker *w)
+{
+	int e = w->udp.fd4 < 0 ? 0 : kwgi_loop_add(&w->loop, w->udp.fd4, EPOLLIN, KWGI_ON_UDP4);
+
+	if (!e && w->udp.fd6 >= 0)
+		e = kwgi_loop_add(&w->loop, w->udp.fd6, EPOLLIN, KWGI_ON_UDP6);
+	return e;
+}
+
+void kwgi_dataplane_close_sockets(struct kwgi_dataplane *p)
+{
+	unsigned i;
+
+	for (i = 0; i < p->n_workers; i++) {
+		kwgi_udp_close(&p->workers[i].udp);
+		p->workers[i].udp = KWGI_UDP_CLOSED;
+	}
+}
+
+/* New sockets for all workers; the old ones go only if that succeeds. 0 or an errno. */
+static int open_sockets(struct kwgi_dataplane *p, uint16_t port)
+{
+	struct kwgi_udp_options o = {
+		.port = port, .fwmark = p->device->fwmark,
+		.no_gso = p->no_gso, .no_gro = p->no_gro,
+	};
+	struct kwgi_udp *v = calloc(p->n_workers, sizeof(*v));
+	struct kwg_error err = { 0 };
+	unsigned i;
+	int e = 0;
+
+	if (!v)
+		return ENOMEM;
+	if (p->n_workers > 1 ? kwgi_udp_open_many(v, p->n_workers, &o, &err) :
+			       kwgi_udp_open(v, &o, &err)) {
+		free(v);
+		if (!p->listen_wait)
+			kwgi_dataplane_say(p, true, "cannot listen: %s", err.text);
+		return err.sys_errno ? err.sys_errno : EADDRINUSE;
+	}
+	kwgi_dataplane_close_sockets(p);
+	for (i = 0; i < p->n_workers; i++) {
+		p->workers[i].udp = v[i];
+		e = e ? e : watch_sockets(&p->workers[i]);
+	}
+	p->device->listen_port = v[0].port;
+	kwgi_dataplane_say(p, false, "listening on port %u", v[0].port);
+	free(v);
+	return e;
+}
+
+/* While the link is down the port is only remembered. */
+static int io_listen(void *arg, uint16_t port)
+{
+	struct kwgi_dataplane *p = arg;
+
+	if (p->device->up)
+		return open_sockets(p, port);
+	p->device->listen_port = port;
+	return 0;
+}
+
+static int io_fwmark(void *arg, uint32_t mark)
+{
+	struct kwgi_dataplane *p = arg;
+	unsigned i;
+	int e = 0;
+
+	for (i = 0; i < p->n_workers && !e; i++)
+		if (p->workers[i].udp.fd4 >= 0)
+			e = kwgi_udp_set_fwmark(&p->workers[i].udp, mark);
+	return e ? EADDRINUSE : 0;
+}
+
+static void io_send(void *arg, struct kwgi_path *to, const uint8_t *msg, size_t len, uint8_t tos)
+{
+	struct kwgi_dataplane *p = arg;
+
+	kwgi_worker_send(p->alone, to, msg, len, tos);
+}
+
+static void io_random(void *arg, void *out, size_t len)
+{
+	(void)arg;
+	randombytes_buf(out, len);
+}
+
+static uint32_t io_scope(void *arg, const char *name)
+{
+	(void)arg;
+	return if_nametoindex(name);
+}
+
+/* The first time that the system refuses to lock memory is told, if anybody wants to know. */
+static void *io_alloc(void *arg, size_t size)
+{
+	struct kwgi_dataplane *p = arg;
+	void *v = kwgi_keymem_alloc(&p->keys, size);
+
+	if (p->keys.error && !p->unlocked_told) {
+		p->unlocked_told = true;
+		kwgi_dataplane_say(p, false, "not all keys are locked in memory: %s; the limit is RLIMIT_MEMLOCK",
+				   kwgi_errtext(p->keys.error));
+	}
+	return v;
+}
+
+static void io_release(void *arg, void *v, size_t size)
+{
+	struct kwgi_dataplane *p = arg;
+
+	kwgi_keymem_free(&p->keys, v, size);
+}
+
+struct kwgi_device_io kwgi_dataplane_io(struct kwgi_dataplane *p)
+{
+	return (struct kwgi_device_io){
+		.arg = p, .random = io_random, .send = io_send, .event = tell_event,
+		.listen = io_listen, .fwmark = io_fwmark, .scope = io_scope,
+		.alloc = io_alloc, .release = io_release,
+	};
+}
+
+/* ---- the link ------------------------------------ */
+
+/*
+ * A port in use is told in the log, and tried again: a daemon that was killed
+ * keeps its port for some time after its interface has gone.
+ */
+static void listen_later(struct kwgi_dataplane *p, uint64_t now)
+{
+	p->listen_wait = p->listen_wait ? p->listen_wait * 2 : LISTEN_WAIT;
+	if (p->listen_wait > LISTEN_WAIT_MAX)
+		p->listen_wait = LISTEN_WAIT_MAX;
+	p->listen_at = now + p->listen_wait;
+}
+
+static void go_up(struct kwgi_dataplane *p, const struct kwgi_time *t)
+{
+	if (p->workers[0].udp.fd4 < 0 && open_sockets(p, p->device->listen_port)) {
+		listen_later(p, t->now);
+		return;
+	}
+	p->listen_at = p->listen_wait = 0;
+	kwgi_device_set_up(p->device, true, t);
+	kwgi_dataplane_say(p, false, "interface up");
+}
+
+/* Brings the device to the link's state; the device is held alone. */
+static void follow_link(struct kwgi_dataplane *p, const struct kwgi_time *t)
+{
+	const struct kwgi_link_state *s = kwgi_link_state(p->link);
+	unsigned i;
+
+	if (s->where == KWGI_LINK_GONE) {
+		atomic_store(&p->stop, true);
+		return;
+	}
+	if (s->mtu && s->mtu != p->device->mtu) {
+		p->device->mtu = s->mtu;
+		for (i = 0; i < p->n_workers; i++)
+			kwgi_split_set_mtu(&p->workers[i].out->split, s->mtu);
+	}
+	if (!s->up)
+		p->listen_at = p->listen_wait = 0;
+	if (s->up && !p->device->up) {
+		go_up(p, t);
+	} else if (!s->up && p->device->up) {
+		kwgi_device_set_up(p->device, false, t);
+		kwgi_dataplane_close_sockets(p);
+		kwgi_dataplane_say(p, false, "interface down");
+	}
+}
+
+void kwgi_dataplane_link_changed(struct kwgi_worker *w)
+{
+	struct kwgi_time t = kwgi_dataplane_time();
+
+	kwgi_worker_lock_all(w);
+	follow_link(w->plane, &t);
+	kwgi_worker_unlock_all(w);
+}
+
+void kwgi_dataplane_check_sources(struct kwgi_worker *w)
+{
+	struct kwgi_dataplane *p = w->plane;
+	struct kwgi_sockaddr to;
+	struct kwgi_source from;
+	struct kwgi_dp_peer *peer;
+	uint32_t oif;
+
+	kwgi_worker_lock_all(w);
+	for (peer = p->device->first; peer; peer = peer->next_peer) {
+		if (!peer->path.has_source)
+			continue;
+		kwgi_path_sockaddr(&to, &peer->path);
+		kwgi_path_source(&from, &peer->path);
+		if (kwgi_route_oif(&p->route, &to, &from, p->device->fwmark, &oif) ||
+		    oif != peer->path.source_ifindex)
+			peer->path.has_source = false;
+	}
+	kwgi_worker_unlock_all(w);
+}
+
+/* ---- configuration ------------------------------------ */
+
+static int configure(struct kwgi_worker *w, const struct kwgi_uapi_request *r,
+		     struct kwgi_buf *answer)
+{
+	struct kwgi_dataplane *p = w->plane;
+	struct kwgi_time t = kwgi_dataplane_time();
+	int e = 0;
+
+	kwgi_worker_lock_all(w);
+	if (r->op == KWGI_UAPI_GET) {
+		kwgi_device_print(p->device, answer);
+	} else {
+		e = kwgi_device_configure(p->device, &r->set, &t);
+		follow_link(p, &t);
+		/* It asks for the port that could not be opened when the link came up. */
+		if (!e && r->set.parts & KWGI_UAPI_LISTEN_PORT && kwgi_link_state(p->link)->up &&
+		    !p->device->up)
+			e = EADDRINUSE;
+	}
+	kwgi_worker_unlock_all(w);
+	return e;
+}
+
+int kwgi_dataplane_request(void *arg, const char *request, size_t len, struct kwgi_buf *answer)
+{
+	struct kwgi_dataplane *p = arg;
+	struct kwgi_uapi_request r;
+	struct kwgi_arena a = { 0 };
+	int e;
+
+	e = kwgi_uapi_parse(&r, &a, request, len);
+	if (!e)
+		e = configure(&p->workers[0], &r, answer);
+	kwgi_uapi_print_errno(answer, e);
+	kwgi_arena_free(&a);
+	sodium_memzero(&r, sizeof(r));
+	return 0;
+}

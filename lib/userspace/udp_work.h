@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+/* What sending and receiving in batches keep between calls. */
+#ifndef KWGI_UDP_WORK_H
+#define KWGI_UDP_WORK_H
+
+#include <sys/socket.h>
+
+#include "userspace/udp.h"
+
+enum {
+	KWGI_UDP_PIECES = 2 * KWGI_UDP_BATCH,	/* iovecs for bursts that are cut */
+	KWGI_UDP_REFUSALS = 256,		/* destinations remembered; a power of two */
+};
+
+/* pktinfo of IPv6 40 bytes with its header, traffic class 24, segment size 24: aligned sizes. */
+struct kwgi_udp_control {
+	_Alignas(struct cmsghdr) uint8_t b[128];
+};
+
+/* A destination does not take bursts of this segment size and more. */
+struct kwgi_udp_refusal {
+	struct kwgi_sockaddr to;	/* port 0 */
+	uint16_t size;			/* 0: free */
+	uint64_t until;
+};
+
+struct kwgi_udp_work {
+	struct mmsghdr msg[KWGI_UDP_BATCH];
+	struct kwgi_udp_control control[KWGI_UDP_BATCH];
+	uint32_t owner[KWGI_UDP_BATCH];		/* which of the caller's messages */
+	struct iovec iov[KWGI_UDP_PIECES];
+	struct kwgi_udp_refusal refusals[KWGI_UDP_REFUSALS];
+};
+
+#endif

@@ -14,7 +14,7 @@
 #include "host/uapi.h"
 #include "host/wg_genl.h"
 #include "kilowg.h"
-#include "steps/announce.h"
+#include "steps/facts.h"
 #include "steps/mtu.h"
 
 int kwg_detect(bool json, bool *has, char **out, size_t *len, struct kwg_error *err)

@@ -12,7 +12,7 @@
 #include "host/nft.h"
 #include "kilowg.h"
 #include "steps/backend.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 
 #ifndef KWG_RUNDIR
 #define KWG_RUNDIR "/run/kilowg"

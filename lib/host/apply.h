@@ -5,7 +5,7 @@
 
 #include "host/daemon.h"
 #include "host/wg.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 #include "sys/mnl.h"
 
 /* The connections to the kernel and to the WireGuard device. */

@@ -4,8 +4,8 @@
 #define KWGI_CNI_H
 
 #include "kilowg.h"
-#include "steps/steps.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
+#include "steps/step.h"
 
 /*
  * Reads the file and fills *f with what it should hold; f->text stays NULL if

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "kilowg.h"
-#include "steps/host.h"
+#include "steps/snapshot.h"
 
 struct kwgi_launch {
 	const char *const *command;	/* NULL-terminated; the interface's name is appended */

@@ -3,7 +3,7 @@
 #ifndef KWGI_IPT_H
 #define KWGI_IPT_H
 
-#include "steps/steps.h"
+#include "steps/step.h"
 
 /*
  * Fills h->iptables, and adds to h->drops, after kwgi_nft_observe(). Runs

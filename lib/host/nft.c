@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "host/nft.h"
 #include "host/nft_attr.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 #include "sys/mnl.h"
 
 enum {

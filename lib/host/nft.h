@@ -6,7 +6,7 @@
 #ifndef KWGI_NFT_H
 #define KWGI_NFT_H
 
-#include "steps/steps.h"
+#include "steps/step.h"
 #include "sys/mnl.h"
 
 /*

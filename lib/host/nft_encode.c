@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "host/nft.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 #include "sys/mnl.h"
 
 enum {

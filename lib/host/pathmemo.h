@@ -8,7 +8,7 @@
 #ifndef KWGI_PATHMEMO_H
 #define KWGI_PATHMEMO_H
 
-#include "steps/host.h"
+#include "steps/snapshot.h"
 
 /* h->paths get the MTUs of DIR/MESH.paths that are still believed. */
 void kwgi_pathmemo_recall(const char *dir, const char *mesh, struct kwgi_host *h);

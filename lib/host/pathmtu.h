@@ -3,7 +3,7 @@
 #ifndef KWGI_PATHMTU_H
 #define KWGI_PATHMTU_H
 
-#include "steps/host.h"
+#include "steps/snapshot.h"
 #include "sys/mnl.h"
 
 /*

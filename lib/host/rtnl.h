@@ -3,7 +3,7 @@
 #ifndef KWGI_RTNL_H
 #define KWGI_RTNL_H
 
-#include "steps/steps.h"
+#include "steps/step.h"
 #include "sys/mnl.h"
 
 /*

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "host/rtnl.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 
 enum { WHAT = 128, TTL = 64 };
 

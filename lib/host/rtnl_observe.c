@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 #include "host/rtnl.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 
 enum {
 	TRIES = 20,			/* a dump that keeps changing under our hands */

@@ -17,7 +17,7 @@
 #include "base/error.h"
 #include "host/files.h"
 #include "host/rtnl.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 #include "sys/errtext.h"
 
 enum { WHAT = 128 };

@@ -8,8 +8,8 @@
 
 #include <stdbool.h>
 
-#include "steps/host.h"
-#include "steps/steps.h"
+#include "steps/snapshot.h"
+#include "steps/step.h"
 #include "sys/mnl.h"
 
 struct kwgi_wg;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "steps/backend.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 
 __attribute__((format(printf, 2, 3)))
 static void say(struct kwgi_backend_choice *c, const char *fmt, ...);

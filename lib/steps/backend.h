@@ -4,7 +4,7 @@
 #define KWGI_BACKEND_H
 
 #include "config/config.h"
-#include "steps/host.h"
+#include "steps/snapshot.h"
 
 struct kwgi_backend_choice {
 	bool userspace;		/* a daemon behind a socket, else the kernel */

@@ -5,7 +5,7 @@
 
 #include "config/config.h"
 #include "config/json.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 
 /* Is the chain still in the way with the firewall that is wanted? */
 bool kwgi_drop_matters(const struct kwgi_drop *d, const struct kwgi_wanted *w,

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "plan/encap.h"
+#include "steps/desired.h"
 #include "steps/iptables.h"
-#include "steps/wanted.h"
 
 static const char *const table_names[] = {
 	[KWGI_IPT_MANGLE] = "mangle", [KWGI_IPT_NAT] = "nat", [KWGI_IPT_FILTER] = "filter",

@@ -10,7 +10,7 @@
 #ifndef KWGI_MTU_H
 #define KWGI_MTU_H
 
-#include "steps/wanted.h"
+#include "steps/desired.h"
 
 enum {
 	/* Message of transport data: header 16, tag 16 (WireGuard paper, 5.4.6); UDP 8. */

@@ -7,7 +7,7 @@
 #ifndef KWGI_NAMES_H
 #define KWGI_NAMES_H
 
-#include "steps/host.h"
+#include "steps/snapshot.h"
 
 struct kwgi_answer {
 	struct kwgi_addr addr;

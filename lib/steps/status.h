@@ -4,7 +4,7 @@
 #define KWGI_STATUS_H
 
 #include "steps/backend.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 
 struct kwgi_status {
 	const struct kwg_plan *plan;

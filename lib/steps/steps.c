@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "steps/steps_diff.h"
+#include "steps/diff.h"
 
 static void append(struct kwgi_diff *d, struct kwgi_step **v, uint32_t *n, uint32_t *cap,
 		   const struct kwgi_step *step)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Which WireGuard is used, what stays until told, and what is said about it. */
 #include "steps/backend.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 #include "unit.h"
 
 #define OURS "kilowg mesh=kilo protocol=107 port=51820"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "dp/checksum.h"
-#include "unit.h"
 #include "packets.h"
+#include "unit.h"
 
 /* A folded sum in host order. */
 static uint32_t host(uint16_t folded)

@@ -2,8 +2,8 @@
 #include "dp/coalesce.h"
 #include "dp/ippacket.h"
 #include "dp/split.h"
-#include "unit.h"
 #include "packets.h"
+#include "unit.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SLOW 1

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* kwg_device_* and kwg_tunnel_* as a program that embeds them sees them. */
-#include "kilowg.h"
 #include "base/key.h"
+#include "kilowg.h"
 #include "unit.h"
 
 enum { ROOM = 2048 };

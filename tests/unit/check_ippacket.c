@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "dp/ippacket.h"
-#include "unit.h"
 #include "packets.h"
+#include "unit.h"
 
 enum { DROP = -1, NO_MORE = -2 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* What iptables-save prints, read and compared; what iptables-restore is given. */
+#include "steps/desired.h"
 #include "steps/iptables.h"
-#include "steps/wanted.h"
 #include "unit.h"
 
 static struct kwgi_ipt_rules parsed(struct kwgi_arena *a, const char *text)

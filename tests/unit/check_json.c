@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Buffers, UTF-8 and JSON: whatever goes in, well-formed text comes out. */
-#include "config/json.h"
 #include "base/utf8.h"
+#include "config/json.h"
 #include "unit.h"
 
 /* ---- buffers --------------------------------------------------------- */

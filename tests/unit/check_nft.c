@@ -11,7 +11,7 @@
 
 #include "host/nft.h"
 #include "host/nft_attr.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 #include "unit.h"
 
 /* ---- a plan and its messages ------------------------------------------ */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Plans and what a host makes of them: where something has to be settled. Golden files have the rest. */
 #include "plan/views.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 #include "unit.h"
 
 /* ---- routes that fight ----------------------------------------------- */

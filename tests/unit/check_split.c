@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "dp/ippacket.h"
 #include "dp/split.h"
-#include "unit.h"
 #include "packets.h"
+#include "unit.h"
 
 enum { ARENA = 3 * KWGI_SPLIT_ROOM };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Which nodes get a tunnel, of which kind, and what is sent through it. */
-#include "steps/wanted.h"
+#include "steps/desired.h"
 #include "unit.h"
 
 #define KEY(c) c "QEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="

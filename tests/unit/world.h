@@ -3,7 +3,7 @@
 #ifndef WORLD_H
 #define WORLD_H
 
-#include "steps/wanted.h"
+#include "steps/desired.h"
 #include "unit.h"
 
 enum {

@@ -11,7 +11,7 @@
 #ifndef KWGI_STEPS_H
 #define KWGI_STEPS_H
 
-#include "steps/host.h"
+#include "steps/snapshot.h"
 
 enum kwgi_step_kind {
 	KWGI_STEP_LINK_WAIT,	/* somebody else has to make the link */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The difference of WireGuard devices: key, port, peers. */
-#include "steps/steps_diff.h"
+#include "steps/diff.h"
 
 void kwgi_diff_device(struct kwgi_diff *d)
 {

@@ -8,7 +8,7 @@
 #define KWGI_STEPS_DIFF_H
 
 #include "base/prefixset.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 
 struct kwgi_diff {
 	struct kwgi_steps *s;

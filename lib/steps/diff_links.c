@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "steps/steps_diff.h"
+#include "steps/diff.h"
 
 /* A link that a crash left between being made and being marked. */
 static bool is_unfinished(const struct kwgi_diff *d, const struct kwgi_link *l)

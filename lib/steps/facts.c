@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "config/json.h"
-#include "steps/announce.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
+#include "steps/facts.h"
 
 enum { SCHEMA = 1 };
 

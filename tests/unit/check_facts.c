@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* What was learnt of others, in the format of Kilo's annotation. */
-#include "steps/announce.h"
+#include "steps/facts.h"
 #include "unit.h"
 
 /* The first byte of the key, what the topology says, what WireGuard says. */

@@ -4,7 +4,7 @@
 
 #include <sodium.h>
 
-#include "steps/host.h"
+#include "steps/snapshot.h"
 
 bool kwgi_host_is_starting(const struct kwgi_host *h, const struct kwgi_link *l)
 {

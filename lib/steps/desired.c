@@ -6,8 +6,8 @@
 #include <sodium.h>
 
 #include "base/error.h"
+#include "steps/desired.h"
 #include "steps/names.h"
-#include "steps/wanted.h"
 
 /* ---- marks ----------------------------------------------------------- */
 

@@ -6,8 +6,8 @@
 #ifndef KWGI_WANTED_H
 #define KWGI_WANTED_H
 
-#include "steps/host.h"
-#include "steps/steps.h"
+#include "steps/snapshot.h"
+#include "steps/step.h"
 
 struct kwgi_wanted_peer {
 	const char *name;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "steps/wanted.h"
+#include "steps/desired.h"
 
 static const char flannel_device[] = "flannel.1";
 /* What cilium makes of tunl0 with enable-ipip-termination. */

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "steps/steps_diff.h"
+#include "steps/diff.h"
 
 bool kwgi_diff_is_gone(const struct kwgi_diff *d, uint32_t ifindex)
 {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "steps/steps_diff.h"
+#include "steps/diff.h"
 
 /* ---- routes ---------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
  * Steps for people, one line each: + makes, - removes, ~ changes. No secret
  * is in them.
  */
-#include "steps/wanted.h"
+#include "steps/desired.h"
 
 static void put_dev(struct kwgi_buf *b, const char *link)
 {

@@ -10,6 +10,7 @@
 #include "host/uapi.h"
 #include "host/wg_genl.h"
 #include "kilowg_steps.h"
+#include "steps/mark.h"
 
 /* ---- before observing ------------------------------------------------ */
 
@@ -40,7 +41,7 @@ static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *
 /* The tunnel of another CNI, which may start later than this. */
 static int wait_for_tunnel(const struct kwg_plan *plan, struct kwg_error *err)
 {
-	const char *name = kwgi_wanted_foreign_tunnel(plan, NULL);
+	const char *name = kwgi_desired_foreign_tunnel(plan, NULL);
 	int64_t deadline = kwgi_monotonic_ms() +
 			   (int64_t)plan->cfg->local.interface_timeout * 1000;
 

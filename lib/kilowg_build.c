@@ -14,6 +14,7 @@
 #include "host/pathmtu.h"
 #include "kilowg_steps.h"
 #include "steps/forward.h"
+#include "steps/mark.h"
 #include "steps/mtu.h"
 
 /* ---- facts ----------------------------------------------------------- */
@@ -44,7 +45,7 @@ static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 	const struct kwg_plan *plan = s->plan;
 	struct kwgi_key *psks = calloc(plan->n_peers + 1u, sizeof(*psks));
 	struct kwgi_endpoint *endpoints = calloc(plan->n_peers + 1u, sizeof(*endpoints));
-	struct kwgi_facts facts = { *private_key, psks, endpoints };
+	struct kwgi_resolved resolved = { *private_key, psks, endpoints };
 	uint32_t i;
 	int ret = 0;
 
@@ -55,10 +56,10 @@ static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 	if (!ret)
 		ret = find_endpoints(s, endpoints, err);
 	if (!ret)
-		ret = kwgi_wanted_build(&s->wanted, plan, &s->host, &facts, err);
+		ret = kwgi_desired_build(&s->wanted, plan, &s->host, &resolved, err);
 	s->wanted.userspace = s->backend.userspace;
 	s->wanted.program = program_of(s->opt.userspace_command);
-	sodium_memzero(&facts, sizeof(facts));
+	sodium_memzero(&resolved, sizeof(resolved));
 	if (psks)
 		sodium_memzero(psks, plan->n_peers * sizeof(*psks));
 	free(psks);
@@ -235,7 +236,7 @@ static int build_firewall(struct kwg_steps *s, struct kwg_error *err)
 /* What fits through the mesh, whichever way: pods have one MTU for all that they talk to. */
 static uint32_t pod_mtu(const struct kwg_steps *s)
 {
-	const struct kwgi_wanted *w = &s->wanted;
+	const struct kwgi_desired *w = &s->wanted;
 	uint32_t mtu = w->path_mtu ? w->path_mtu : w->mtu ? w->mtu : KWGI_MTU_DEFAULT;
 
 	return *w->tunnel.name && w->tunnel.mtu && w->tunnel.mtu < mtu ? w->tunnel.mtu : mtu;

@@ -82,40 +82,40 @@ static int observe(const struct kwg_config *cfg, struct kwgi_live *live, struct 
 }
 
 /* Enough of what is wanted for the MTU; endpoints that are names count as unknown. */
-static int find_mtu(struct kwgi_announce *a, struct kwgi_live *live, struct kwgi_host *h,
+static int find_mtu(struct kwgi_facts *a, struct kwgi_live *live, struct kwgi_host *h,
 		    struct kwg_error *err)
 {
 	const struct kwgi_local *local = &a->cfg->local;
 	uint32_t n_peers = a->plan ? a->plan->n_peers : 0, n = 0;
 	struct kwgi_key *psks = calloc(n_peers + 1u, sizeof(*psks));
 	struct kwgi_endpoint *endpoints = calloc(n_peers + 1u, sizeof(*endpoints));
-	struct kwgi_facts nothing = { .psks = psks, .endpoints = endpoints };
+	struct kwgi_resolved nothing = { .psks = psks, .endpoints = endpoints };
 	struct kwgi_addr *to = NULL;
-	struct kwgi_wanted w = {
+	struct kwgi_desired w = {
 		.mesh = a->cfg->mesh.name, .protocol = (uint8_t)local->route_protocol,
 		.public_key = a->key, .userspace = a->backend->userspace,
 	};
 	uint16_t port = a->plan ? (uint16_t)a->plan->port : 0;
 	int ret;
 
-	if (!psks || !endpoints || (a->plan && kwgi_wanted_peers(&w, a->plan, &nothing)) ||
+	if (!psks || !endpoints || (a->plan && kwgi_desired_peers(&w, a->plan, &nothing)) ||
 	    kwgi_mtu_questions(&w.arena, &w, h, &to, &n))
 		ret = kwgi_nomem(err);
 	else
 		ret = kwgi_pathmtu_observe(&live->nl, to, n, port, local->fwmark, h, err);
 	/* If there is none yet, nothing is known of it. */
 	if (!ret && a->plan)
-		(void)kwgi_wanted_tunnel(&w, a->plan, h, NULL);
+		(void)kwgi_desired_tunnel(&w.tunnel, &w.arena, a->plan, h, NULL);
 	if (!ret && kwgi_mtu_decide(&w, a->cfg, a->plan, h))
 		ret = kwgi_nomem(err);
 	a->mtu = w.mtu;
-	kwgi_wanted_free(&w);
+	kwgi_desired_free(&w);
 	free(psks);
 	free(endpoints);
 	return ret;
 }
 
-static int say_facts(struct kwgi_announce *a, bool json, char **out, size_t *len,
+static int say_facts(struct kwgi_facts *a, bool json, char **out, size_t *len,
 		     struct kwg_error *err)
 {
 	struct kwgi_backend_choice backend;
@@ -130,9 +130,9 @@ static int say_facts(struct kwgi_announce *a, bool json, char **out, size_t *len
 		ret = find_mtu(a, &live, &host, err);
 	if (!ret) {
 		if (json)
-			kwgi_announce_json(a, &b);
+			kwgi_facts_json(a, &b);
 		else
-			kwgi_announce_text(a, &b);
+			kwgi_facts_text(a, &b);
 		ret = kwgi_give(&b, out, len, err);
 	}
 	kwgi_host_free(&host);
@@ -143,7 +143,7 @@ static int say_facts(struct kwgi_announce *a, bool json, char **out, size_t *len
 int kwg_facts(const struct kwg_config *cfg, const char *node, bool json, char **out, size_t *len,
 	      struct kwg_error *err)
 {
-	struct kwgi_announce a = { .cfg = cfg, .name = node };
+	struct kwgi_facts a = { .cfg = cfg, .name = node };
 	struct kwg_plan *plan = NULL;
 	int ret = 0;
 

@@ -12,6 +12,7 @@
 #include "host/pathmemo.h"
 #include "kilowg_steps.h"
 #include "steps/status.h"
+#include "steps/steps.h"
 
 void kwgi_steps_say(const struct kwg_steps *s, enum kwg_severity severity, const char *fmt, ...)
 {
@@ -153,7 +154,7 @@ static int prepare_down(struct kwg_steps *s, const struct kwg_config *cfg, struc
 		return ret;
 	kwgi_steps_tell_of_unseen(s);
 	kwgi_steps_observe_old(s, cfg, NULL);
-	kwgi_wanted_nothing(&s->wanted, cfg);
+	kwgi_desired_nothing(&s->wanted, cfg);
 	ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
 	return ret ? ret : format_steps(s, err);
 }
@@ -191,7 +192,7 @@ void kwg_steps_free(struct kwg_steps *s)
 	free_texts(s->texts, s->steps.n);
 	free_texts(s->undo_texts, s->steps.n);
 	kwgi_steps_clear(&s->steps);
-	kwgi_wanted_free(&s->wanted);
+	kwgi_desired_free(&s->wanted);
 	kwgi_cni_free(&s->cni);
 	kwgi_host_free(&s->host);
 	kwgi_live_close(&s->live);

@@ -13,7 +13,7 @@
 struct live {
 	const struct kwg_plan *plan;
 	struct kwgi_host host;
-	struct kwgi_wanted wanted;	/* only as far as forwarding is concerned */
+	struct kwgi_desired wanted;	/* only as far as forwarding is concerned */
 	struct kwgi_ipt_rules iptables[2];
 	char problem[sizeof(((struct kwg_error *)0)->text)];	/* with the firewall; "": none */
 };

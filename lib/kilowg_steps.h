@@ -30,7 +30,7 @@ struct kwg_steps {
 	bool for_status;
 	struct kwgi_nft_table table;	/* the firewall that is wanted ... */
 	struct kwgi_ipt_rules iptables[2];	/* ... in one of two forms */
-	struct kwgi_wanted wanted;
+	struct kwgi_desired wanted;
 	struct kwgi_steps steps;
 	char **texts, **undo_texts;	/* of each step */
 };

@@ -9,6 +9,7 @@
 #include "host/nft.h"
 #include "host/rtnl.h"
 #include "host/uapi.h"
+#include "steps/steps.h"
 
 int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err)
 {

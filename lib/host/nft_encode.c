@@ -15,6 +15,7 @@
 
 #include "host/nft.h"
 #include "steps/desired.h"
+#include "steps/mark.h"
 #include "sys/mnl.h"
 
 enum {

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "host/rtnl.h"
 #include "steps/desired.h"
+#include "steps/mark.h"
 
 enum { WHAT = 128, TTL = 64 };
 

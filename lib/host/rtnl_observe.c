@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "host/rtnl.h"
 #include "steps/desired.h"
+#include "steps/mark.h"
 
 enum {
 	TRIES = 20,			/* a dump that keeps changing under our hands */

@@ -4,6 +4,7 @@
 
 #include "steps/backend.h"
 #include "steps/desired.h"
+#include "steps/mark.h"
 
 __attribute__((format(printf, 2, 3)))
 static void say(struct kwgi_backend_choice *c, const char *fmt, ...);

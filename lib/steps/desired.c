@@ -7,103 +7,8 @@
 
 #include "base/error.h"
 #include "steps/desired.h"
+#include "steps/mark.h"
 #include "steps/names.h"
-
-/* ---- marks ----------------------------------------------------------- */
-
-static const char mark[] = "kilowg mesh=";
-static const char adopted_word[] = " adopted", tunnel_word[] = " tunnel";
-
-void kwgi_mark_format(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, uint32_t port,
-		      bool adopted)
-{
-	snprintf(out, KWGI_ALIAS_MAX, "%s%s protocol=%u port=%u%s", mark, mesh, protocol, port,
-		 adopted ? adopted_word : "");
-}
-
-void kwgi_mark_adopted(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol, uint32_t port,
-		       uint32_t mtu)
-{
-	size_t len;
-
-	kwgi_mark_format(out, mesh, protocol, port, !mtu);
-	len = strlen(out);
-	if (mtu)
-		snprintf(out + len, KWGI_ALIAS_MAX - len, " mtu=%u%s", mtu, adopted_word);
-}
-
-void kwgi_mark_table(char out[KWGI_NFT_MARK_MAX], const char *mesh, uint8_t protocol,
-		     const char *digest)
-{
-	snprintf(out, KWGI_NFT_MARK_MAX, "%s%s protocol=%u digest=%.32s", mark, mesh, protocol,
-		 digest);
-}
-
-bool kwgi_mark_is_ours(const char *alias, const char *mesh)
-{
-	size_t len = strlen(mesh);
-
-	return !strncmp(alias, mark, sizeof(mark) - 1) &&
-	       !strncmp(alias + sizeof(mark) - 1, mesh, len) && alias[sizeof(mark) - 1 + len] == ' ';
-}
-
-static bool ends_with(const char *s, const char *word)
-{
-	size_t len = strlen(s), n = strlen(word);
-
-	return len > n && !strcmp(s + len - n, word);
-}
-
-bool kwgi_mark_is_adopted(const char *alias)
-{
-	return ends_with(alias, adopted_word);
-}
-
-void kwgi_mark_tunnel(char out[KWGI_ALIAS_MAX], const char *mesh, uint8_t protocol)
-{
-	snprintf(out, KWGI_ALIAS_MAX, "%s%s protocol=%u%s", mark, mesh, protocol, tunnel_word);
-}
-
-bool kwgi_mark_is_tunnel(const char *alias)
-{
-	return !strncmp(alias, mark, sizeof(mark) - 1) && ends_with(alias, tunnel_word);
-}
-
-static void derived_name(char out[KWGI_IFNAME_MAX + 1], const char *prefix, const char *ifname)
-{
-	uint32_t hash = 2166136261u;	/* FNV-1a: all that it has to do is differ */
-
-	for (; *ifname; ifname++)
-		hash = (hash ^ (unsigned char)*ifname) * 16777619u;
-	snprintf(out, KWGI_IFNAME_MAX + 1, "%.6s%08x", prefix, hash);
-}
-
-void kwgi_mark_unfinished_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
-{
-	derived_name(out, "kwgnew", ifname);
-}
-
-void kwgi_mark_unfinished_tunnel(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
-{
-	derived_name(out, "kwgtun", ifname);
-}
-
-void kwgi_mark_aside_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
-{
-	derived_name(out, "kwgold", ifname);
-}
-
-bool kwgi_mark_is_rival(const char *alias, const char *mesh)
-{
-	return !strncmp(alias, mark, sizeof(mark) - 1) && !kwgi_mark_is_ours(alias, mesh);
-}
-
-uint32_t kwgi_mark_number(const char *alias, const char *word)
-{
-	const char *p = strstr(alias, word);
-
-	return p ? (uint32_t)strtoul(p + strlen(word), NULL, 10) : 0;
-}
 
 /* ---- peers ----------------------------------------------------------- */
 
@@ -143,13 +48,13 @@ static int set_allowed(struct kwgi_arena *a, struct kwgi_host_peer *p,
 
 static int by_key(const void *a, const void *b)
 {
-	const struct kwgi_wanted_peer *x = a, *y = b;
+	const struct kwgi_desired_peer *x = a, *y = b;
 	int c = kwgi_key_cmp(&x->peer.key, &y->peer.key);
 
 	return c ? c : strcmp(x->name, y->name);
 }
 
-static struct kwgi_endpoint resolved(const struct kwgi_wg_peer *p,
+static struct kwgi_endpoint endpoint_of(const struct kwgi_wg_peer *p,
 				     const struct kwgi_endpoint *found)
 {
 	struct kwgi_endpoint e = p->endpoint;
@@ -162,17 +67,17 @@ static struct kwgi_endpoint resolved(const struct kwgi_wg_peer *p,
 	return e;
 }
 
-static int add_peer(struct kwgi_wanted *w, const struct kwgi_wg_peer *from,
+static int add_peer(struct kwgi_desired *w, const struct kwgi_wg_peer *from,
 		    const struct kwgi_key *psk, const struct kwgi_endpoint *found)
 {
-	struct kwgi_wanted_peer *to = &w->peers[w->n_peers++];
+	struct kwgi_desired_peer *to = &w->peers[w->n_peers++];
 
 	/* For one with a name, what WireGuard has learnt has had its say (steps/names.c). */
-	*to = (struct kwgi_wanted_peer){
+	*to = (struct kwgi_desired_peer){
 		.name = from->name,
 		.keep_endpoint = from->roams && !kwgi_names_is_named(from),
 		.peer = { .key = from->key, .psk = *psk, .keepalive = from->keepalive,
-			  .endpoint = resolved(from, found) },
+			  .endpoint = endpoint_of(from, found) },
 	};
 	return set_allowed(&w->arena, &to->peer, &from->allowed_ips);
 }
@@ -181,7 +86,7 @@ static int add_peer(struct kwgi_wanted *w, const struct kwgi_wg_peer *from,
  * A peer that has the key of a node is one WireGuard peer with the allowed
  * IPs of both; the first one's endpoint counts if it has any.
  */
-static int merge_same_keys(struct kwgi_wanted *w)
+static int merge_same_keys(struct kwgi_desired *w)
 {
 	uint32_t i, n = 0;
 
@@ -204,8 +109,8 @@ static int merge_same_keys(struct kwgi_wanted *w)
 	return 0;
 }
 
-int kwgi_wanted_peers(struct kwgi_wanted *w, const struct kwg_plan *plan,
-		      const struct kwgi_facts *facts)
+int kwgi_desired_peers(struct kwgi_desired *w, const struct kwg_plan *plan,
+		      const struct kwgi_resolved *resolved)
 {
 	uint32_t i;
 
@@ -216,7 +121,7 @@ int kwgi_wanted_peers(struct kwgi_wanted *w, const struct kwg_plan *plan,
 		/* WireGuard ignores itself as a peer (wireguard: netlink.c, set_peer). */
 		if (!kwgi_key_cmp(&plan->peers[i].key, &w->public_key))
 			continue;
-		if (add_peer(w, &plan->peers[i], &facts->psks[i], &facts->endpoints[i]))
+		if (add_peer(w, &plan->peers[i], &resolved->psks[i], &resolved->endpoints[i]))
 			return -1;
 	}
 	if (w->n_peers)
@@ -251,7 +156,7 @@ static void set_device(struct devices *d, enum kwgi_role role, const struct kwgi
 	d->index[role] = l->index;
 }
 
-static int find_devices(struct devices *d, const struct kwgi_wanted *w,
+static int find_devices(struct devices *d, const struct kwgi_desired *w,
 			const struct kwg_plan *plan, const struct kwgi_host *h,
 			struct kwg_error *err)
 {
@@ -262,7 +167,7 @@ static int find_devices(struct devices *d, const struct kwgi_wanted *w,
 	if (l)
 		set_device(d, KWGI_ROLE_KILO, l);
 	if (uses_role(plan, KWGI_ROLE_PRIV)) {
-		ret = kwgi_wanted_link_of(&l, plan, h, &plan->node->internal_ip.addr,
+		ret = kwgi_desired_link_of(&l, plan, h, &plan->node->internal_ip.addr,
 					  "internal-ip", err);
 		if (ret)
 			return ret;
@@ -275,7 +180,7 @@ static int find_devices(struct devices *d, const struct kwgi_wanted *w,
 	return 0;
 }
 
-static int build_routes(struct kwgi_wanted *w, const struct kwg_plan *plan,
+static int build_routes(struct kwgi_desired *w, const struct kwg_plan *plan,
 			const struct devices *d)
 {
 	uint32_t i;
@@ -286,7 +191,7 @@ static int build_routes(struct kwgi_wanted *w, const struct kwg_plan *plan,
 	for (i = 0; i < plan->n_routes; i++) {
 		const struct kwgi_route *r = &plan->routes[i];
 
-		w->routes[w->n_routes++] = (struct kwgi_wanted_route){
+		w->routes[w->n_routes++] = (struct kwgi_desired_route){
 			.link = d->names[r->role],
 			.route = {
 				.dst = r->dst, .gw = r->gw, .src = r->src,
@@ -299,7 +204,7 @@ static int build_routes(struct kwgi_wanted *w, const struct kwg_plan *plan,
 	return 0;
 }
 
-static int build_rules(struct kwgi_wanted *w, const struct kwg_plan *plan)
+static int build_rules(struct kwgi_desired *w, const struct kwg_plan *plan)
 {
 	uint32_t i;
 
@@ -323,7 +228,7 @@ static int build_rules(struct kwgi_wanted *w, const struct kwg_plan *plan)
 
 /* ---- the whole ------------------------------------------------------- */
 
-static void set_common(struct kwgi_wanted *w, const struct kwg_config *cfg)
+static void set_common(struct kwgi_desired *w, const struct kwg_config *cfg)
 {
 	w->mesh = cfg->mesh.name;
 	w->protocol = (uint8_t)cfg->local.route_protocol;
@@ -331,15 +236,15 @@ static void set_common(struct kwgi_wanted *w, const struct kwg_config *cfg)
 	w->create = cfg->local.create_interface && cfg->local.backend != KWGI_BACKEND_EXTERNAL;
 }
 
-void kwgi_wanted_nothing(struct kwgi_wanted *w, const struct kwg_config *cfg)
+void kwgi_desired_nothing(struct kwgi_desired *w, const struct kwg_config *cfg)
 {
 	set_common(w, cfg);
 	w->old_ifname = cfg->local.interface;
 	w->keep_link = !cfg->local.clean_up_interface;
 }
 
-int kwgi_wanted_build(struct kwgi_wanted *w, const struct kwg_plan *plan,
-		      const struct kwgi_host *h, const struct kwgi_facts *facts,
+int kwgi_desired_build(struct kwgi_desired *w, const struct kwg_plan *plan,
+		      const struct kwgi_host *h, const struct kwgi_resolved *resolved,
 		      struct kwg_error *err)
 {
 	const struct kwg_config *cfg = plan->cfg;
@@ -354,23 +259,23 @@ int kwgi_wanted_build(struct kwgi_wanted *w, const struct kwg_plan *plan,
 	if (plan->leader)
 		w->addr = plan->wg_cidr;
 	w->wg = (struct kwgi_wg_device_conf){
-		.private_key = facts->private_key, .port = (uint16_t)plan->port,
+		.private_key = resolved->private_key, .port = (uint16_t)plan->port,
 		.fwmark = cfg->local.fwmark,
 	};
-	if (kwgi_key_public(&w->public_key, &facts->private_key))
+	if (kwgi_key_public(&w->public_key, &resolved->private_key))
 		return kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: the private key has no public key",
 				 cfg->local.private_key_file);
-	ret = kwgi_wanted_tunnel(w, plan, h, err);
+	ret = kwgi_desired_tunnel(&w->tunnel, &w->arena, plan, h, err);
 	if (!ret)
 		ret = find_devices(&d, w, plan, h, err);
 	if (ret)
 		return ret;
-	if (kwgi_wanted_peers(w, plan, facts) || build_routes(w, plan, &d) || build_rules(w, plan))
+	if (kwgi_desired_peers(w, plan, resolved) || build_routes(w, plan, &d) || build_rules(w, plan))
 		return kwgi_nomem(err);
 	return 0;
 }
 
-void kwgi_wanted_free(struct kwgi_wanted *w)
+void kwgi_desired_free(struct kwgi_desired *w)
 {
 	kwgi_arena_free(&w->arena);
 	sodium_memzero(w, sizeof(*w));

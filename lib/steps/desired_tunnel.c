@@ -9,13 +9,14 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "steps/desired.h"
+#include "steps/desired_tunnel.h"
+#include "steps/mark.h"
 
 static const char flannel_device[] = "flannel.1";
 /* What cilium makes of tunl0 with enable-ipip-termination. */
 static const char cilium_device[] = "cilium_tunl";
 
-const char *kwgi_wanted_foreign_tunnel(const struct kwg_plan *plan, const struct kwgi_host *h)
+const char *kwgi_desired_foreign_tunnel(const struct kwg_plan *plan, const struct kwgi_host *h)
 {
 	const char *chosen = plan->cfg->local.tunnel_interface;
 
@@ -32,7 +33,7 @@ const char *kwgi_wanted_foreign_tunnel(const struct kwg_plan *plan, const struct
 	return NULL;
 }
 
-int kwgi_wanted_link_of(const struct kwgi_link **out, const struct kwg_plan *plan,
+int kwgi_desired_link_of(const struct kwgi_link **out, const struct kwg_plan *plan,
 			const struct kwgi_host *h, const struct kwgi_addr *a, const char *key,
 			struct kwg_error *err)
 {
@@ -75,15 +76,15 @@ static bool uses_link_local(const struct kwg_plan *plan)
 	return false;
 }
 
-static int build_neighs(struct kwgi_wanted *w, const struct kwg_plan *plan)
+static int build_neighs(struct kwgi_desired_tunnel *t, struct kwgi_arena *a,
+			const struct kwg_plan *plan)
 {
 	const struct kwgi_segment *s = plan->segment;
-	struct kwgi_wanted_tunnel *t = &w->tunnel;
 	bool link_local = uses_link_local(plan);
 	struct kwgi_host_neigh n;
 	uint32_t i;
 
-	t->neighs = kwgi_arena_alloc(&w->arena, 3 * (size_t)s->n, sizeof(*t->neighs));
+	t->neighs = kwgi_arena_alloc(a, 3 * (size_t)s->n, sizeof(*t->neighs));
 	if (!t->neighs)
 		return -1;
 	for (i = 0; i < s->n; i++) {
@@ -109,16 +110,16 @@ static int build_neighs(struct kwgi_wanted *w, const struct kwg_plan *plan)
 
 /* ---- devices --------------------------------------------------------- */
 
-static int use_foreign(struct kwgi_wanted *w, const struct kwgi_host *h, const char *name,
+static int use_foreign(struct kwgi_desired_tunnel *t, const struct kwgi_host *h, const char *name,
 		       struct kwg_error *err)
 {
 	if (!kwgi_host_link(h, name))
 		return kwgi_fail(err, KWG_ERR_KERNEL, 0,
 				 "%s: there is no such interface; with compatibility = flannel, flannel has to make it (tunnel-interface names another)",
 				 name);
-	memcpy(w->tunnel.name, name, strlen(name) + 1);
+	memcpy(t->name, name, strlen(name) + 1);
 	/* Cilium may leave its device down (Kilo: pkg/encapsulation/cilium.go, Init). */
-	w->tunnel.set_up = !strcmp(name, cilium_device);
+	t->set_up = !strcmp(name, cilium_device);
 	return 0;
 }
 
@@ -153,13 +154,12 @@ static int check_families(const struct kwg_plan *plan, const struct kwgi_addr *l
 			 plan->node->name, kwgi_addr_format(text, local));
 }
 
-static int build_own(struct kwgi_wanted *w, const struct kwg_plan *plan, const struct kwgi_host *h,
-		     struct kwg_error *err)
+static int build_own(struct kwgi_desired_tunnel *t, struct kwgi_arena *a,
+		     const struct kwg_plan *plan, const struct kwgi_host *h, struct kwg_error *err)
 {
 	const struct kwg_config *cfg = plan->cfg;
 	bool vxlan = kwgi_plan_has_vxlan(plan);
 	uint32_t protocol = vxlan ? KWGI_ENCAP_VXLAN : KWGI_ENCAP_IPIP;
-	struct kwgi_wanted_tunnel *t = &w->tunnel;
 	const struct kwgi_addr *local;
 	const struct kwgi_link *lower = NULL;
 	const char *key;
@@ -168,12 +168,12 @@ static int build_own(struct kwgi_wanted *w, const struct kwg_plan *plan, const s
 	if (!ret)
 		ret = check_families(plan, local, err);
 	if (!ret)
-		ret = kwgi_wanted_link_of(&lower, plan, h, local, key, err);
+		ret = kwgi_desired_link_of(&lower, plan, h, local, key, err);
 	if (ret || !lower)
 		return ret;
 	t->kind = kwgi_encap_protocol_name(protocol);
 	kwgi_encap_device(t->name, &cfg->local, protocol);
-	kwgi_mark_tunnel(t->alias, w->mesh, w->protocol);
+	kwgi_mark_tunnel(t->alias, cfg->mesh.name, (uint8_t)cfg->local.route_protocol);
 	t->conf.local = *local;
 	t->mtu = kwgi_encap_mtu(protocol, local->family, lower->mtu);
 	t->addr = plan->tunl_addr;
@@ -182,15 +182,16 @@ static int build_own(struct kwgi_wanted *w, const struct kwg_plan *plan, const s
 	t->conf.id = kwgi_encap_vxlan_id(&cfg->mesh);
 	t->conf.port = (uint16_t)cfg->mesh.vxlan_port;
 	kwgi_encap_mac(t->conf.mac, cfg->mesh.name, plan->node->name);
-	return build_neighs(w, plan) ? kwgi_nomem(err) : 0;
+	return build_neighs(t, a, plan) ? kwgi_nomem(err) : 0;
 }
 
-int kwgi_wanted_tunnel(struct kwgi_wanted *w, const struct kwg_plan *plan,
-		       const struct kwgi_host *h, struct kwg_error *err)
+int kwgi_desired_tunnel(struct kwgi_desired_tunnel *t, struct kwgi_arena *a,
+			const struct kwg_plan *plan, const struct kwgi_host *h,
+			struct kwg_error *err)
 {
-	const char *foreign = kwgi_wanted_foreign_tunnel(plan, h);
+	const char *foreign = kwgi_desired_foreign_tunnel(plan, h);
 
 	if (foreign)
-		return use_foreign(w, h, foreign, err);
-	return kwgi_plan_needs_tunnel(plan) ? build_own(w, plan, h, err) : 0;
+		return use_foreign(t, h, foreign, err);
+	return kwgi_plan_needs_tunnel(plan) ? build_own(t, a, plan, h, err) : 0;
 }

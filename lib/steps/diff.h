@@ -4,15 +4,16 @@
  * of object and appends to one of two lists: what makes, and what breaks.
  * Making comes first.
  */
-#ifndef KWGI_STEPS_DIFF_H
-#define KWGI_STEPS_DIFF_H
+#ifndef KWGI_DIFF_H
+#define KWGI_DIFF_H
 
 #include "base/prefixset.h"
 #include "steps/desired.h"
+#include "steps/mark.h"
 
 struct kwgi_diff {
 	struct kwgi_steps *s;
-	const struct kwgi_wanted *w;
+	const struct kwgi_desired *w;
 	const struct kwgi_host *h;
 	const struct kwgi_link *link;	/* the WireGuard link, NULL if it is not there */
 	const struct kwgi_link *tunnel;	/* the tunnel of ours that can stay, or NULL */
@@ -33,7 +34,7 @@ static inline bool kwgi_diff_is_ours(const struct kwgi_diff *d, const struct kwg
 	return kwgi_mark_is_ours(l->alias, d->w->mesh);
 }
 
-/* steps_links.c: links and addresses. KWG_ERR_KERNEL if a link of others is in the way. */
+/* diff_links.c: links and addresses. KWG_ERR_KERNEL if a link of others is in the way. */
 int kwgi_diff_check_foreign(struct kwgi_diff *d, struct kwg_error *err);
 void kwgi_diff_links(struct kwgi_diff *d);
 /* A WireGuard link of ours that is up and not the wanted one: it needs the port of that. */
@@ -42,7 +43,7 @@ void kwgi_diff_up(struct kwgi_diff *d);
 void kwgi_diff_addrs(struct kwgi_diff *d);
 
 /*
- * steps_tunnel.c: the encapsulating tunnel with addresses and neighbours.
+ * diff_tunnel.c: the encapsulating tunnel with addresses and neighbours.
  * KWG_ERR_KERNEL if a link of others is in the way.
  */
 int kwgi_diff_check_tunnel(struct kwgi_diff *d, struct kwg_error *err);
@@ -50,12 +51,16 @@ void kwgi_diff_tunnel(struct kwgi_diff *d);
 /* Has what is on this link been dealt with when the link went? */
 bool kwgi_diff_is_gone(const struct kwgi_diff *d, uint32_t ifindex);
 
-/* steps_wg.c */
+/* diff_wg.c */
 void kwgi_diff_device(struct kwgi_diff *d);
 void kwgi_diff_peers(struct kwgi_diff *d);
 
-/* steps_routes.c */
+/* diff_routes.c */
 void kwgi_diff_rules(struct kwgi_diff *d);
 void kwgi_diff_routes(struct kwgi_diff *d);
+
+/* diff_firewall.c: KWG_ERR_KERNEL if a table of others has the name of ours. */
+int kwgi_diff_nftables(struct kwgi_diff *d, struct kwg_error *err);
+void kwgi_diff_iptables(struct kwgi_diff *d);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "steps/diff.h"
+#include "steps/mark.h"
 
 /* A link that a crash left between being made and being marked. */
 static bool is_unfinished(const struct kwgi_diff *d, const struct kwgi_link *l)
@@ -213,7 +214,7 @@ static void diff_leftover(struct kwgi_diff *d, const struct kwgi_link *l)
 
 int kwgi_diff_check_foreign(struct kwgi_diff *d, struct kwg_error *err)
 {
-	const struct kwgi_wanted *w = d->w;
+	const struct kwgi_desired *w = d->w;
 
 	if (!d->link || kwgi_host_is_starting(d->h, d->link) ||
 	    (kwgi_diff_is_ours(d, d->link) && !kwgi_mark_is_tunnel(d->link->alias)))
@@ -246,7 +247,7 @@ static uint32_t mtu_before(const struct kwgi_diff *d)
 
 static void diff_mark(struct kwgi_diff *d)
 {
-	const struct kwgi_wanted *w = d->w;
+	const struct kwgi_desired *w = d->w;
 	bool adopted = kwgi_diff_is_ours(d, d->link) ? kwgi_mark_is_adopted(d->link->alias)
 					   : kwgi_mark_is_adopted(w->alias);
 	char *alias = kwgi_arena_alloc(&d->s->arena, KWGI_ALIAS_MAX, 1);
@@ -268,7 +269,7 @@ static void diff_mark(struct kwgi_diff *d)
 
 static void make_link(struct kwgi_diff *d)
 {
-	const struct kwgi_wanted *w = d->w;
+	const struct kwgi_desired *w = d->w;
 	struct kwgi_step step = { .kind = KWGI_STEP_LINK_ADD, .link = w->ifname,
 				  .u.link_alias = { .alias = w->alias, .kind = "wireguard" } };
 
@@ -284,7 +285,7 @@ static void make_link(struct kwgi_diff *d)
 
 void kwgi_diff_links(struct kwgi_diff *d)
 {
-	const struct kwgi_wanted *w = d->w;
+	const struct kwgi_desired *w = d->w;
 	uint32_t i;
 
 	diff_aside(d);
@@ -362,7 +363,7 @@ static void remove_addr(struct kwgi_diff *d, const struct kwgi_host_addr *a, con
 
 void kwgi_diff_addrs(struct kwgi_diff *d)
 {
-	const struct kwgi_wanted *w = d->w;
+	const struct kwgi_desired *w = d->w;
 	bool add = w->addr.addr.family && !has_wanted_addr(d);
 	uint32_t i;
 

@@ -35,7 +35,7 @@ static bool same_way(const struct kwgi_host_route *a, const struct kwgi_host_rou
 	       kwgi_addr_equal(&a->gw, &b->gw) && kwgi_addr_equal(&a->src, &b->src);
 }
 
-static void diff_route(struct kwgi_diff *d, const struct kwgi_wanted_route *want,
+static void diff_route(struct kwgi_diff *d, const struct kwgi_desired_route *want,
 		       const struct kwgi_host_route *have)
 {
 	struct kwgi_step step = { .kind = KWGI_STEP_ROUTE_ADD, .link = want->link,

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "steps/diff.h"
+#include "steps/mark.h"
 
 bool kwgi_diff_is_gone(const struct kwgi_diff *d, uint32_t ifindex)
 {
@@ -28,7 +29,7 @@ static bool same_mac(const uint8_t a[KWGI_MAC_LEN], const uint8_t b[KWGI_MAC_LEN
 	return !memcmp(a, b, KWGI_MAC_LEN);
 }
 
-static bool fits(const struct kwgi_wanted_tunnel *t, const struct kwgi_link *l)
+static bool fits(const struct kwgi_desired_tunnel *t, const struct kwgi_link *l)
 {
 	const struct kwgi_tunnel *a = &t->conf, *b = &l->tunnel;
 
@@ -42,7 +43,7 @@ static bool fits(const struct kwgi_wanted_tunnel *t, const struct kwgi_link *l)
  * tunnels apart by their addresses (net/ipv4/ip_tunnel.c, ip_tunnel_find),
  * VXLAN by identifier and port (drivers/net/vxlan, vxlan_vni_in_use).
  */
-static bool excludes(const struct kwgi_wanted_tunnel *t, const struct kwgi_link *l)
+static bool excludes(const struct kwgi_desired_tunnel *t, const struct kwgi_link *l)
 {
 	const struct kwgi_tunnel *a = &t->conf, *b = &l->tunnel;
 
@@ -61,7 +62,7 @@ static bool is_our_tunnel(const struct kwgi_diff *d, const struct kwgi_link *l)
 	return kwgi_diff_is_ours(d, l) && kwgi_mark_is_tunnel(l->alias);
 }
 
-static int fail_rival(const struct kwgi_wanted_tunnel *t, const struct kwgi_link *l,
+static int fail_rival(const struct kwgi_desired_tunnel *t, const struct kwgi_link *l,
 		      struct kwg_error *err)
 {
 	char text[KWGI_ADDR_TEXT];
@@ -98,7 +99,7 @@ static bool is_unfinished(const struct kwgi_diff *d, const struct kwgi_link *l)
 
 int kwgi_diff_check_tunnel(struct kwgi_diff *d, struct kwg_error *err)
 {
-	const struct kwgi_wanted_tunnel *t = &d->w->tunnel;
+	const struct kwgi_desired_tunnel *t = &d->w->tunnel;
 	uint32_t i;
 
 	if (!t->kind)
@@ -188,7 +189,7 @@ static void remove_later(struct kwgi_diff *d, const struct kwgi_link *l)
 
 static void diff_leftovers(struct kwgi_diff *d)
 {
-	const struct kwgi_wanted_tunnel *t = &d->w->tunnel;
+	const struct kwgi_desired_tunnel *t = &d->w->tunnel;
 	uint32_t i;
 
 	for (i = 0; i < d->h->n_links; i++) {
@@ -207,7 +208,7 @@ static void diff_leftovers(struct kwgi_diff *d)
 
 static void diff_device(struct kwgi_diff *d)
 {
-	const struct kwgi_wanted_tunnel *t = &d->w->tunnel;
+	const struct kwgi_desired_tunnel *t = &d->w->tunnel;
 	const struct kwgi_link *l = d->tunnel;
 
 	if (!l)
@@ -230,7 +231,7 @@ static void diff_device(struct kwgi_diff *d)
 
 static void diff_addrs(struct kwgi_diff *d)
 {
-	const struct kwgi_wanted_tunnel *t = &d->w->tunnel;
+	const struct kwgi_desired_tunnel *t = &d->w->tunnel;
 	bool has = false;
 	uint32_t i;
 
@@ -272,7 +273,7 @@ static void diff_neigh(struct kwgi_diff *d, const struct kwgi_host_neigh *want,
 
 static void diff_neighs(struct kwgi_diff *d)
 {
-	const struct kwgi_wanted_tunnel *t = &d->w->tunnel;
+	const struct kwgi_desired_tunnel *t = &d->w->tunnel;
 	const struct kwgi_host *h = d->h;
 	const struct kwgi_host_neigh **have;
 	uint32_t i, j = 0, n = 0;

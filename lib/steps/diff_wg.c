@@ -4,7 +4,7 @@
 
 void kwgi_diff_device(struct kwgi_diff *d)
 {
-	const struct kwgi_wanted *w = d->w;
+	const struct kwgi_desired *w = d->w;
 	const struct kwgi_host_wg *have = &d->h->wg;
 	struct kwgi_step step = { .kind = KWGI_STEP_WG_DEVICE, .link = w->ifname,
 				  .u.wg = { .conf = w->wg } };
@@ -44,7 +44,7 @@ static bool same_endpoint(const struct kwgi_endpoint *a, const struct kwgi_endpo
 	return a->port == b->port && kwgi_addr_equal(&a->addr, &b->addr);
 }
 
-static uint32_t differing_parts(const struct kwgi_wanted_peer *want,
+static uint32_t differing_parts(const struct kwgi_desired_peer *want,
 				const struct kwgi_host_peer *have)
 {
 	const struct kwgi_host_peer *p = &want->peer;
@@ -71,7 +71,7 @@ static uint32_t differing_parts(const struct kwgi_wanted_peer *want,
 
 /* What a step for a changed peer carries: the wanted peer, with the endpoint to go on with. */
 static const struct kwgi_host_peer *complete_peer(struct kwgi_diff *d,
-						  const struct kwgi_wanted_peer *want,
+						  const struct kwgi_desired_peer *want,
 						  const struct kwgi_host_peer *have,
 						  uint32_t parts)
 {
@@ -91,7 +91,7 @@ static const struct kwgi_host_peer *complete_peer(struct kwgi_diff *d,
 
 /* Where a peer is may have been learnt by the device that makes room. */
 static const struct kwgi_host_peer *new_peer(struct kwgi_diff *d,
-					     const struct kwgi_wanted_peer *want)
+					     const struct kwgi_desired_peer *want)
 {
 	const struct kwgi_host_peer *known = kwgi_host_peer(&d->h->aside_wg, &want->peer.key);
 
@@ -135,7 +135,7 @@ static void find_victims(struct kwgi_diff *d, struct kwgi_step *step)
 	step->u.peer.n_victims = n;
 }
 
-static void diff_peer(struct kwgi_diff *d, const struct kwgi_wanted_peer *want,
+static void diff_peer(struct kwgi_diff *d, const struct kwgi_desired_peer *want,
 		      const struct kwgi_host_peer *have)
 {
 	struct kwgi_step step = { .kind = KWGI_STEP_PEER_SET, .link = d->w->ifname,
@@ -159,7 +159,7 @@ static void diff_peer(struct kwgi_diff *d, const struct kwgi_wanted_peer *want,
 
 void kwgi_diff_peers(struct kwgi_diff *d)
 {
-	const struct kwgi_wanted *w = d->w;
+	const struct kwgi_desired *w = d->w;
 	const struct kwgi_host_wg *have = &d->h->wg;
 	uint32_t i = 0, j = 0;
 	int c;

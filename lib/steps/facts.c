@@ -5,6 +5,7 @@
 #include "config/json.h"
 #include "steps/desired.h"
 #include "steps/facts.h"
+#include "steps/mark.h"
 
 enum { SCHEMA = 1 };
 
@@ -37,7 +38,7 @@ static int by_text(const void *a, const void *b)
 }
 
 /* malloc()ed; NULL if there is no memory. */
-static struct learnt *find_learnt(const struct kwgi_announce *a, uint32_t *n)
+static struct learnt *find_learnt(const struct kwgi_facts *a, uint32_t *n)
 {
 	const struct kwgi_host_wg *wg = &a->host->wg;
 	struct learnt *v = calloc(wg->n_peers + 1u, sizeof(*v));
@@ -71,7 +72,7 @@ static void put_udp_addr(struct kwgi_buf *b, const struct learnt *l)
 	kwgi_buf_printf(b, "\",\"Port\":%u,\"Zone\":\"\"}", l->peer->endpoint.port);
 }
 
-void kwgi_announce_discovered(const struct kwgi_announce *a, struct kwgi_buf *b)
+void kwgi_facts_discovered(const struct kwgi_facts *a, struct kwgi_buf *b)
 {
 	uint32_t i, n;
 	struct learnt *v = find_learnt(a, &n);
@@ -89,36 +90,36 @@ void kwgi_announce_discovered(const struct kwgi_announce *a, struct kwgi_buf *b)
 
 /* ---- parts ----------------------------------------------------------- */
 
-static const struct kwgi_link *our_link(const struct kwgi_announce *a)
+static const struct kwgi_link *our_link(const struct kwgi_facts *a)
 {
 	return kwgi_host_link(a->host, a->cfg->local.interface);
 }
 
-static const char *backend_name(const struct kwgi_announce *a)
+static const char *backend_name(const struct kwgi_facts *a)
 {
 	return a->backend->userspace ? "userspace" : "kernel";
 }
 
 /* Kilo: what is not set is written as nothing. */
-static void put_endpoint(const struct kwgi_announce *a, struct kwgi_buf *b)
+static void put_endpoint(const struct kwgi_facts *a, struct kwgi_buf *b)
 {
 	if (a->node && a->node->endpoint.port)
 		kwgi_buf_endpoint(b, &a->node->endpoint);
 }
 
-static void put_internal_ip(const struct kwgi_announce *a, struct kwgi_buf *b)
+static void put_internal_ip(const struct kwgi_facts *a, struct kwgi_buf *b)
 {
 	if (a->node && kwgi_node_has_private_ip(a->node))
 		kwgi_buf_prefix(b, &a->node->internal_ip);
 }
 
-static void put_wireguard_ip(const struct kwgi_announce *a, struct kwgi_buf *b)
+static void put_wireguard_ip(const struct kwgi_facts *a, struct kwgi_buf *b)
 {
 	if (a->plan && a->plan->leader)
 		kwgi_buf_prefix(b, &a->plan->wg_cidr);
 }
 
-static void put_key(const struct kwgi_announce *a, struct kwgi_buf *b)
+static void put_key(const struct kwgi_facts *a, struct kwgi_buf *b)
 {
 	if (!kwgi_key_is_zero(&a->key))
 		kwgi_buf_key(b, &a->key);
@@ -126,8 +127,8 @@ static void put_key(const struct kwgi_announce *a, struct kwgi_buf *b)
 
 /* ---- text ------------------------------------------------------------ */
 
-static void put_line(const struct kwgi_announce *a, const char *word,
-		     void (*put)(const struct kwgi_announce *, struct kwgi_buf *),
+static void put_line(const struct kwgi_facts *a, const char *word,
+		     void (*put)(const struct kwgi_facts *, struct kwgi_buf *),
 		     struct kwgi_buf *b)
 {
 	size_t before;
@@ -138,7 +139,7 @@ static void put_line(const struct kwgi_announce *a, const char *word,
 	kwgi_buf_puts(b, b->len == before ? "-\n" : "\n");
 }
 
-void kwgi_announce_text(const struct kwgi_announce *a, struct kwgi_buf *b)
+void kwgi_facts_text(const struct kwgi_facts *a, struct kwgi_buf *b)
 {
 	const struct kwgi_link *l = our_link(a);
 	uint32_t i, n;
@@ -170,8 +171,8 @@ void kwgi_announce_text(const struct kwgi_announce *a, struct kwgi_buf *b)
 
 /* ---- JSON ------------------------------------------------------------ */
 
-static void put_string(struct kwgi_json *j, const char *key, const struct kwgi_announce *a,
-		       void (*put)(const struct kwgi_announce *, struct kwgi_buf *))
+static void put_string(struct kwgi_json *j, const char *key, const struct kwgi_facts *a,
+		       void (*put)(const struct kwgi_facts *, struct kwgi_buf *))
 {
 	struct kwgi_buf b = { 0 };
 
@@ -182,10 +183,10 @@ static void put_string(struct kwgi_json *j, const char *key, const struct kwgi_a
 }
 
 /* pkg/k8s/backend.go, Set; the time in last-seen is the caller's. */
-static void put_annotations(struct kwgi_json *j, const struct kwgi_announce *a)
+static void put_annotations(struct kwgi_json *j, const struct kwgi_facts *a)
 {
 	kwgi_json_object(j, "annotations");
-	put_string(j, "kilo.squat.ai/discovered-endpoints", a, kwgi_announce_discovered);
+	put_string(j, "kilo.squat.ai/discovered-endpoints", a, kwgi_facts_discovered);
 	put_string(j, "kilo.squat.ai/endpoint", a, put_endpoint);
 	kwgi_json_string(j, "kilo.squat.ai/granularity",
 			 kwgi_granularity_name(a->cfg->mesh.granularity));
@@ -195,7 +196,7 @@ static void put_annotations(struct kwgi_json *j, const struct kwgi_announce *a)
 	kwgi_json_end_object(j);
 }
 
-static void put_discovered(struct kwgi_json *j, const struct kwgi_announce *a)
+static void put_discovered(struct kwgi_json *j, const struct kwgi_facts *a)
 {
 	uint32_t i, n;
 	struct learnt *v = find_learnt(a, &n);
@@ -214,7 +215,7 @@ static void put_discovered(struct kwgi_json *j, const struct kwgi_announce *a)
 	free(v);
 }
 
-static void put_interface(struct kwgi_json *j, const struct kwgi_announce *a)
+static void put_interface(struct kwgi_json *j, const struct kwgi_facts *a)
 {
 	const struct kwgi_link *l = our_link(a);
 
@@ -227,7 +228,7 @@ static void put_interface(struct kwgi_json *j, const struct kwgi_announce *a)
 }
 
 /* Where this host can be reached from outside it: not what kilowg itself has made. */
-static bool is_address(const struct kwgi_announce *a, const struct kwgi_host_addr *at,
+static bool is_address(const struct kwgi_facts *a, const struct kwgi_host_addr *at,
 		       const struct kwgi_link *l)
 {
 	const char *mesh = a->cfg->mesh.name;
@@ -236,7 +237,7 @@ static bool is_address(const struct kwgi_announce *a, const struct kwgi_host_add
 	       !kwgi_mark_is_rival(l->alias, mesh) && !kwgi_addr_useless(&at->prefix.addr);
 }
 
-static void put_addresses(struct kwgi_json *j, const struct kwgi_announce *a)
+static void put_addresses(struct kwgi_json *j, const struct kwgi_facts *a)
 {
 	uint32_t i;
 
@@ -255,7 +256,7 @@ static void put_addresses(struct kwgi_json *j, const struct kwgi_announce *a)
 	kwgi_json_end_array(j);
 }
 
-void kwgi_announce_json(const struct kwgi_announce *a, struct kwgi_buf *b)
+void kwgi_facts_json(const struct kwgi_facts *a, struct kwgi_buf *b)
 {
 	static const struct kwgi_endpoint no_endpoint;
 	static const struct kwgi_prefix no_prefix;

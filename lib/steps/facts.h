@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* What a node tells the others about itself; also as the annotations of Kilo's agent. */
-#ifndef KWGI_ANNOUNCE_H
-#define KWGI_ANNOUNCE_H
+#ifndef KWGI_FACTS_H
+#define KWGI_FACTS_H
 
 #include "steps/backend.h"
 
-struct kwgi_announce {
+struct kwgi_facts {
 	const struct kwg_config *cfg;
 	const char *name;			/* of the node */
 	const struct kwgi_node *node;		/* NULL: the files do not have it */
@@ -22,9 +22,9 @@ struct kwgi_announce {
  * have a keepalive of their own, after the first handshake.
  * {"KEY":{"IP":"203.0.113.2","Port":1024,"Zone":""}}, sorted by key.
  */
-void kwgi_announce_discovered(const struct kwgi_announce *a, struct kwgi_buf *b);
+void kwgi_facts_discovered(const struct kwgi_facts *a, struct kwgi_buf *b);
 
-void kwgi_announce_text(const struct kwgi_announce *a, struct kwgi_buf *b);
-void kwgi_announce_json(const struct kwgi_announce *a, struct kwgi_buf *b);
+void kwgi_facts_text(const struct kwgi_facts *a, struct kwgi_buf *b);
+void kwgi_facts_json(const struct kwgi_facts *a, struct kwgi_buf *b);
 
 #endif

@@ -4,7 +4,7 @@
 #include "steps/forward.h"
 
 /* Rules of ours that accept, in the FORWARD chain of this family and program. */
-static bool accepts_there(const struct kwgi_wanted *w, const struct kwgi_host *h,
+static bool accepts_there(const struct kwgi_desired *w, const struct kwgi_host *h,
 			  const struct kwgi_drop *d)
 {
 	const struct kwgi_ipt_table *t;
@@ -26,7 +26,7 @@ static bool accepts_there(const struct kwgi_wanted *w, const struct kwgi_host *h
 	return false;
 }
 
-bool kwgi_drop_matters(const struct kwgi_drop *d, const struct kwgi_wanted *w,
+bool kwgi_drop_matters(const struct kwgi_drop *d, const struct kwgi_desired *w,
 		       const struct kwgi_host *h)
 {
 	return !w->n_iptables || !d->iptables || !accepts_there(w, h, d);

@@ -8,7 +8,7 @@
 #include "steps/desired.h"
 
 /* Is the chain still in the way with the firewall that is wanted? */
-bool kwgi_drop_matters(const struct kwgi_drop *d, const struct kwgi_wanted *w,
+bool kwgi_drop_matters(const struct kwgi_drop *d, const struct kwgi_desired *w,
 		       const struct kwgi_host *h);
 
 /* One line for people: what the chain does. */

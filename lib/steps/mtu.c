@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/prefixset.h"
+#include "steps/mark.h"
 #include "steps/mtu.h"
 
 const struct kwgi_addr kwgi_mtu_anywhere_v4 = { KWGI_AF_V4, { 192, 0, 0, 9 } };
@@ -20,7 +21,7 @@ struct way {
 };
 
 struct mtu {
-	struct kwgi_wanted *w;
+	struct kwgi_desired *w;
 	const struct kwg_config *cfg;
 	const struct kwg_plan *plan;	/* NULL: there is none */
 	const struct kwgi_host *h;
@@ -40,7 +41,7 @@ static int by_key(const void *key, const void *peer)
 
 /* An endpoint that WireGuard has learnt and that stays, see steps.c; NULL if there is none. */
 static const struct kwgi_addr *address_in_use(const struct kwgi_host *h,
-					      const struct kwgi_wanted_peer *p)
+					      const struct kwgi_desired_peer *p)
 {
 	const struct kwgi_host_peer *have;
 
@@ -66,7 +67,7 @@ static uint32_t sort_unique(struct kwgi_addr *v, uint32_t n)
 	return kept;
 }
 
-int kwgi_mtu_questions(struct kwgi_arena *a, const struct kwgi_wanted *w,
+int kwgi_mtu_questions(struct kwgi_arena *a, const struct kwgi_desired *w,
 		       const struct kwgi_host *h, struct kwgi_addr **v, uint32_t *n)
 {
 	const struct kwgi_addr *in_use;
@@ -153,7 +154,7 @@ static uint32_t room_anywhere(const struct mtu *m, struct way *way)
 }
 
 /* One that has no endpoint, or none to which there is a way, may turn up anywhere. */
-static uint32_t room_of_peer(const struct mtu *m, const struct kwgi_wanted_peer *p,
+static uint32_t room_of_peer(const struct mtu *m, const struct kwgi_desired_peer *p,
 			     struct way *way)
 {
 	const struct kwgi_addr *in_use = address_in_use(m->h, p);
@@ -205,7 +206,7 @@ static int measure_peers(struct mtu *m)
  */
 static void measure_location(struct mtu *m)
 {
-	const struct kwgi_wanted_tunnel *t = &m->w->tunnel;
+	const struct kwgi_desired_tunnel *t = &m->w->tunnel;
 	const struct kwgi_link *l = kwgi_host_link(m->h, t->name);
 	struct way way = { .name = t->name };
 
@@ -309,7 +310,7 @@ static int build_owners(struct mtu *m, struct kwgi_prefixset *owners)
 	return 0;
 }
 
-static bool through_mesh(const struct mtu *m, const struct kwgi_wanted_route *r)
+static bool through_mesh(const struct mtu *m, const struct kwgi_desired_route *r)
 {
 	return r->link && !strcmp(r->link, m->cfg->local.interface);
 }
@@ -341,7 +342,7 @@ static void add_mesh_routes(struct mtu *m, uint32_t i)
 		if (!mtu || dst->len < m->w->addr.len ||
 		    !kwgi_prefix_contains(&m->w->addr, &dst->addr) || has_route(m, dst))
 			continue;
-		m->w->routes[m->w->n_routes++] = (struct kwgi_wanted_route){
+		m->w->routes[m->w->n_routes++] = (struct kwgi_desired_route){
 			.link = m->cfg->local.interface,
 			.route = { .dst = *dst, .oif = l ? l->index : 0, .table = 254, .mtu = mtu,
 				   .protocol = m->w->protocol },
@@ -352,7 +353,7 @@ static void add_mesh_routes(struct mtu *m, uint32_t i)
 static int make_room_for_routes(struct mtu *m)
 {
 	size_t i, most = m->w->n_routes;
-	struct kwgi_wanted_route *v;
+	struct kwgi_desired_route *v;
 
 	for (i = 0; i < m->w->n_peers; i++)
 		most += m->w->peers[i].peer.n_allowed_ips;
@@ -385,7 +386,7 @@ static int set_routes(struct mtu *m)
 	if (build_owners(m, &owners) || make_room_for_routes(m))
 		return KWG_ERR_NOMEM;
 	for (i = 0; i < m->w->n_routes; i++) {
-		struct kwgi_wanted_route *r = &m->w->routes[i];
+		struct kwgi_desired_route *r = &m->w->routes[i];
 
 		item = through_mesh(m, r) ? kwgi_prefixset_find(&owners, &r->route.dst) : KWGI_NO_ITEM;
 		if (item != KWGI_NO_ITEM)
@@ -458,7 +459,7 @@ static int warn(struct mtu *m)
 
 /* ---- the whole ------------------------------------------------------- */
 
-int kwgi_mtu_decide(struct kwgi_wanted *w, const struct kwg_config *cfg,
+int kwgi_mtu_decide(struct kwgi_desired *w, const struct kwg_config *cfg,
 		    const struct kwg_plan *plan, const struct kwgi_host *h)
 {
 	struct mtu m = { .w = w, .cfg = cfg, .plan = plan, .h = h };

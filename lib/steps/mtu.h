@@ -33,7 +33,7 @@ extern const struct kwgi_addr kwgi_mtu_anywhere_v4, kwgi_mtu_anywhere_v6;
  * The addresses whose paths h->paths has to have, in order; from a. w has its
  * peers. 0 or KWG_ERR_NOMEM.
  */
-int kwgi_mtu_questions(struct kwgi_arena *a, const struct kwgi_wanted *w,
+int kwgi_mtu_questions(struct kwgi_arena *a, const struct kwgi_desired *w,
 		       const struct kwgi_host *h, struct kwgi_addr **v, uint32_t *n);
 
 /*
@@ -41,7 +41,7 @@ int kwgi_mtu_questions(struct kwgi_arena *a, const struct kwgi_wanted *w,
  * routes to addresses of the mesh that need one. With an MTU in the configuration
  * just that. plan: NULL, or what w was made of. 0 or KWG_ERR_NOMEM.
  */
-int kwgi_mtu_decide(struct kwgi_wanted *w, const struct kwg_config *cfg,
+int kwgi_mtu_decide(struct kwgi_desired *w, const struct kwg_config *cfg,
 		    const struct kwg_plan *plan, const struct kwgi_host *h);
 
 #endif

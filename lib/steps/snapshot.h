@@ -4,8 +4,8 @@
  * with. Plain data. All addresses, routes and rules in it carry our marks or
  * stand on our link; what belongs to others is not in it, except links.
  */
-#ifndef KWGI_HOST_H
-#define KWGI_HOST_H
+#ifndef KWGI_SNAPSHOT_H
+#define KWGI_SNAPSHOT_H
 
 #include "base/addr.h"
 #include "base/arena.h"

@@ -33,7 +33,7 @@ static const struct kwgi_host_peer *find_peer(const struct kwgi_host_wg *wg,
  * With a keepalive there is always a session. Without one a peer that nobody
  * talks to has none, and that is no fault.
  */
-static enum health health_of(const struct kwgi_status *s, const struct kwgi_wanted_peer *want,
+static enum health health_of(const struct kwgi_status *s, const struct kwgi_desired_peer *want,
 			     const struct kwgi_host_peer *have)
 {
 	bool fresh;
@@ -58,7 +58,7 @@ bool kwgi_status_is_healthy(const struct kwgi_status *s)
 	if (!our_link(s) || s->drift)
 		return false;
 	for (i = 0; i < s->wanted->n_peers; i++) {
-		const struct kwgi_wanted_peer *p = &s->wanted->peers[i];
+		const struct kwgi_desired_peer *p = &s->wanted->peers[i];
 
 		if (health_of(s, p, find_peer(&s->host->wg, &p->peer.key)) >= SILENT)
 			return false;
@@ -119,7 +119,7 @@ static void put_coloured(struct kwgi_buf *b, bool colour, enum health h, const c
 }
 
 static void put_peer_row(struct kwgi_buf *b, const struct kwgi_status *s,
-			 const struct kwgi_wanted_peer *want, bool colour, size_t name_width)
+			 const struct kwgi_desired_peer *want, bool colour, size_t name_width)
 {
 	const struct kwgi_host_peer *have = find_peer(&s->host->wg, &want->peer.key);
 	enum health h = health_of(s, want, have);
@@ -182,7 +182,7 @@ static void put_backend(struct kwgi_buf *b, const struct kwgi_status *s)
 
 static void put_tunnel(struct kwgi_buf *b, const struct kwgi_status *s, bool colour)
 {
-	const struct kwgi_wanted_tunnel *t = &s->wanted->tunnel;
+	const struct kwgi_desired_tunnel *t = &s->wanted->tunnel;
 	const struct kwgi_link *l = kwgi_host_link(s->host, t->name);
 
 	if (!*t->name)
@@ -196,7 +196,7 @@ static void put_tunnel(struct kwgi_buf *b, const struct kwgi_status *s, bool col
 	kwgi_buf_putc(b, '\n');
 }
 
-static size_t widest_name(const struct kwgi_wanted *w)
+static size_t widest_name(const struct kwgi_desired *w)
 {
 	size_t len, widest = 4;
 	uint32_t i;
@@ -255,7 +255,7 @@ void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf 
 /* ---- JSON ------------------------------------------------------------ */
 
 static void put_peer_json(struct kwgi_json *j, const struct kwgi_status *s,
-			  const struct kwgi_wanted_peer *want)
+			  const struct kwgi_desired_peer *want)
 {
 	static const struct kwgi_host_peer none;
 	const struct kwgi_host_peer *have = find_peer(&s->host->wg, &want->peer.key);
@@ -294,7 +294,7 @@ static void put_drops_json(struct kwgi_json *j, const struct kwgi_status *s)
 
 static void put_tunnel_json(struct kwgi_json *j, const struct kwgi_status *s)
 {
-	const struct kwgi_wanted_tunnel *t = &s->wanted->tunnel;
+	const struct kwgi_desired_tunnel *t = &s->wanted->tunnel;
 	const struct kwgi_link *l = kwgi_host_link(s->host, t->name);
 
 	if (!*t->name) {

@@ -8,7 +8,7 @@
 
 struct kwgi_status {
 	const struct kwg_plan *plan;
-	const struct kwgi_wanted *wanted;
+	const struct kwgi_desired *wanted;
 	const struct kwgi_host *host;
 	const struct kwgi_backend_choice *backend;	/* NULL: not known */
 	uint32_t drift;		/* steps that apply would take */

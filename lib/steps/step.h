@@ -8,8 +8,8 @@
  * Order is make before break: links, WireGuard, addresses, link up, rules and
  * routes come first; then what is no longer wanted goes.
  */
-#ifndef KWGI_STEPS_H
-#define KWGI_STEPS_H
+#ifndef KWGI_STEP_H
+#define KWGI_STEP_H
 
 #include "steps/snapshot.h"
 

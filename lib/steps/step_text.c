@@ -4,6 +4,7 @@
  * is in them.
  */
 #include "steps/desired.h"
+#include "steps/steps.h"
 
 static void put_dev(struct kwgi_buf *b, const char *link)
 {

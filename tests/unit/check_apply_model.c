@@ -535,7 +535,7 @@ static void random_peers(struct world *o)
 
 	random_ips(ips, n);
 	for (i = 0, k = 10; i < n; i++, k += 1 + dice(3)) {
-		struct kwgi_wanted_peer *p = want_peer(o, k, "p", endpoints[dice(3)], ips[i]);
+		struct kwgi_desired_peer *p = want_peer(o, k, "p", endpoints[dice(3)], ips[i]);
 
 		p->keep_endpoint = dice(2);
 		p->peer.keepalive = dice(2) * 25;
@@ -570,7 +570,7 @@ static void random_routes(struct world *o)
 static void random_tunnel(struct world *o)
 {
 	static const char *const names[] = { "t0", "t1" }, *const locals[] = { "192.168.1.1", "192.168.1.7" };
-	struct kwgi_wanted_tunnel *t = &o->w.tunnel;
+	struct kwgi_desired_tunnel *t = &o->w.tunnel;
 	unsigned i, vxlan = dice(2);
 
 	strcpy(t->name, names[dice(2)]);
@@ -664,7 +664,7 @@ static void random_pair(struct world *o)
 	free(before);
 }
 
-/* As kwgi_wanted_build(): routes name devices by the index that they have now. */
+/* As kwgi_desired_build(): routes name devices by the index that they have now. */
 static void find_devices(struct world *o)
 {
 	uint32_t i;

@@ -32,7 +32,7 @@ struct world {
 	struct kwg_plan plan;
 	struct kwgi_host_peer seen[N];
 	struct kwgi_host host;
-	struct kwgi_announce a;
+	struct kwgi_facts a;
 };
 
 /* Every other one is a node, the rest are peers; which way round is odd. */
@@ -61,7 +61,7 @@ static void make(struct world *o, uint32_t odd)
 	o->topo.peers = o->peer_list;
 	o->plan.topo = &o->topo;
 	o->host.wg = (struct kwgi_host_wg){ .present = true, .peers = o->seen, .n_peers = N };
-	o->a = (struct kwgi_announce){ .cfg = &o->cfg, .name = "a", .plan = &o->plan,
+	o->a = (struct kwgi_facts){ .cfg = &o->cfg, .name = "a", .plan = &o->plan,
 				       .host = &o->host };
 }
 
@@ -83,7 +83,7 @@ START_TEST(discovered)
 	uint32_t i;
 
 	make(&o, (uint32_t)_i);
-	kwgi_announce_discovered(&o.a, &b);
+	kwgi_facts_discovered(&o.a, &b);
 	kwgi_buf_putc(&want, '{');
 	put_wanted(&want, N - 1);
 	for (i = 0; i < N - 1; i++)
@@ -107,7 +107,7 @@ START_TEST(nothing)
 		o.a.plan = NULL;
 	else
 		o.host.wg.n_peers = 0;
-	kwgi_announce_discovered(&o.a, &b);
+	kwgi_facts_discovered(&o.a, &b);
 	ck_assert(!b.failed);
 	ck_assert_str_eq(b.p, "{}");
 	kwgi_buf_free(&b);

@@ -2,6 +2,7 @@
 /* What iptables-save prints, read and compared; what iptables-restore is given. */
 #include "steps/desired.h"
 #include "steps/iptables.h"
+#include "steps/mark.h"
 #include "unit.h"
 
 static struct kwgi_ipt_rules parsed(struct kwgi_arena *a, const char *text)

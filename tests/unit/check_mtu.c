@@ -330,7 +330,7 @@ static const struct {
 START_TEST(encapsulated)
 {
 	struct fixture *f = make();
-	struct kwgi_wanted_tunnel *t = &f->o.w.tunnel;
+	struct kwgi_desired_tunnel *t = &f->o.w.tunnel;
 
 	f->o.links[0].mtu = locations[_i].wan;
 	if (locations[_i].ours || locations[_i].theirs)
@@ -353,7 +353,7 @@ END_TEST
 START_TEST(location_too_narrow)
 {
 	struct fixture *f = make();
-	struct kwgi_wanted_tunnel *t = &f->o.w.tunnel;
+	struct kwgi_desired_tunnel *t = &f->o.w.tunnel;
 
 	memcpy(t->name, "tunl9", 6);
 	t->kind = "ipip";

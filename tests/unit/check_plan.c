@@ -2,6 +2,7 @@
 /* Plans and what a host makes of them: where something has to be settled. Golden files have the rest. */
 #include "plan/views.h"
 #include "steps/desired.h"
+#include "steps/mark.h"
 #include "unit.h"
 
 /* ---- routes that fight ----------------------------------------------- */
@@ -282,12 +283,12 @@ static void make_host(struct host *o)
 	o->h.n_addrs = 1;
 }
 
-static int wanted(struct kwgi_wanted *w, const struct made *m, const struct host *o, const char *resolved,
+static int wanted(struct kwgi_desired *w, const struct made *m, const struct host *o, const char *resolved,
 		  struct kwg_error *err)
 {
 	struct kwgi_key psks[4] = { { { 0 } } };
 	struct kwgi_endpoint endpoints[4] = { { 0 } };
-	struct kwgi_facts facts = { .private_key = key(1), .psks = psks, .endpoints = endpoints };
+	struct kwgi_resolved facts = { .private_key = key(1), .psks = psks, .endpoints = endpoints };
 
 	/* peers: location:y, p, q */
 	if (m->plan.n_peers) {
@@ -296,10 +297,10 @@ static int wanted(struct kwgi_wanted *w, const struct made *m, const struct host
 		psks[1] = key(9);
 	}
 	memset(w, 0, sizeof(*w));
-	return kwgi_wanted_build(w, &m->plan, &o->h, &facts, err);
+	return kwgi_desired_build(w, &m->plan, &o->h, &facts, err);
 }
 
-static const struct kwgi_wanted_peer *peer_with(const struct kwgi_wanted *w, const char *text)
+static const struct kwgi_desired_peer *peer_with(const struct kwgi_desired *w, const char *text)
 {
 	struct kwgi_key k;
 	uint32_t i;
@@ -314,8 +315,8 @@ static const struct kwgi_wanted_peer *peer_with(const struct kwgi_wanted *w, con
 START_TEST(wanted_leader)
 {
 	struct kwg_error err = { 0 };
-	const struct kwgi_wanted_peer *p;
-	struct kwgi_wanted w;
+	const struct kwgi_desired_peer *p;
+	struct kwgi_desired w;
 	struct kwgi_buf b = { 0 };
 	struct host o;
 	struct made m;
@@ -349,7 +350,7 @@ START_TEST(wanted_leader)
 	kwgi_buf_free(&b);
 	for (i = 0; i < w.n_routes; i++)
 		ck_assert_uint_eq(w.routes[i].route.oif, strcmp(w.routes[i].link, "eth0") ? 5 : 2);
-	kwgi_wanted_free(&w);
+	kwgi_desired_free(&w);
 	made_free(&m);
 }
 END_TEST
@@ -358,7 +359,7 @@ END_TEST
 START_TEST(wanted_unresolved)
 {
 	struct kwg_error err = { 0 };
-	struct kwgi_wanted w;
+	struct kwgi_desired w;
 	struct kwgi_buf b = { 0 };
 	struct host o;
 	struct made m;
@@ -369,7 +370,7 @@ START_TEST(wanted_unresolved)
 	kwgi_buf_endpoint(&b, &peer_with(&w, KEY("C"))->peer.endpoint);
 	ck_assert_str_eq(b.p, "198.51.100.1:1");
 	kwgi_buf_free(&b);
-	kwgi_wanted_free(&w);
+	kwgi_desired_free(&w);
 	made_free(&m);
 }
 END_TEST
@@ -377,7 +378,7 @@ END_TEST
 START_TEST(wanted_follower)
 {
 	struct kwg_error err = { 0 };
-	struct kwgi_wanted w;
+	struct kwgi_desired w;
 	struct host o;
 	struct made m;
 	uint32_t i;
@@ -387,14 +388,14 @@ START_TEST(wanted_follower)
 	/* No device has the private address of b. */
 	ck_assert_int_eq(wanted(&w, &m, &o, "", &err), KWG_ERR_KERNEL);
 	ck_assert_ptr_nonnull(strstr(err.text, "192.168.1.2"));
-	kwgi_wanted_free(&w);
+	kwgi_desired_free(&w);
 	o.addrs[0].prefix = prefix("192.168.1.2/24");
 	ck_assert_int_eq(wanted(&w, &m, &o, "", &err), 0);
 	ck_assert(!w.up && !w.addr.addr.family && !w.n_peers);
 	ck_assert_uint_gt(w.n_routes, 3);
 	for (i = 0; i < w.n_routes; i++)
 		ck_assert_str_eq(w.routes[i].link, "eth0");
-	kwgi_wanted_free(&w);
+	kwgi_desired_free(&w);
 	made_free(&m);
 }
 END_TEST
@@ -403,10 +404,10 @@ END_TEST
 START_TEST(wanted_own_key)
 {
 	struct kwg_error err = { 0 };
-	struct kwgi_facts facts = { .private_key = key(1) };
+	struct kwgi_resolved facts = { .private_key = key(1) };
 	struct kwgi_key psks[4] = { { { 0 } } };
 	struct kwgi_endpoint endpoints[4] = { { 0 } };
-	struct kwgi_wanted w = { 0 };
+	struct kwgi_desired w = { 0 };
 	struct host o;
 	struct made m;
 
@@ -415,23 +416,23 @@ START_TEST(wanted_own_key)
 	facts.psks = psks;
 	facts.endpoints = endpoints;
 	ck_assert_int_eq(kwgi_key_public(&m.plan.peers[2].key, &facts.private_key), 0);
-	ck_assert_int_eq(kwgi_wanted_build(&w, &m.plan, &o.h, &facts, &err), 0);
+	ck_assert_int_eq(kwgi_desired_build(&w, &m.plan, &o.h, &facts, &err), 0);
 	ck_assert_uint_eq(w.n_peers, 1);
-	kwgi_wanted_free(&w);
+	kwgi_desired_free(&w);
 	made_free(&m);
 }
 END_TEST
 
 START_TEST(wanted_nothing)
 {
-	struct kwgi_wanted w = { 0 };
+	struct kwgi_desired w = { 0 };
 	struct made m;
 
 	make(&m, mesh, "a");
-	kwgi_wanted_nothing(&w, &m.cfg);
+	kwgi_desired_nothing(&w, &m.cfg);
 	ck_assert_ptr_null(w.ifname);
 	ck_assert(!w.n_peers && !w.n_routes && !w.n_rules && !w.keep_link);
-	kwgi_wanted_free(&w);
+	kwgi_desired_free(&w);
 	made_free(&m);
 }
 END_TEST

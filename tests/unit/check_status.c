@@ -38,8 +38,8 @@ struct world {
 	struct kwgi_segment segment;
 	struct kwgi_node node;
 	struct kwg_plan plan;
-	struct kwgi_wanted_peer want;
-	struct kwgi_wanted wanted;
+	struct kwgi_desired_peer want;
+	struct kwgi_desired wanted;
 	struct kwgi_host_peer have;
 	struct kwgi_link links[2];
 	struct kwgi_host host;
@@ -54,7 +54,7 @@ static void make(struct world *o, int i)
 	o->node.name = "a";
 	o->plan = (struct kwg_plan){ .cfg = &o->cfg, .node = &o->node, .segment = &o->segment,
 				     .leader = true };
-	o->want = (struct kwgi_wanted_peer){ .name = "location:y" };
+	o->want = (struct kwgi_desired_peer){ .name = "location:y" };
 	o->want.peer.key = key(1);
 	o->want.peer.keepalive = cases[i].keepalive;
 	o->wanted.ifname = "wg0";

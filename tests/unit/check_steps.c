@@ -227,16 +227,16 @@ static void other_backend(struct world *o)
 #define MAC1 "02:00:00:00:00:01"
 #define MAC2 "02:00:00:00:00:02"
 
-static void set_tunnel(struct kwgi_wanted_tunnel *t, const char *name, const char *kind)
+static void set_tunnel(struct kwgi_desired_tunnel *t, const char *name, const char *kind)
 {
-	*t = (struct kwgi_wanted_tunnel){ .kind = kind, .mtu = 1480, .neighs = t->neighs };
+	*t = (struct kwgi_desired_tunnel){ .kind = kind, .mtu = 1480, .neighs = t->neighs };
 	strcpy(t->name, name);
 	kwgi_mark_tunnel(t->alias, "m", PROTOCOL);
 	t->conf.local = addr("192.168.1.1");
 	t->addr = prefix("10.42.0.1/32");
 }
 
-static void add_neigh(struct kwgi_wanted_tunnel *t, bool fdb, const char *a, uint8_t last)
+static void add_neigh(struct kwgi_desired_tunnel *t, bool fdb, const char *a, uint8_t last)
 {
 	struct kwgi_host_neigh *n = &t->neighs[t->n_neighs++];
 
@@ -346,7 +346,7 @@ static void others_tunnels(struct world *o)
 static void foreign_tunnel(struct world *o)
 {
 	want_ipip(o);
-	o->w.tunnel = (struct kwgi_wanted_tunnel){ .name = "flannel.1" };
+	o->w.tunnel = (struct kwgi_desired_tunnel){ .name = "flannel.1" };
 	add_link(o, TUNNEL, "flannel.1", "vxlan", "")->up = false;
 	o->routes[2].link = "flannel.1";
 	o->host_routes[2].table = MAIN;
@@ -363,7 +363,7 @@ static void down_tunnel(struct world *o)
 {
 	has_vxlan(o);
 	is_down(o);
-	o->w.tunnel = (struct kwgi_wanted_tunnel){ .kind = NULL };
+	o->w.tunnel = (struct kwgi_desired_tunnel){ .kind = NULL };
 	o->h.n_routes = o->h.n_rules = 0;
 }
 

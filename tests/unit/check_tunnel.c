@@ -146,20 +146,20 @@ static void make_host(const char *address, uint32_t mtu)
 	host.n_addrs = 1;
 }
 
-static int wanted(struct kwgi_wanted *w, struct kwg_error *err)
+static int wanted(struct kwgi_desired *w, struct kwg_error *err)
 {
 	static struct kwgi_key psks[4];
 	static struct kwgi_endpoint endpoints[4];
-	struct kwgi_facts facts = { .private_key = key(1), .psks = psks, .endpoints = endpoints };
+	struct kwgi_resolved facts = { .private_key = key(1), .psks = psks, .endpoints = endpoints };
 
 	memset(w, 0, sizeof(*w));
-	return kwgi_wanted_build(w, &plan, &host, &facts, err);
+	return kwgi_desired_build(w, &plan, &host, &facts, err);
 }
 
 START_TEST(ipip_device)
 {
 	struct kwg_error err = { 0 };
-	struct kwgi_wanted w;
+	struct kwgi_desired w;
 	char text[KWGI_PREFIX_TEXT];
 	uint32_t i, through = 0;
 
@@ -174,7 +174,7 @@ START_TEST(ipip_device)
 	for (i = 0; i < w.n_routes; i++)
 		through += !strcmp(w.routes[i].link, "kilo0-ipip") && !w.routes[i].route.oif;
 	ck_assert_uint_eq(through, 2);
-	kwgi_wanted_free(&w);
+	kwgi_desired_free(&w);
 	unmake();
 }
 END_TEST
@@ -182,7 +182,7 @@ END_TEST
 START_TEST(vxlan_device)
 {
 	struct kwg_error err = { 0 };
-	struct kwgi_wanted w;
+	struct kwgi_desired w;
 	uint8_t mac[KWGI_MAC_LEN];
 
 	make(ALWAYS VXLAN "\nvxlan-port = 5000\nvxlan-id = 77", "tunnel-interface = tun9", A6, B6, "a");
@@ -199,7 +199,7 @@ START_TEST(vxlan_device)
 	ck_assert_uint_eq(w.tunnel.n_neighs, 2);
 	ck_assert(!w.tunnel.neighs[0].fdb && w.tunnel.neighs[1].fdb);
 	ck_assert_uint_eq(w.tunnel.neighs[0].addr.b[0], 0xfe);
-	kwgi_wanted_free(&w);
+	kwgi_desired_free(&w);
 	unmake();
 }
 END_TEST
@@ -217,13 +217,13 @@ static const struct {
 START_TEST(refuses)
 {
 	struct kwg_error err = { 0 };
-	struct kwgi_wanted w;
+	struct kwgi_desired w;
 
 	make(refusals[_i].mesh, "", refusals[_i].a, B4, "a");
 	make_host(refusals[_i].address, 1500);
 	ck_assert_int_eq(wanted(&w, &err), refusals[_i].ret);
 	ck_assert_msg(strstr(err.text, refusals[_i].text), "case %d: %s", _i, err.text);
-	kwgi_wanted_free(&w);
+	kwgi_desired_free(&w);
 	unmake();
 }
 END_TEST
@@ -232,12 +232,12 @@ END_TEST
 static void check_device(const char *name, const char *kind, bool set_up)
 {
 	struct kwg_error err = { 0 };
-	struct kwgi_wanted w;
+	struct kwgi_desired w;
 
 	ck_assert_msg(!wanted(&w, &err), "%s", err.text);
 	ck_assert_str_eq(w.tunnel.name, name);
 	ck_assert(!kind == !w.tunnel.kind && w.tunnel.set_up == set_up);
-	kwgi_wanted_free(&w);
+	kwgi_desired_free(&w);
 }
 
 START_TEST(devices_of_others)
@@ -245,12 +245,12 @@ START_TEST(devices_of_others)
 	make(ALWAYS FLANNEL, "", A4, B4, "a");
 	make_host("192.168.1.1/24", 1500);
 	links[host.n_links++] = (struct kwgi_link){ .index = 8, .name = "flannel.1", .kind = "vxlan" };
-	ck_assert_str_eq(kwgi_wanted_foreign_tunnel(&plan, NULL), "flannel.1");
+	ck_assert_str_eq(kwgi_desired_foreign_tunnel(&plan, NULL), "flannel.1");
 	check_device("flannel.1", NULL, false);
 	unmake();
 
 	make(ALWAYS FLANNEL, "tunnel-interface = flannel.7", A4, B4, "a");
-	ck_assert_str_eq(kwgi_wanted_foreign_tunnel(&plan, NULL), "flannel.7");
+	ck_assert_str_eq(kwgi_desired_foreign_tunnel(&plan, NULL), "flannel.7");
 	unmake();
 
 	/* Cilium's own device if it has one, else one of ours bound to its address. */

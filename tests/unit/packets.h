@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "dp/checksum.h"
+#include "unit.h"
 
 enum {
 	FIN = 0x01, SYN = 0x02, RST = 0x04, PSH = 0x08, ACK = 0x10, URG = 0x20, ECE = 0x40, CWR = 0x80,

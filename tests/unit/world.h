@@ -4,6 +4,8 @@
 #define WORLD_H
 
 #include "steps/desired.h"
+#include "steps/mark.h"
+#include "steps/steps.h"
 #include "unit.h"
 
 enum {
@@ -14,9 +16,9 @@ enum {
 };
 
 struct world {
-	struct kwgi_wanted w;
-	struct kwgi_wanted_peer peers[MAX_THINGS];
-	struct kwgi_wanted_route routes[MAX_THINGS];
+	struct kwgi_desired w;
+	struct kwgi_desired_peer peers[MAX_THINGS];
+	struct kwgi_desired_route routes[MAX_THINGS];
 	struct kwgi_host_rule rules[MAX_THINGS];
 	struct kwgi_prefix ips[MAX_THINGS][MAX_IPS];
 
@@ -61,11 +63,11 @@ static inline struct kwgi_prefix *set_ips(struct kwgi_prefix v[MAX_IPS], const c
 }
 
 /* ips: separated by blanks, in order. */
-static inline struct kwgi_wanted_peer *want_peer(struct world *o, unsigned k, const char *name,
+static inline struct kwgi_desired_peer *want_peer(struct world *o, unsigned k, const char *name,
 						 const char *e, const char *ips)
 {
 	uint32_t i = o->w.n_peers++;
-	struct kwgi_wanted_peer *p = &o->peers[i];
+	struct kwgi_desired_peer *p = &o->peers[i];
 
 	p->name = name;
 	p->peer.key = key(k);
@@ -86,7 +88,7 @@ static inline struct kwgi_host_route route(const char *dst, const char *gw, cons
 static inline void want_route(struct world *o, const char *dst, const char *gw, const char *src,
 			      const char *link, uint32_t table)
 {
-	o->routes[o->w.n_routes++] = (struct kwgi_wanted_route){
+	o->routes[o->w.n_routes++] = (struct kwgi_desired_route){
 		.link = link, .route = route(dst, gw, src, strcmp(link, "eth0") ? WG : ETH, table),
 	};
 }
@@ -131,7 +133,7 @@ static inline void copy_peer(struct kwgi_host_peer *to, struct kwgi_prefix ips[M
 
 static inline void mirror_tunnel(struct world *o)
 {
-	const struct kwgi_wanted_tunnel *t = &o->w.tunnel;
+	const struct kwgi_desired_tunnel *t = &o->w.tunnel;
 	struct kwgi_link *l;
 	uint32_t i;
 

@@ -9,6 +9,7 @@
 #include "host/nft.h"
 #include "host/rtnl.h"
 #include "host/uapi.h"
+#include "host/wg_genl.h"
 #include "steps/steps.h"
 
 int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err)
@@ -56,7 +57,11 @@ static int open_wg(struct kwgi_live *live, const char *ifname, const struct kwgi
 	if (live->wg_open && !strcmp(live->wg.ifname, ifname))
 		return 0;
 	close_wg(live);
-	ret = kwgi_wg_open(&live->wg, ifname, is_in_kernel(live, ifname, h), err);
+	/* Which of them the link says, not the socket: those are shared by all network namespaces. */
+	if (is_in_kernel(live, ifname, h))
+		ret = kwgi_wg_genl_open(&live->wg, ifname, err);
+	else
+		ret = kwgi_uapi_open(&live->wg, ifname, err);
 	live->wg_open = !ret;
 	return ret;
 }

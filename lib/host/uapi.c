@@ -429,10 +429,22 @@ static void uapi_close(struct kwgi_wg *w)
 	(void)w;	/* each request has a connection of its own */
 }
 
-const struct kwgi_wg_ops kwgi_uapi_ops = {
+static const struct kwgi_wg_ops uapi_ops = {
 	.name = "userspace", .get = uapi_get, .set_device = uapi_set_device,
 	.set_peer = uapi_set_peer, .del_peer = uapi_del_peer, .close = uapi_close,
 };
+
+int kwgi_uapi_open(struct kwgi_wg *w, const char *ifname, struct kwg_error *err)
+{
+	int ret = kwgi_wg_init(w, &uapi_ops, ifname, err);
+
+	if (ret || kwgi_uapi_answers(ifname))
+		return ret;
+	*w = (struct kwgi_wg){ 0 };
+	return kwgi_fail(err, KWG_ERR_KERNEL, 0,
+			 "%s: no WireGuard of the kernel, and no userspace WireGuard answers for it",
+			 ifname);
+}
 
 /* ---- waiting --------------------------------------------------------- */
 

@@ -6,10 +6,13 @@
 #ifndef KWGI_UAPI_H
 #define KWGI_UAPI_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "host/wg.h"
 
-#include "kilowg.h"
+/*
+ * Connects to the device of the daemon that answers for ifname. On errors *w is all zero.
+ * KWG_ERR_KERNEL if there is none, KWG_ERR_USAGE if the name is too long.
+ */
+int kwgi_uapi_open(struct kwgi_wg *w, const char *ifname, struct kwg_error *err);
 
 /* A connection to the daemon of this interface, closed by the caller; -1 with errno. */
 int kwgi_uapi_connect(const char *ifname);

@@ -3,24 +3,17 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "host/uapi.h"
 #include "host/wg.h"
-#include "host/wg_genl.h"
 
-int kwgi_wg_open(struct kwgi_wg *w, const char *ifname, bool kernel, struct kwg_error *err)
+int kwgi_wg_init(struct kwgi_wg *w, const struct kwgi_wg_ops *ops, const char *ifname,
+		 struct kwg_error *err)
 {
 	*w = (struct kwgi_wg){ 0 };
 	if (strlen(ifname) > KWGI_IFNAME_MAX)
 		return kwgi_fail(err, KWG_ERR_USAGE, 0, "%.100s: the interface name is too long", ifname);
 	memcpy(w->ifname, ifname, strlen(ifname) + 1);
-	w->ops = kernel ? &kwgi_wg_genl_ops : &kwgi_uapi_ops;
-	if (kernel)
-		return kwgi_wg_genl_open(w, err);
-	if (kwgi_uapi_answers(ifname))
-		return 0;
-	return kwgi_fail(err, KWG_ERR_KERNEL, 0,
-			 "%s: no WireGuard of the kernel, and no userspace WireGuard answers for it",
-			 ifname);
+	w->ops = ops;
+	return 0;
 }
 
 void kwgi_wg_close(struct kwgi_wg *w)

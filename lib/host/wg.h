@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A WireGuard device, of the kernel (wg_genl.c) or of a daemon behind a UAPI
- * socket (uapi.c), behind one table of functions.
+ * A WireGuard device behind a table of functions: of the kernel, which
+ * kwgi_wg_genl_open() fills in, or of a daemon, with kwgi_uapi_open().
  */
 #ifndef KWGI_WG_H
 #define KWGI_WG_H
@@ -41,14 +41,10 @@ struct kwgi_wg {
 	bool boringtun;			/* userspace: the daemon cannot change a peer */
 };
 
-extern const struct kwgi_wg_ops kwgi_wg_genl_ops, kwgi_uapi_ops;
-
-/*
- * Connects to the device called ifname, of the kernel or behind its UAPI
- * socket. Which of them the link says, not the socket: those are shared by
- * all network namespaces. KWG_ERR_KERNEL.
- */
-int kwgi_wg_open(struct kwgi_wg *w, const char *ifname, bool kernel, struct kwg_error *err);
+/* For who opens one: all zero but for table and name. KWG_ERR_USAGE if the name is too long. */
+int kwgi_wg_init(struct kwgi_wg *w, const struct kwgi_wg_ops *ops, const char *ifname,
+		 struct kwg_error *err);
+/* Closes what is open; all zero is fine. */
 void kwgi_wg_close(struct kwgi_wg *w);
 
 /* Carries out or undoes a step about the device or a peer. KWG_ERR_KERNEL. */

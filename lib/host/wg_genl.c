@@ -71,21 +71,6 @@ static int find_family(struct kwgi_wg *w, struct kwg_error *err)
 			   err);
 }
 
-int kwgi_wg_genl_open(struct kwgi_wg *w, struct kwg_error *err)
-{
-	struct kwg_error own = { 0 };
-	int ret = kwgi_nl_open(&w->nl, NETLINK_GENERIC, err);
-
-	if (ret)
-		return ret;
-	if (!find_family(w, &own) && w->genl_family)
-		return 0;
-	kwgi_nl_close(&w->nl);
-	return kwgi_fail(err, KWG_ERR_KERNEL, own.sys_errno,
-			 "%s: this kernel has no WireGuard",
-			 w->ifname);
-}
-
 int kwgi_wg_genl_has(bool *has, struct kwg_error *err)
 {
 	struct kwg_error own = { 0 };
@@ -407,7 +392,25 @@ static int genl_del_peer(struct kwgi_wg *w, const struct kwgi_key *key, struct k
 	return request(w, nlh, "removing a peer", err);
 }
 
-const struct kwgi_wg_ops kwgi_wg_genl_ops = {
+static const struct kwgi_wg_ops genl_ops = {
 	.name = "kernel", .get = genl_get, .set_device = genl_set_device,
 	.set_peer = genl_set_peer, .del_peer = genl_del_peer, .close = genl_close,
 };
+
+int kwgi_wg_genl_open(struct kwgi_wg *w, const char *ifname, struct kwg_error *err)
+{
+	struct kwg_error own = { 0 };
+	int ret = kwgi_wg_init(w, &genl_ops, ifname, err);
+
+	if (!ret)
+		ret = kwgi_nl_open(&w->nl, NETLINK_GENERIC, err);
+	if (ret) {
+		*w = (struct kwgi_wg){ 0 };
+		return ret;
+	}
+	if (!find_family(w, &own) && w->genl_family)
+		return 0;
+	kwgi_wg_close(w);
+	return kwgi_fail(err, KWG_ERR_KERNEL, own.sys_errno, "%.15s: this kernel has no WireGuard",
+			 ifname);
+}

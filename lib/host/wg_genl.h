@@ -4,8 +4,11 @@
 
 #include "host/wg.h"
 
-/* Finds the generic netlink family. KWG_ERR_KERNEL if the kernel has no WireGuard. */
-int kwgi_wg_genl_open(struct kwgi_wg *w, struct kwg_error *err);
+/*
+ * Connects to the kernel's device called ifname, by generic netlink. On errors *w is all zero.
+ * KWG_ERR_KERNEL if the kernel has no WireGuard, KWG_ERR_USAGE if the name is too long.
+ */
+int kwgi_wg_genl_open(struct kwgi_wg *w, const char *ifname, struct kwg_error *err);
 
 /*
  * Does the kernel know WireGuard? Only a question, but for it the kernel loads

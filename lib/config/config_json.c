@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* What was understood of the configuration, as JSON; keys are sorted. */
 #include "config/config.h"
+#include "config/encap.h"
 #include "config/json.h"
-#include "plan/encap.h"
 
 enum { SCHEMA = 1 };
 

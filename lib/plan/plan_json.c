@@ -2,8 +2,8 @@
 /* The plan and its topology as JSON; keys are sorted. */
 #include <stdlib.h>
 
+#include "config/encap.h"
 #include "config/json.h"
-#include "plan/encap.h"
 #include "plan/plan.h"
 
 static void put_prefixes(struct kwgi_json *j, const char *key, const struct kwgi_prefixes *list)

@@ -4,7 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "plan/encap.h"
+#include "config/encap.h"
 #include "plan/plan.h"
 
 const char *const kwgi_role_names[KWGI_N_ROLES] = { "kilo", "priv", "tunl" };

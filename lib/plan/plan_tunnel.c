@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Which packets within a location are encapsulated, and to whom they go. */
-#include "plan/encap.h"
+#include "config/encap.h"
 #include "plan/plan.h"
 
 struct kwgi_addr kwgi_plan_gateway(const struct kwg_plan *plan, const struct kwgi_node *m)

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "steps/mark.h"
 #include "steps/diff.h"
+#include "steps/mark.h"
 
 /*
  * Two meshes do not share a route protocol (check_rivals), so a firewall with

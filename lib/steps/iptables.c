@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan/encap.h"
+#include "config/encap.h"
 #include "steps/desired.h"
 #include "steps/iptables.h"
 

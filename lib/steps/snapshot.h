@@ -10,7 +10,7 @@
 #include "base/addr.h"
 #include "base/arena.h"
 #include "base/key.h"
-#include "plan/encap.h"
+#include "config/encap.h"
 #include "plan/plan.h"
 #include "steps/iptables.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* What encapsulation costs, and what nodes derive from names without agreeing on it. */
-#include "plan/encap.h"
+#include "config/encap.h"
 #include "unit.h"
 
 START_TEST(overhead)

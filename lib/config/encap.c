@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "plan/encap.h"
+#include "config/encap.h"
 
 enum {
 	IPV4_HEADER = 20, IPV6_HEADER = 40,	/* RFC 791, 3.1; RFC 8200, 3 */

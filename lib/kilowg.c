@@ -9,8 +9,9 @@
 #include "facade.h"
 #include "host/files.h"
 #include "kilowg.h"
+#include "plan/graph.h"
 #include "plan/plan.h"
-#include "plan/views.h"
+#include "plan/showconf.h"
 
 #ifndef KWG_SYSCONFDIR
 #define KWG_SYSCONFDIR "/etc/kilowg"

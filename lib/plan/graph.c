@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan/views.h"
+#include "plan/graph.h"
+#include "plan/plan.h"
 
 /* A DOT string (graphviz.org/doc/info/lang.html): only the quote needs an escape. */
 static void put_escaped(struct kwgi_buf *b, const char *s)

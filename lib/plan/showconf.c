@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* WireGuard configuration texts as kgctl showconf prints them. */
 #include "config/json.h"
-#include "plan/views.h"
+#include "plan/showconf.h"
 
 void kwgi_showconf_leader(const struct kwg_plan *plan, const struct kwgi_key *psks,
 			  struct kwgi_buf *b)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Plans and what a host makes of them: where something has to be settled. Golden files have the rest. */
-#include "plan/views.h"
+#include "plan/showconf.h"
 #include "steps/desired.h"
 #include "steps/mark.h"
 #include "unit.h"

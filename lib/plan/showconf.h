@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* What people and other machines want to see of a mesh: graph and WireGuard files. */
-#ifndef KWGI_VIEWS_H
-#define KWGI_VIEWS_H
+/* WireGuard configurations of nodes and peers, for other machines. */
+#ifndef KWGI_SHOWCONF_H
+#define KWGI_SHOWCONF_H
 
 #include "plan/plan.h"
-
-/* Graphviz DOT. */
-void kwgi_graph_dot(const struct kwg_config *cfg, struct kwgi_buf *b);
 
 /* psks: the preshared key of each of plan->peers, all zero for none. */
 void kwgi_showconf_leader(const struct kwg_plan *plan, const struct kwgi_key *psks,

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef KWGI_GRAPH_H
+#define KWGI_GRAPH_H
+
+#include "config/config.h"
+
+/* The mesh in Graphviz' DOT. */
+void kwgi_graph_dot(const struct kwg_config *cfg, struct kwgi_buf *b);
+
+#endif

@@ -35,41 +35,27 @@ void kwgi_live_close(struct kwgi_live *live)
 	live->nl_open = false;
 }
 
-/* What has this name now, while steps are carried out or undone? */
-static bool is_in_kernel(const struct kwgi_live *live, const char *ifname,
-			 const struct kwgi_host *h)
-{
-	uint32_t i;
-
-	if (!strcmp(live->made, ifname))
-		return !live->made_userspace;
-	for (i = 0; i < h->n_links; i++)
-		if (!strcmp(h->links[i].name, ifname))
-			return !strcmp(h->links[i].kind, "wireguard");
-	return true;
-}
-
-static int open_wg(struct kwgi_live *live, const char *ifname, const struct kwgi_host *h,
+/* What is there the link says, not the socket: those are shared by all network namespaces. */
+static int open_wg(struct kwgi_live *live, const char *ifname, bool userspace,
 		   struct kwg_error *err)
 {
 	int ret;
 
-	if (live->wg_open && !strcmp(live->wg.ifname, ifname))
+	if (live->wg_open && live->wg_userspace == userspace && !strcmp(live->wg.ifname, ifname))
 		return 0;
 	close_wg(live);
-	/* Which of them the link says, not the socket: those are shared by all network namespaces. */
-	if (is_in_kernel(live, ifname, h))
-		ret = kwgi_wg_genl_open(&live->wg, ifname, err);
-	else
-		ret = kwgi_uapi_open(&live->wg, ifname, err);
+	ret = userspace ? kwgi_uapi_open(&live->wg, ifname, err)
+			: kwgi_wg_genl_open(&live->wg, ifname, err);
 	live->wg_open = !ret;
+	live->wg_userspace = userspace;
 	return ret;
 }
 
 static int get_wg(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
 		  struct kwgi_host_wg *wg, struct kwg_error *err)
 {
-	int ret = open_wg(live, ifname, h, err);
+	const struct kwgi_link *l = kwgi_host_link_named(h, ifname);
+	int ret = open_wg(live, ifname, l && strcmp(l->kind, "wireguard"), err);
 
 	return ret ? ret : live->wg.ops->get(&live->wg, &h->arena, wg, err);
 }
@@ -171,25 +157,18 @@ static int run_daemon_step(struct kwgi_live *live, const struct kwgi_step *s, bo
 		     : delete_link(live, s->link, socket, err);
 }
 
-/* Steps after which a name may stand for another link than before. */
+/* After these steps a name may stand for another link than before. */
 static int run_link_step(struct kwgi_live *live, const struct kwgi_step *s, bool undo,
 			 struct kwg_error *err)
 {
-	bool makes = s->kind == KWGI_STEP_LINK_ADD || s->kind == KWGI_STEP_LINK_DAEMON;
-	int ret;
-
 	close_wg(live);
-	ret = is_daemon_step(s) ? run_daemon_step(live, s, undo, err)
-				: kwgi_rtnl_step(&live->nl, s, undo, err);
-	if (ret || !makes)
-		return ret;
-	live->made_userspace = s->kind == KWGI_STEP_LINK_DAEMON;
-	snprintf(live->made, sizeof(live->made), "%s", undo ? "" : s->link);
-	return 0;
+	if (is_daemon_step(s))
+		return run_daemon_step(live, s, undo, err);
+	return kwgi_rtnl_step(&live->nl, s, undo, err);
 }
 
-static int run_step(struct kwgi_live *live, const struct kwgi_host *h, const struct kwgi_step *s,
-		    bool undo, struct kwg_error *err)
+static int run_step(struct kwgi_live *live, const struct kwgi_step *s, bool undo,
+		    struct kwg_error *err)
 {
 	int ret;
 
@@ -208,7 +187,7 @@ static int run_step(struct kwgi_live *live, const struct kwgi_host *h, const str
 		return run_link_step(live, s, undo, err);
 	if (!is_wireguard_step(s))
 		return kwgi_rtnl_step(&live->nl, s, undo, err);
-	ret = open_wg(live, s->link, h, err);
+	ret = open_wg(live, s->link, s->userspace, err);
 	return ret ? ret : kwgi_wg_step(&live->wg, s, undo, err);
 }
 
@@ -234,7 +213,7 @@ static void undo_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint3
 	uint32_t i;
 
 	for (i = done; i-- > 0;)
-		if (run_step(live, s->host, &s->v[i], true, &err) && log)
+		if (run_step(live, &s->v[i], true, &err) && log)
 			log(log_arg, KWG_WARNING, err.text);
 }
 
@@ -245,7 +224,7 @@ int kwgi_live_run(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn
 	int ret;
 
 	for (i = 0; i < s->n; i++) {
-		ret = run_step(live, s->host, &s->v[i], false, err);
+		ret = run_step(live, &s->v[i], false, err);
 		if (!ret)
 			continue;
 		name_step(s, i, err);

@@ -13,9 +13,8 @@ struct kwgi_live {
 	struct kwgi_nl nl;
 	struct kwgi_wg wg;
 	bool nl_open, wg_open;
+	bool wg_userspace;		/* wg is of a daemon */
 	struct kwgi_launch launch;	/* how a userspace WireGuard is started */
-	char made[KWGI_IFNAME_MAX + 1];	/* the link that a step has made, or "" */
-	bool made_userspace;		/* there is a daemon behind it */
 };
 
 int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err);

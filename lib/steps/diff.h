@@ -7,6 +7,8 @@
 #ifndef KWGI_DIFF_H
 #define KWGI_DIFF_H
 
+#include <string.h>
+
 #include "base/prefixset.h"
 #include "steps/desired.h"
 #include "steps/mark.h"
@@ -16,6 +18,7 @@ struct kwgi_diff {
 	const struct kwgi_desired *w;
 	const struct kwgi_host *h;
 	const struct kwgi_link *link;	/* the WireGuard link, NULL if it is not there */
+	bool userspace;			/* a daemon is behind it, or will be once it is made */
 	const struct kwgi_link *tunnel;	/* the tunnel of ours that can stay, or NULL */
 	uint32_t *gone;			/* links that go before others are made: their indices */
 	uint32_t n_gone, gone_cap;
@@ -28,6 +31,12 @@ struct kwgi_diff {
 /* Appends a step that makes, or one that breaks; running out of memory sets d->failed. */
 void kwgi_diff_make(struct kwgi_diff *d, const struct kwgi_step *step);
 void kwgi_diff_break(struct kwgi_diff *d, const struct kwgi_step *step);
+
+/* A WireGuard device that the kernel does not carry is a TUN device with a daemon. */
+static inline bool kwgi_diff_has_daemon(const struct kwgi_link *l)
+{
+	return strcmp(l->kind, "wireguard") != 0;
+}
 
 static inline bool kwgi_diff_is_ours(const struct kwgi_diff *d, const struct kwgi_link *l)
 {

@@ -83,6 +83,7 @@ static void set_aside(struct kwgi_diff *d, const struct kwgi_link *l)
 	if (wg->userspace && wg->port)
 		kwgi_diff_make(d, &(struct kwgi_step){
 			.kind = KWGI_STEP_WG_DEVICE, .link = l->name, .parts = KWGI_WG_PORT,
+			.userspace = kwgi_diff_has_daemon(l),
 			.u.wg = { .old = { wg->private_key, wg->port, wg->fwmark } } });
 	kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_NAME, .link = l->name,
 					       .u.link_name = { name } });
@@ -123,6 +124,7 @@ static void empty_device(struct kwgi_diff *d, const struct kwgi_link *l)
 	const struct kwgi_host_wg *wg = &d->h->old_wg;
 	struct kwgi_step reset = {
 		.kind = KWGI_STEP_WG_DEVICE, .link = l->name,
+		.userspace = kwgi_diff_has_daemon(l),
 		.u.wg = { .old = { wg->private_key, wg->port, wg->fwmark } },
 	};
 	uint32_t i;
@@ -140,6 +142,7 @@ static void empty_device(struct kwgi_diff *d, const struct kwgi_link *l)
 	for (i = 0; i < wg->n_peers; i++)
 		kwgi_diff_break(d, &(struct kwgi_step){
 			.kind = KWGI_STEP_PEER_DEL, .link = l->name,
+			.userspace = kwgi_diff_has_daemon(l),
 			.u.peer = { .old = &wg->peers[i] } });
 }
 
@@ -180,6 +183,7 @@ static void free_port(struct kwgi_diff *d, const struct kwgi_link *l)
 		return;
 	kwgi_diff_make(d, &(struct kwgi_step){
 		.kind = KWGI_STEP_WG_DEVICE, .link = l->name, .parts = KWGI_WG_PORT,
+		.userspace = kwgi_diff_has_daemon(l),
 		.u.wg = { .old = { wg->private_key, wg->port, wg->fwmark } } });
 }
 

@@ -7,7 +7,7 @@ void kwgi_diff_device(struct kwgi_diff *d)
 	const struct kwgi_desired *w = d->w;
 	const struct kwgi_host_wg *have = &d->h->wg;
 	struct kwgi_step step = { .kind = KWGI_STEP_WG_DEVICE, .link = w->ifname,
-				  .u.wg = { .conf = w->wg } };
+				  .userspace = d->userspace, .u.wg = { .conf = w->wg } };
 
 	/* Public keys are compared: some daemons never give the private one back. */
 	if (kwgi_key_cmp(&w->public_key, &have->public_key))
@@ -139,7 +139,7 @@ static void diff_peer(struct kwgi_diff *d, const struct kwgi_desired_peer *want,
 		      const struct kwgi_host_peer *have)
 {
 	struct kwgi_step step = { .kind = KWGI_STEP_PEER_SET, .link = d->w->ifname,
-				  .label = want->name };
+				  .userspace = d->userspace, .label = want->name };
 
 	if (have) {
 		step.parts = differing_parts(want, have);
@@ -177,7 +177,7 @@ void kwgi_diff_peers(struct kwgi_diff *d)
 		if (c > 0)
 			kwgi_diff_break(d, &(struct kwgi_step){
 				.kind = KWGI_STEP_PEER_DEL, .link = w->ifname,
-				.u.peer = { .old = &have->peers[j] } });
+				.userspace = d->userspace, .u.peer = { .old = &have->peers[j] } });
 		else
 			diff_peer(d, &w->peers[i], c ? NULL : &have->peers[j]);
 		i += c <= 0;

@@ -12,6 +12,16 @@ bool kwgi_host_is_starting(const struct kwgi_host *h, const struct kwgi_link *l)
 	       !strcmp(l->name, h->starting);
 }
 
+const struct kwgi_link *kwgi_host_link_named(const struct kwgi_host *h, const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->n_links; i++)
+		if (!strcmp(h->links[i].name, name))
+			return &h->links[i];
+	return NULL;
+}
+
 const struct kwgi_link *kwgi_host_link(const struct kwgi_host *h, const char *name)
 {
 	uint32_t i;

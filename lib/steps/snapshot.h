@@ -177,6 +177,8 @@ struct kwgi_host {
 
 /* Is it the interface of h->starting, which is ours without a mark? */
 bool kwgi_host_is_starting(const struct kwgi_host *h, const struct kwgi_link *l);
+/* The link of that name; kwgi_host_link(): unless it has to make room. */
+const struct kwgi_link *kwgi_host_link_named(const struct kwgi_host *h, const char *name);
 const struct kwgi_link *kwgi_host_link(const struct kwgi_host *h, const char *name);
 const struct kwgi_link *kwgi_host_link_by_index(const struct kwgi_host *h, uint32_t index);
 /* The link that holds this address, or NULL. */

@@ -62,6 +62,11 @@ struct kwgi_step {
 	uint8_t kind;				/* enum kwgi_step_kind */
 	uint32_t parts;				/* KWGI_WG_*, for WG_DEVICE and PEER_SET */
 	const char *link;			/* name of the device, for all but routes and rules */
+	/*
+	 * For WG_DEVICE and PEER_*: there is a daemon behind the device that has this name at this
+	 * point, or after it when undoing. While backends change, a name stands for one after the other.
+	 */
+	bool userspace;
 	const char *label;			/* name of a peer for people; of a tunnel the mesh's interface */
 	/* What it sets, and what was there before (NULL or zero: nothing). */
 	union {

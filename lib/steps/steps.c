@@ -40,6 +40,7 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_desired *w, const st
 	s->host = h;
 	if (w->ifname)
 		d.link = kwgi_host_link(h, w->ifname);
+	d.userspace = d.link ? kwgi_diff_has_daemon(d.link) : w->userspace;
 	ret = check_rivals(&d, err);
 	if (!ret)
 		ret = kwgi_diff_check_foreign(&d, err);

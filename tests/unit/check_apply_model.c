@@ -151,6 +151,15 @@ static void link_rename(struct world *o, const struct kwgi_step *s, bool undo)
 		set_device_aside(o);
 }
 
+/* Which device the step is about must not depend on what else has, or had, its name. */
+static void check_device(struct world *o, const struct kwgi_step *s)
+{
+	const struct kwgi_link *l = find_link(o, s->link);
+
+	ck_assert_msg(l != NULL, "no link %s", s->link);
+	ck_assert_msg(s->userspace == (strcmp(l->kind, "wireguard") != 0), "a step for the other %s", s->link);
+}
+
 static void set_device(struct world *o, const struct kwgi_step *s, bool undo)
 {
 	const struct kwgi_wg_device_conf *c = undo ? &s->u.wg.old : &s->u.wg.conf;
@@ -398,10 +407,12 @@ static void carry_out(struct world *o, const struct kwgi_step *s, bool undo)
 		link_set(o, s, undo);
 		break;
 	case KWGI_STEP_WG_DEVICE:
+		check_device(o, s);
 		set_device(o, s, undo);
 		break;
 	case KWGI_STEP_PEER_SET:
 	case KWGI_STEP_PEER_DEL:
+		check_device(o, s);
 		peer_step(o, s, undo);
 		break;
 	case KWGI_STEP_ADDR_ADD:
@@ -630,6 +641,7 @@ static void random_switch(struct world *o)
 	ck_assert_ptr_nonnull(l);
 	l->replaced = l->aside = true;
 	o->h.wg.userspace = dice(2);
+	strcpy(l->kind, o->h.wg.userspace ? "tun" : "wireguard");
 	set_device_aside(o);
 }
 

@@ -217,6 +217,15 @@ static void undo_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint3
 			log(log_arg, KWG_WARNING, err.text);
 }
 
+/*
+ * May a step that failed have been carried out, in part or as a whole? A peer is several requests,
+ * and so are the tables of iptables; and the kernel's answer may have been lost.
+ */
+static bool may_be_done(const struct kwgi_step *s, int ret)
+{
+	return ret == KWGI_IN_DOUBT || is_wireguard_step(s) || s->kind == KWGI_STEP_IPTABLES;
+}
+
 int kwgi_live_run(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn *log,
 		  void *log_arg, struct kwg_error *err)
 {
@@ -228,9 +237,8 @@ int kwgi_live_run(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn
 		if (!ret)
 			continue;
 		name_step(s, i, err);
-		/* A WireGuard step may have been carried out in part: undo it, too. */
-		undo_steps(live, s, is_wireguard_step(&s->v[i]) ? i + 1 : i, log, log_arg);
-		return ret;
+		undo_steps(live, s, may_be_done(&s->v[i], ret) ? i + 1 : i, log, log_arg);
+		return ret == KWGI_IN_DOUBT ? KWG_ERR_KERNEL : ret;
 	}
 	return 0;
 }

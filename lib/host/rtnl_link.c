@@ -188,9 +188,10 @@ static int add_link(struct kwgi_nl *nl, const struct kwgi_step *s, const char *a
 	ret = make_unfinished(nl, unfinished, kind, t, s->u.link_alias.mtu, what, err);
 	if (ret && has_no_such_kind(err->sys_errno))
 		return fail_no_kind(name, kind, err);
-	if (ret)
+	if (ret && ret != KWGI_IN_DOUBT)
 		return ret;
-	ret = mark_and_rename(nl, unfinished, name, alias, what, err);
+	if (!ret)
+		ret = mark_and_rename(nl, unfinished, name, alias, what, err);
 	if (ret)
 		(void)del_link(nl, unfinished, NULL);
 	return ret;
@@ -212,7 +213,7 @@ int kwgi_rtnl_probe_wireguard(struct kwgi_nl *nl, const char *ifname, bool *has,
 		return 0;
 	if (err)
 		*err = own;
-	return ret;
+	return KWG_ERR_KERNEL;
 }
 
 static int set_up(struct kwgi_nl *nl, const char *name, bool up, struct kwg_error *err)

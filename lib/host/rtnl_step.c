@@ -264,18 +264,30 @@ static int run(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo, struct 
 	return 0;
 }
 
-/* What is to be removed has gone already: with its link, or with an address. */
-static bool is_gone(const struct kwgi_step *s, bool undo, int sys_errno)
+static bool makes(const struct kwgi_step *s)
 {
-	bool removes = undo ? s->kind == KWGI_STEP_LINK_ADD || s->kind == KWGI_STEP_ADDR_ADD ||
-				      s->kind == KWGI_STEP_RULE_ADD || s->kind == KWGI_STEP_ROUTE_ADD ||
-				      s->kind == KWGI_STEP_NEIGH_SET
-			    : s->kind == KWGI_STEP_LINK_DEL || s->kind == KWGI_STEP_ADDR_DEL ||
-				      s->kind == KWGI_STEP_RULE_DEL || s->kind == KWGI_STEP_ROUTE_DEL ||
-				      s->kind == KWGI_STEP_NEIGH_DEL;
+	return s->kind == KWGI_STEP_LINK_ADD || s->kind == KWGI_STEP_ADDR_ADD ||
+	       s->kind == KWGI_STEP_RULE_ADD || s->kind == KWGI_STEP_ROUTE_ADD ||
+	       s->kind == KWGI_STEP_NEIGH_SET;
+}
 
-	return removes && (sys_errno == ENOENT || sys_errno == ESRCH || sys_errno == ENODEV ||
-			   sys_errno == EADDRNOTAVAIL);
+static bool removes(const struct kwgi_step *s)
+{
+	return s->kind == KWGI_STEP_LINK_DEL || s->kind == KWGI_STEP_ADDR_DEL ||
+	       s->kind == KWGI_STEP_RULE_DEL || s->kind == KWGI_STEP_ROUTE_DEL ||
+	       s->kind == KWGI_STEP_NEIGH_DEL;
+}
+
+/*
+ * What is to be removed has gone already: with its link, or with an address. When undoing, what is
+ * to be there again may never have gone: a step in doubt is undone as well.
+ */
+static bool is_so_already(const struct kwgi_step *s, bool undo, int sys_errno)
+{
+	if (undo ? makes(s) || s->kind == KWGI_STEP_LINK_NAME : removes(s))
+		return sys_errno == ENOENT || sys_errno == ESRCH || sys_errno == ENODEV ||
+		       sys_errno == EADDRNOTAVAIL;
+	return undo && removes(s) && sys_errno == EEXIST;
 }
 
 int kwgi_rtnl_step(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,
@@ -284,7 +296,7 @@ int kwgi_rtnl_step(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,
 	struct kwg_error own = { 0 };
 	int ret = run(nl, s, undo, &own);
 
-	if (!ret || is_gone(s, undo, own.sys_errno))
+	if (!ret || (ret != KWGI_IN_DOUBT && is_so_already(s, undo, own.sys_errno)))
 		return 0;
 	if (err)
 		*err = own;

@@ -22,26 +22,46 @@ static void set_options(struct mnl_socket *sock)
 	(void)setsockopt(mnl_socket_get_fd(sock), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 }
 
-int kwgi_nl_open(struct kwgi_nl *nl, int bus, struct kwg_error *err)
+static int open_socket(struct kwgi_nl *nl, struct kwg_error *err)
 {
-	*nl = (struct kwgi_nl){ 0 };
-	nl->in = malloc(KWGI_NL_RECEIVE);
-	nl->out = malloc(KWGI_NL_MESSAGE);
-	if (!nl->in || !nl->out) {
-		kwgi_nl_close(nl);
-		return kwgi_nomem(err);
-	}
-	nl->sock = mnl_socket_open2(bus, SOCK_CLOEXEC);
-	if (!nl->sock || mnl_socket_bind(nl->sock, 0, MNL_SOCKET_AUTOPID) < 0) {
-		int e = errno;
+	int e;
 
-		kwgi_nl_close(nl);
+	nl->sock = mnl_socket_open2(nl->bus, SOCK_CLOEXEC);
+	if (!nl->sock || mnl_socket_bind(nl->sock, 0, MNL_SOCKET_AUTOPID) < 0) {
+		e = errno;
+		if (nl->sock)
+			mnl_socket_close(nl->sock);
+		nl->sock = NULL;
 		return kwgi_fail(err, KWG_ERR_KERNEL, e, "opening a netlink socket: %s",
 				 kwgi_errtext(e));
 	}
 	set_options(nl->sock);
 	nl->portid = mnl_socket_get_portid(nl->sock);
+	nl->broken = false;
 	return 0;
+}
+
+int kwgi_nl_open(struct kwgi_nl *nl, int bus, struct kwg_error *err)
+{
+	int ret;
+
+	*nl = (struct kwgi_nl){ .bus = bus };
+	nl->in = malloc(KWGI_NL_RECEIVE);
+	nl->out = malloc(KWGI_NL_MESSAGE);
+	ret = nl->in && nl->out ? open_socket(nl, err) : kwgi_nomem(err);
+	if (ret)
+		kwgi_nl_close(nl);
+	return ret;
+}
+
+/* What comes on the old socket after an answer was lost is not what is waited for. */
+static int mend(struct kwgi_nl *nl, struct kwg_error *err)
+{
+	if (!nl->broken)
+		return 0;
+	if (nl->sock)
+		mnl_socket_close(nl->sock);
+	return open_socket(nl, err);
 }
 
 void kwgi_nl_close(struct kwgi_nl *nl)
@@ -144,6 +164,13 @@ static int fail(struct kwg_error *err, const char *what, int e, const char *word
 	return kwgi_fail(err, KWG_ERR_KERNEL, e, "%.300s: %s", what, kwgi_errtext(e));
 }
 
+/* What was asked for may have been carried out all the same. */
+static int fail_without_answer(struct kwgi_nl *nl, struct kwg_error *err, const char *what, int e)
+{
+	nl->broken = true;
+	return fail(err, what, e, "the answer was lost");
+}
+
 static bool has_end(const char *buf, int n)
 {
 	const struct nlmsghdr *nlh = (const struct nlmsghdr *)(const void *)buf;
@@ -182,7 +209,7 @@ static int receive(struct kwgi_nl *nl, struct answer *a, const char *what, struc
 	do {
 		n = receive_some(nl);
 		if (n < 0)
-			return fail(err, what, errno, NULL);
+			return fail_without_answer(nl, err, what, errno);
 		errno = 0;
 		ret = mnl_cb_run2(nl->in, (size_t)n, nl->seq, nl->portid, on_data, a, control,
 				  NLMSG_MIN_TYPE);
@@ -196,14 +223,18 @@ static int receive(struct kwgi_nl *nl, struct answer *a, const char *what, struc
 		drain(nl, n);
 		return KWGI_NL_AGAIN;
 	}
-	return fail(err, what, errno ? errno : EPROTO, NULL);
+	/* Not an answer to what was asked: of another request, or cut. */
+	return fail_without_answer(nl, err, what, errno ? errno : EPROTO);
 }
 
 static int send_message(struct kwgi_nl *nl, struct nlmsghdr *nlh, const char *what,
 			struct kwg_error *err)
 {
+	int ret = mend(nl, err);
 	ssize_t n;
 
+	if (ret)
+		return ret;
 	do
 		n = mnl_socket_sendto(nl->sock, nlh, nlh->nlmsg_len);
 	while (n < 0 && errno == EINTR);
@@ -224,8 +255,11 @@ int kwgi_nl_ask(struct kwgi_nl *nl, struct nlmsghdr *nlh, mnl_cb_t cb, void *arg
 int kwgi_nl_request(struct kwgi_nl *nl, struct nlmsghdr *nlh, const char *what,
 		    struct kwg_error *err)
 {
+	int ret;
+
 	nl->mutations++;
-	return kwgi_nl_ask(nl, nlh, NULL, NULL, what, err);
+	ret = kwgi_nl_ask(nl, nlh, NULL, NULL, what, err);
+	return ret && nl->broken ? KWGI_IN_DOUBT : ret;
 }
 
 int kwgi_nl_dump(struct kwgi_nl *nl, struct nlmsghdr *nlh, mnl_cb_t cb, void *arg,
@@ -236,17 +270,22 @@ int kwgi_nl_dump(struct kwgi_nl *nl, struct nlmsghdr *nlh, mnl_cb_t cb, void *ar
 
 	nlh->nlmsg_flags |= NLM_F_DUMP;
 	ret = send_message(nl, nlh, what, err);
-	return ret ? ret : receive(nl, &a, what, err);
+	if (!ret)
+		ret = receive(nl, &a, what, err);
+	return ret && nl->broken && !a.error ? KWGI_NL_AGAIN : ret;
 }
 
 int kwgi_nl_batch(struct kwgi_nl *nl, void *messages, size_t size, const char *what,
 		  struct kwg_error *err)
 {
-	int fd = mnl_socket_get_fd(nl->sock), room = (int)size * 2, left = (int)size;
+	int fd, room = (int)size * 2, left = (int)size, ret = mend(nl, err);
 	struct nlmsghdr *nlh = messages;
 	struct answer a = { 0 };
 	ssize_t n;
 
+	if (ret)
+		return ret;
+	fd = mnl_socket_get_fd(nl->sock);
 	nl->mutations++;
 	nl->seq++;
 	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
@@ -259,5 +298,9 @@ int kwgi_nl_batch(struct kwgi_nl *nl, void *messages, size_t size, const char *w
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return fail(err, what, errno, errno == EMSGSIZE ? "net.core.wmem_max is too small for it" : NULL);
-	return receive(nl, &a, what, err);
+	ret = receive(nl, &a, what, err);
+	if (ret && nl->broken)
+		return KWGI_IN_DOUBT;
+	nl->broken = ret != 0;
+	return ret;
 }

@@ -39,6 +39,8 @@ struct kwgi_nl {
 	uint32_t seq, portid;
 	char *in, *out;		/* buffers: an answer, the message being built */
 	unsigned mutations;	/* requests that change something */
+	int bus;
+	bool broken;		/* an answer was lost: the next request has a socket of its own */
 };
 
 /* bus: NETLINK_ROUTE or NETLINK_GENERIC. KWG_ERR_KERNEL, KWG_ERR_NOMEM. */
@@ -50,8 +52,14 @@ void kwgi_nl_close(struct kwgi_nl *nl);
 struct nlmsghdr *kwgi_nl_begin(struct kwgi_nl *nl, uint16_t type, uint16_t flags);
 
 /*
+ * What a request returns whose answer was not received (ENOBUFS, say, when the kernel has no
+ * memory for it): nobody knows whether it was carried out. Less than any enum kwg_status.
+ */
+enum { KWGI_IN_DOUBT = -1000 };
+
+/*
  * Sends it and waits for the acknowledgement. An error becomes "what: the
- * error (the kernel's own words)", KWG_ERR_KERNEL, sys_errno.
+ * error (the kernel's own words)", KWG_ERR_KERNEL or KWGI_IN_DOUBT, sys_errno.
  */
 int kwgi_nl_request(struct kwgi_nl *nl, struct nlmsghdr *nlh, const char *what,
 		    struct kwg_error *err);
@@ -62,8 +70,8 @@ int kwgi_nl_ask(struct kwgi_nl *nl, struct nlmsghdr *nlh, mnl_cb_t cb, void *arg
 
 /*
  * Sends a dump request and gives each part to cb. If the kernel says that
- * what it listed has changed meanwhile, KWGI_NL_AGAIN: drop what came, ask
- * again.
+ * what it listed has changed meanwhile, or part of it was lost, KWGI_NL_AGAIN:
+ * drop what came, ask again.
  */
 enum { KWGI_NL_AGAIN = 1 };
 int kwgi_nl_dump(struct kwgi_nl *nl, struct nlmsghdr *nlh, mnl_cb_t cb, void *arg,
@@ -72,7 +80,7 @@ int kwgi_nl_dump(struct kwgi_nl *nl, struct nlmsghdr *nlh, mnl_cb_t cb, void *ar
 /*
  * Sends many messages at once and waits for the first error, or for the
  * acknowledgement that one of them asks for. All get one sequence number.
- * After an error the socket is of no further use: other answers may follow.
+ * After an error the next request opens another socket: more answers may follow.
  */
 int kwgi_nl_batch(struct kwgi_nl *nl, void *messages, size_t size, const char *what,
 		  struct kwg_error *err);

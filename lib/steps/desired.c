@@ -196,7 +196,7 @@ static int build_routes(struct kwgi_desired *w, const struct kwg_plan *plan,
 			.route = {
 				.dst = r->dst, .gw = r->gw, .src = r->src,
 				.oif = d->index[r->role], .onlink = r->onlink,
-				.table = r->in_table ? plan->cfg->local.route_table : 254,
+				.table = r->in_table ? plan->cfg->local.route_table : KWGI_TABLE_MAIN,
 				.protocol = w->protocol,
 			},
 		};

@@ -22,6 +22,7 @@ struct kwgi_diff {
 	const struct kwgi_link *tunnel;	/* the tunnel of ours that can stay, or NULL */
 	uint32_t *gone;			/* links that go before others are made: their indices */
 	uint32_t n_gone, gone_cap;
+	bool *taken;			/* routes of the host that go before others are made */
 	struct kwgi_prefixset owners;	/* allowed IPs of the device, value: index of the peer */
 	struct kwgi_step *breaks;	/* what goes away, carried out after the rest */
 	uint32_t n_breaks, breaks_cap;
@@ -31,6 +32,15 @@ struct kwgi_diff {
 /* Appends a step that makes, or one that breaks; running out of memory sets d->failed. */
 void kwgi_diff_make(struct kwgi_diff *d, const struct kwgi_step *step);
 void kwgi_diff_break(struct kwgi_diff *d, const struct kwgi_step *step);
+
+/*
+ * Routes that are taken off before something that takes them along in the kernel, so that undoing
+ * brings them back; what is wanted of them is made again. Of the host's routes the one with index
+ * i; those of a link (family NONE: of both); those whose source this address is, on any link.
+ */
+void kwgi_diff_take_route(struct kwgi_diff *d, uint32_t i);
+void kwgi_diff_take_routes(struct kwgi_diff *d, const struct kwgi_link *l, uint8_t family);
+void kwgi_diff_take_sources(struct kwgi_diff *d, const struct kwgi_addr *source);
 
 /* A WireGuard device that the kernel does not carry is a TUN device with a daemon. */
 static inline bool kwgi_diff_has_daemon(const struct kwgi_link *l)
@@ -51,6 +61,12 @@ bool kwgi_diff_is_set_down(const struct kwgi_diff *d, const struct kwgi_link *l)
 void kwgi_diff_up(struct kwgi_diff *d);
 void kwgi_diff_addrs(struct kwgi_diff *d);
 
+/* diff_addrs.c: did we set this address of this link? */
+typedef bool kwgi_is_our_addr(const struct kwgi_diff *d, const struct kwgi_host_addr *a,
+			      const struct kwgi_link *l);
+/* The addresses of one link, NULL: that will be made, called name. want of no family: none. */
+void kwgi_diff_link_addrs(struct kwgi_diff *d, const struct kwgi_link *l, const char *name,
+			  const struct kwgi_prefix *want, kwgi_is_our_addr *is_ours);
 /*
  * diff_tunnel.c: the encapsulating tunnel with addresses and neighbours.
  * KWG_ERR_KERNEL if a link of others is in the way.

@@ -28,18 +28,6 @@ bool kwgi_diff_is_set_down(const struct kwgi_diff *d, const struct kwgi_link *l)
 	       !kwgi_mark_is_tunnel(l->alias);
 }
 
-static void take_routes(struct kwgi_diff *d, const struct kwgi_link *l)
-{
-	const struct kwgi_host *h = d->h;
-	uint32_t i;
-
-	for (i = 0; i < h->n_routes; i++)
-		if (h->routes[i].oif == l->index)
-			kwgi_diff_make(d, &(struct kwgi_step){
-				.kind = KWGI_STEP_ROUTE_DEL, .link = l->name,
-				.u.route = { .old = h->routes[i] } });
-}
-
 static void take_addrs(struct kwgi_diff *d, const struct kwgi_link *l)
 {
 	const struct kwgi_host *h = d->h;
@@ -47,16 +35,18 @@ static void take_addrs(struct kwgi_diff *d, const struct kwgi_link *l)
 
 	/* Backwards, so that the first one of a subnet is the first again once this is undone. */
 	for (i = h->n_addrs; i-- > 0;)
-		if (h->addrs[i].ifindex == l->index && !h->addrs[i].auto_made)
+		if (h->addrs[i].ifindex == l->index && !h->addrs[i].auto_made) {
+			kwgi_diff_take_sources(d, &h->addrs[i].prefix.addr);
 			kwgi_diff_make(d, &(struct kwgi_step){
 				.kind = KWGI_STEP_ADDR_DEL, .link = l->name,
 				.u.addr = { h->addrs[i].prefix } });
+		}
 }
 
 /* Routes, and IPv6 addresses, would go by themselves, but not come back when it is up again. */
 static void set_down(struct kwgi_diff *d, const struct kwgi_link *l)
 {
-	take_routes(d, l);
+	kwgi_diff_take_routes(d, l, KWGI_AF_NONE);
 	/* Those of a link that stays are for kwgi_diff_addrs(). */
 	if (!kwgi_mark_is_adopted(l->alias))
 		take_addrs(d, l);
@@ -337,52 +327,22 @@ static bool is_our_addr(const struct kwgi_diff *d, const struct kwgi_host_addr *
 	       kwgi_prefix_contains(&d->w->subnet, &a->prefix.addr);
 }
 
-static bool has_wanted_addr(const struct kwgi_diff *d)
-{
-	uint32_t i;
-
-	for (i = 0; d->link && i < d->h->n_addrs; i++)
-		if (d->h->addrs[i].ifindex == d->link->index &&
-		    kwgi_prefix_equal(&d->h->addrs[i].prefix, &d->w->addr))
-			return true;
-	return false;
-}
-
-/*
- * Where an IPv4 address goes away, the kernel takes along those that came
- * later in the same subnet (net/ipv4/devinet.c, __inet_del_ifa), so the old
- * one has to go before the new one comes.
- */
-static void remove_addr(struct kwgi_diff *d, const struct kwgi_host_addr *a, const struct kwgi_link *l,
-			bool add)
-{
-	struct kwgi_step step = { .kind = KWGI_STEP_ADDR_DEL, .link = l->name,
-				  .u.addr = { a->prefix } };
-
-	if (add && l == d->link && a->prefix.addr.family == KWGI_AF_V4)
-		kwgi_diff_make(d, &step);
-	else
-		kwgi_diff_break(d, &step);
-}
-
 void kwgi_diff_addrs(struct kwgi_diff *d)
 {
 	const struct kwgi_desired *w = d->w;
-	bool add = w->addr.addr.family && !has_wanted_addr(d);
 	uint32_t i;
 
+	if (w->ifname)
+		kwgi_diff_link_addrs(d, d->link, w->ifname, &w->addr, is_our_addr);
 	for (i = 0; i < d->h->n_addrs; i++) {
 		const struct kwgi_host_addr *a = &d->h->addrs[i];
 		const struct kwgi_link *l = kwgi_host_link_by_index(d->h, a->ifindex);
 
-		if (!l || !is_our_addr(d, a, l) ||
-		    (l == d->link && kwgi_prefix_equal(&a->prefix, &w->addr)))
-			continue;
 		/* Those of a link that goes away go with it. */
-		if (l == d->link || kwgi_mark_is_adopted(l->alias) || w->keep_link)
-			remove_addr(d, a, l, add);
+		if (l && l != d->link && is_our_addr(d, a, l) &&
+		    (kwgi_mark_is_adopted(l->alias) || w->keep_link))
+			kwgi_diff_break(d, &(struct kwgi_step){ .kind = KWGI_STEP_ADDR_DEL,
+								.link = l->name,
+								.u.addr = { a->prefix } });
 	}
-	if (add)
-		kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_ADDR_ADD, .link = w->ifname,
-					     .u.addr = { w->addr } });
 }

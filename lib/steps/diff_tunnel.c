@@ -145,27 +145,20 @@ static void take_off(struct kwgi_diff *d, const struct kwgi_link *l, append_step
 						       .u.addr = { h->addrs[i].prefix } });
 }
 
-static void take_off_routes(struct kwgi_diff *d, const struct kwgi_link *l)
-{
-	uint32_t i;
-
-	for (i = 0; i < d->h->n_routes; i++)
-		if (d->h->routes[i].oif == l->index)
-			kwgi_diff_make(d, &(struct kwgi_step){
-				.kind = KWGI_STEP_ROUTE_DEL, .link = l->name,
-				.u.route = { .old = d->h->routes[i] } });
-}
-
 static void remove_now(struct kwgi_diff *d, const struct kwgi_link *l)
 {
 	struct kwgi_step down = { .kind = KWGI_STEP_LINK_DOWN, .link = l->name };
 	struct kwgi_step del = deletion(d, l);
+	uint32_t i;
 
 	if (kwgi_arena_grow(&d->s->arena, &d->gone, d->n_gone, &d->gone_cap, sizeof(*d->gone))) {
 		d->failed = true;
 		return;
 	}
-	take_off_routes(d, l);
+	kwgi_diff_take_routes(d, l, KWGI_AF_NONE);
+	for (i = 0; i < d->h->n_addrs; i++)
+		if (d->h->addrs[i].ifindex == l->index)
+			kwgi_diff_take_sources(d, &d->h->addrs[i].prefix.addr);
 	take_off(d, l, kwgi_diff_make);
 	if (l->up)
 		kwgi_diff_make(d, &down);
@@ -229,27 +222,12 @@ static void diff_device(struct kwgi_diff *d)
 						       .link = t->name });
 }
 
-static void diff_addrs(struct kwgi_diff *d)
+static bool is_not_auto(const struct kwgi_diff *d, const struct kwgi_host_addr *a,
+			const struct kwgi_link *l)
 {
-	const struct kwgi_desired_tunnel *t = &d->w->tunnel;
-	bool has = false;
-	uint32_t i;
-
-	for (i = 0; d->tunnel && i < d->h->n_addrs; i++) {
-		const struct kwgi_host_addr *a = &d->h->addrs[i];
-
-		if (a->ifindex != d->tunnel->index || a->auto_made)
-			continue;
-		if (kwgi_prefix_equal(&a->prefix, &t->addr))
-			has = true;
-		else
-			kwgi_diff_break(d, &(struct kwgi_step){ .kind = KWGI_STEP_ADDR_DEL,
-								.link = t->name,
-								.u.addr = { a->prefix } });
-	}
-	if (t->addr.addr.family && !has)
-		kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_ADDR_ADD, .link = t->name,
-						       .u.addr = { t->addr } });
+	(void)d;
+	(void)l;
+	return !a->auto_made;
 }
 
 static int cmp_neigh(const void *a, const void *b)
@@ -321,6 +299,6 @@ void kwgi_diff_tunnel(struct kwgi_diff *d)
 		return;
 	}
 	diff_device(d);
-	diff_addrs(d);
+	kwgi_diff_link_addrs(d, d->tunnel, d->w->tunnel.name, &d->w->tunnel.addr, is_not_auto);
 	diff_neighs(d);
 }

@@ -66,6 +66,36 @@ const struct kwgi_host_peer *kwgi_host_peer(const struct kwgi_host_wg *wg,
 	return bsearch(key, wg->peers, wg->n_peers, sizeof(*wg->peers), by_key);
 }
 
+int kwgi_host_route_cmp(const struct kwgi_host_route *a, const struct kwgi_host_route *b)
+{
+	if (a->table != b->table)
+		return a->table < b->table ? -1 : 1;
+	if (a->metric != b->metric)
+		return a->metric < b->metric ? -1 : 1;
+	return kwgi_prefix_cmp(&a->dst, &b->dst);
+}
+
+bool kwgi_host_same_way(const struct kwgi_host_route *a, const struct kwgi_host_route *b)
+{
+	return a->oif == b->oif && a->onlink == b->onlink && a->mtu == b->mtu &&
+	       a->protocol == b->protocol && kwgi_addr_equal(&a->gw, &b->gw) &&
+	       kwgi_addr_equal(&a->src, &b->src);
+}
+
+int kwgi_host_rule_cmp(const struct kwgi_host_rule *a, const struct kwgi_host_rule *b)
+{
+	int c;
+
+	if (a->table != b->table)
+		return a->table < b->table ? -1 : 1;
+	if (a->priority != b->priority)
+		return a->priority < b->priority ? -1 : 1;
+	c = kwgi_prefix_cmp(&a->dst, &b->dst);
+	if (!c)
+		c = kwgi_prefix_cmp(&a->src, &b->src);
+	return c ? c : strcmp(a->iif, b->iif);
+}
+
 void kwgi_host_free(struct kwgi_host *h)
 {
 	kwgi_arena_free(&h->arena);

@@ -14,7 +14,7 @@
 #include "plan/plan.h"
 #include "steps/iptables.h"
 
-enum { KWGI_KIND_MAX = 16, KWGI_ALIAS_MAX = 256 };
+enum { KWGI_KIND_MAX = 16, KWGI_ALIAS_MAX = 256, KWGI_TABLE_MAIN = 254 };
 
 /* What makes up a tunnel device, of kind "ipip" or "vxlan". */
 struct kwgi_tunnel {
@@ -187,6 +187,12 @@ const struct kwgi_link *kwgi_host_link_with_addr(const struct kwgi_host *h,
 /* Of a device's peers; NULL if it has no such one. */
 const struct kwgi_host_peer *kwgi_host_peer(const struct kwgi_host_wg *wg,
 					    const struct kwgi_key *key);
+/* By what makes them one: table, metric and destination. */
+int kwgi_host_route_cmp(const struct kwgi_host_route *a, const struct kwgi_host_route *b);
+/* Of two with one destination: do they lead the same way, and are of one protocol? */
+bool kwgi_host_same_way(const struct kwgi_host_route *a, const struct kwgi_host_route *b);
+/* By all but the protocol. */
+int kwgi_host_rule_cmp(const struct kwgi_host_rule *a, const struct kwgi_host_rule *b);
 void kwgi_host_free(struct kwgi_host *h);
 
 #endif

@@ -26,7 +26,7 @@ static void put_route(struct kwgi_buf *b, const struct kwgi_host_route *r, const
 	}
 	if (r->onlink)
 		kwgi_buf_puts(b, " onlink");
-	if (r->table != 254)
+	if (r->table != KWGI_TABLE_MAIN)
 		kwgi_buf_printf(b, " table %u", r->table);
 	if (r->mtu)
 		kwgi_buf_printf(b, " mtu %u", r->mtu);

@@ -41,6 +41,9 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_desired *w, const st
 	if (w->ifname)
 		d.link = kwgi_host_link(h, w->ifname);
 	d.userspace = d.link ? kwgi_diff_has_daemon(d.link) : w->userspace;
+	d.taken = kwgi_arena_alloc(&s->arena, h->n_routes + 1u, sizeof(*d.taken));
+	if (!d.taken)
+		return kwgi_nomem(err);
 	ret = check_rivals(&d, err);
 	if (!ret)
 		ret = kwgi_diff_check_foreign(&d, err);

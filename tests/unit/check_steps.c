@@ -504,10 +504,10 @@ static const struct {
 	  "- wireguard-peer " A " dev wg0\n", NULL },
 
 	{ "no address", no_addr, "+ address 10.4.0.1/16 dev wg0\n", "- address 10.4.0.1/16 dev wg0\n" },
-	/* the kernel drops later addresses of a subnet with the first: old goes before new */
+	/* the kernel drops later addresses of a subnet with the first, and routes with the last of a link */
 	{ "other address", other_addr,
-	  "- address 10.4.0.7/16 dev wg0\n+ address 10.4.0.1/16 dev wg0\n",
-	  "+ address 10.4.0.7/16 dev wg0\n- address 10.4.0.1/16 dev wg0\n" },
+	  "+ address 10.4.0.1/32 dev wg0\n- address 10.4.0.7/16 dev wg0\n+ address 10.4.0.1/16 dev wg0\n- address 10.4.0.1/32 dev wg0\n",
+	  "- address 10.4.0.1/32 dev wg0\n+ address 10.4.0.7/16 dev wg0\n- address 10.4.0.1/16 dev wg0\n+ address 10.4.0.1/32 dev wg0\n" },
 	{ "IPv6 address", addr_v6, "+ address fd00::1/64 dev wg0\n- address fd00::2/64 dev wg0\n",
 	  "- address fd00::1/64 dev wg0\n+ address fd00::2/64 dev wg0\n" },
 	{ "second address", second_addr, "- address 192.168.77.1/24 dev wg0\n",

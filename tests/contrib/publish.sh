@@ -188,6 +188,104 @@ is 'the public and the private one towards the Internet' '203.0.113.9:51820 172.
 must on x ip link del behind
 mv $T/state.good $T/state.json
 
+# ---- the internal address ----
+
+# Between internal addresses of one location packets are not encrypted: only private ones are found.
+
+# PUBLISHED FORCE INTERNAL-IP...: the node of $T/state.good with these annotations and addresses
+# that Kubernetes knows; "none" stands for no annotation.
+state_with_address() {
+	local published="$1" force="$2"
+	shift 2
+	jq --arg published "$published" --arg force "$force" '
+		def note($k; $v): if $v == "none" then {} else {("kilo.squat.ai/" + $k): $v} end;
+		(.items[] | select(.metadata.name == "ash-a")) |= (.metadata.annotations
+				+= note("internal-ip"; $published) + note("force-internal-ip"; $force)
+			| .status.addresses = ($ARGS.positional | map({type: "InternalIP", address: .})))' \
+		$T/state.good --args -- "$@" >$T/state.json
+}
+
+# After a run of kilowg-publish; what it does not write is as it was.
+internal_ip_now() {
+	jq -r --slurpfile patch $T/out '.items[] | select(.metadata.name == "ash-a") | .metadata.annotations
+		+ ($patch[0].metadata.annotations // {}) | .["kilo.squat.ai/internal-ip"]' $T/state.json
+}
+
+# Interfaces: behind has the default route, uplink has none.
+cp $T/state.json $T/state.good
+must on x ip link add behind type bridge
+must on x ip link set behind up
+cat >$T/addresses <<'END'
+a public one alone|203.0.113.9/24||none|none||
+a public one elsewhere||203.0.113.9/24|none|none||
+that Kubernetes has it for internal|203.0.113.9/24||none|none|203.0.113.9|
+that was published earlier|203.0.113.9/24||203.0.113.9/24|none||
+and that Kubernetes has, too|203.0.113.9/24||203.0.113.9/24|none|203.0.113.9|
+a public one, and a private one elsewhere|203.0.113.9/24|172.20.9.1/24|none|none||172.20.9.1/24
+that Kubernetes does not have|203.0.113.9/24|172.20.9.1/24|none|none|203.0.113.9|172.20.9.1/24
+nor was it published|203.0.113.9/24|172.20.9.1/24|203.0.113.9/24|none|203.0.113.9|172.20.9.1/24
+one of a provider|100.64.0.9/10||none|none|100.64.0.9|
+and a private one elsewhere|100.64.0.9/10|10.7.0.9/24|none|none|100.64.0.9|10.7.0.9/24
+a link-local one|169.254.7.9/16||none|none|169.254.7.9|
+beside private ones|172.15.0.9/16 172.32.0.9/16 192.167.0.9/16||none|none||
+a private one that Kubernetes has|10.7.0.9/24|10.8.0.9/24|none|none|10.8.0.9|10.8.0.9/24
+beside a public one|10.7.0.9/24 203.0.113.9/24|10.8.0.9/24|none|none|203.0.113.9 10.8.0.9|10.8.0.9/24
+one towards the Internet, and one elsewhere|10.7.0.9/24|10.8.0.9/24|none|none||10.7.0.9/24
+and one that was published|10.7.0.9/24|10.8.0.9/24 10.9.0.9/24|10.9.0.9/24|none|10.8.0.9|10.9.0.9/24
+that has gone|10.7.0.9/24|10.8.0.9/24|10.9.0.9/24|none|10.8.0.9|10.8.0.9/24
+two on one interface, the first|192.168.9.9/24 10.7.0.9/24||none|none||192.168.9.9/24
+one in the network of the pods|203.0.113.9/24|10.42.2.1/24|none|none||
+a public one that is forced|203.0.113.9/24||none|203.0.113.9/24||203.0.113.9/24
+and not that of an interface|203.0.113.9/24|10.7.0.9/24|10.7.0.9/24|198.51.100.7/32|10.7.0.9|198.51.100.7/32
+in capital letters|203.0.113.9/24||none|2001:DB8::7/64||2001:db8::7/64
+none is forced|10.7.0.9/24||10.7.0.9/24|-|10.7.0.9|
+or by nothing|10.7.0.9/24||10.7.0.9/24||10.7.0.9|
+rubbish is forced|203.0.113.9/24||203.0.113.9/24|203.0.113.9|203.0.113.9|
+and there is a private one|203.0.113.9/24|10.7.0.9/24|203.0.113.9/24|x|203.0.113.9|10.7.0.9/24
+END
+! can_ipv6 || cat >>$T/addresses <<'END'
+a unique local one|2001:db8::9/64 fd12:3456::9/64||none|none||fd12:3456::9/64
+elsewhere|203.0.113.9/24 2001:db8::9/64|fdff:3456::9/64|none|none|203.0.113.9 2001:db8::9|fdff:3456::9/64
+behind an IPv4 one|fd12:3456::9/64 10.7.0.9/24||none|none||10.7.0.9/24
+none that is one|fc00::9/64 fd::9/64 fe80::9/64 2001:db8::9/64||2001:db8::9/64|none|fc00::9 2001:db8::9|
+END
+while IFS='|' read -r text near elsewhere published force kubernetes want; do
+	on x ip addr flush dev uplink
+	on x ip addr flush dev behind
+	# shellcheck disable=SC2086  # words on purpose
+	{
+		address_add x behind $near
+		address_add x uplink $elsewhere
+		state_with_address "$published" "$force" $kubernetes
+	}
+	on x ip route replace default dev behind || bail 'no default route'
+	publish new ash-a </dev/null >$T/out || bail "$text: kilowg-publish fails"
+	is "internal address: $text" "$want" "$(internal_ip_now)"
+done <$T/addresses
+on x ip addr flush dev uplink
+on x ip addr flush dev behind
+must on x ip addr add 203.0.113.9/24 dev behind
+state_with_address none none
+for name in docker0 br-0123456789ab kube-ipvs0 virbr0; do
+	must on x ip link add $name type bridge
+	must on x ip link set $name up
+	must on x ip addr add 10.7.0.9/24 dev $name
+	publish new ash-a >$T/out
+	is "internal address: not that of $name" '' "$(internal_ip_now)"
+	publish new ash-a --internal-ip 10.7.0.9 >$T/out
+	is 'unless it is forced' 10.7.0.9/24 "$(internal_ip_now)"
+	must on x ip link del $name
+done
+publish new ash-a --internal-ip 203.0.113.9 >$T/out
+is 'internal address: a public one that is an option' 203.0.113.9/24 "$(internal_ip_now)"
+state_with_address 10.7.0.9/24 10.7.0.9/24
+publish new ash-a --internal-ip - >$T/out
+is 'none by option' '' "$(internal_ip_now)"
+must on x ip link del behind
+must on x ip addr add 10.20.0.11/24 dev uplink
+must on x ip addr add 172.17.0.1/16 dev uplink
+mv $T/state.good $T/state.json
+
 expect 2 'an endpoint that is none' publish new ash-a --endpoint 'a b'
 expect 2 'an address that is none' publish new ash-a --internal-ip 'x'
 expect 2 'a node that is none' publish new 'A_B'

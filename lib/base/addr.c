@@ -143,6 +143,12 @@ bool kwgi_addr_equal(const struct kwgi_addr *a, const struct kwgi_addr *b)
 	return !kwgi_addr_cmp(a, b);
 }
 
+static bool is_rfc1918(const struct kwgi_addr *a)
+{
+	return a->b[0] == 10 || (a->b[0] == 172 && (a->b[1] & 0xf0) == 16) ||
+	       (a->b[0] == 192 && a->b[1] == 168);
+}
+
 /*
  * Kilo (pkg/mesh/discoverips.go, isPublic): every IPv4 address outside
  * RFC 1918 and every IPv6 address outside fd00::/16 counts as public. That
@@ -153,11 +159,26 @@ bool kwgi_addr_is_public(const struct kwgi_addr *a)
 {
 	switch (a->family) {
 	case KWGI_AF_V4:
-		return !(a->b[0] == 10 ||
-			 (a->b[0] == 172 && (a->b[1] & 0xf0) == 16) ||
-			 (a->b[0] == 192 && a->b[1] == 168));
+		return !is_rfc1918(a);
 	case KWGI_AF_V6:
 		return !(a->b[0] == 0xfd && a->b[1] == 0);
+	}
+	return false;
+}
+
+/*
+ * Between private addresses of one location packets pass in clear, so in doubt an
+ * address is not private. 100.64.0.0/10 is shared by the customers of a provider
+ * (RFC 6598), link-local addresses by whoever is plugged in, and fc00::/8 is not
+ * assigned (RFC 4193).
+ */
+bool kwgi_addr_is_private(const struct kwgi_addr *a)
+{
+	switch (a->family) {
+	case KWGI_AF_V4:
+		return is_rfc1918(a);
+	case KWGI_AF_V6:
+		return a->b[0] == 0xfd;
 	}
 	return false;
 }

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "config/json.h"
-#include "steps/desired.h"
 #include "steps/facts.h"
 #include "steps/mark.h"
 
@@ -113,6 +112,17 @@ static void put_internal_ip(const struct kwgi_facts *a, struct kwgi_buf *b)
 		kwgi_buf_prefix(b, &a->node->internal_ip);
 }
 
+/*
+ * Kilo's agent finds private addresses only. What else stands in the files was forced,
+ * by an annotation of its own that all readers prefer, or was published by mistake and
+ * must not be said again: the nodes of a location trust such an address with plain text.
+ */
+static void put_found_ip(const struct kwgi_facts *a, struct kwgi_buf *b)
+{
+	if (a->node && kwgi_addr_is_private(&a->node->internal_ip.addr))
+		put_internal_ip(a, b);
+}
+
 static void put_wireguard_ip(const struct kwgi_facts *a, struct kwgi_buf *b)
 {
 	if (a->plan && a->plan->leader)
@@ -123,6 +133,28 @@ static void put_key(const struct kwgi_facts *a, struct kwgi_buf *b)
 {
 	if (!kwgi_key_is_zero(&a->key))
 		kwgi_buf_key(b, &a->key);
+}
+
+/* On bridges of pods; others reach these addresses through the mesh alone. */
+static bool is_pods(const struct kwgi_facts *a, const struct kwgi_addr *addr)
+{
+	uint32_t i;
+
+	for (i = 0; a->node && i < a->node->pod_cidrs.n; i++)
+		if (kwgi_prefix_contains(&a->node->pod_cidrs.v[i].prefix, addr))
+			return true;
+	return false;
+}
+
+/* Where this host can be reached from outside it: not what kilowg itself has made. */
+static bool is_address(const struct kwgi_facts *a, const struct kwgi_host_addr *at,
+		       const struct kwgi_link *l)
+{
+	const char *mesh = a->cfg->mesh.name;
+
+	return l && !at->auto_made && l != our_link(a) && !kwgi_mark_is_ours(l->alias, mesh) &&
+	       !kwgi_mark_is_rival(l->alias, mesh) && !kwgi_addr_useless(&at->prefix.addr) &&
+	       !is_pods(a, &at->prefix.addr);
 }
 
 /* ---- text ------------------------------------------------------------ */
@@ -139,6 +171,23 @@ static void put_line(const struct kwgi_facts *a, const char *word,
 	kwgi_buf_puts(b, b->len == before ? "-\n" : "\n");
 }
 
+static void put_address_lines(const struct kwgi_facts *a, struct kwgi_buf *b)
+{
+	uint32_t i;
+
+	for (i = 0; i < a->host->n_addrs; i++) {
+		const struct kwgi_host_addr *at = &a->host->addrs[i];
+		const struct kwgi_link *l = kwgi_host_link_by_index(a->host, at->ifindex);
+
+		if (!is_address(a, at, l))
+			continue;
+		kwgi_buf_puts(b, "address ");
+		kwgi_buf_prefix(b, &at->prefix);
+		kwgi_buf_printf(b, " interface %s%s\n", l->name,
+				kwgi_addr_is_private(&at->prefix.addr) ? " private" : "");
+	}
+}
+
 void kwgi_facts_text(const struct kwgi_facts *a, struct kwgi_buf *b)
 {
 	const struct kwgi_link *l = our_link(a);
@@ -153,6 +202,7 @@ void kwgi_facts_text(const struct kwgi_facts *a, struct kwgi_buf *b)
 	put_line(a, "internal-ip", put_internal_ip, b);
 	put_line(a, "wireguard-ip", put_wireguard_ip, b);
 	kwgi_buf_printf(b, "granularity %s\n", kwgi_granularity_name(a->cfg->mesh.granularity));
+	put_address_lines(a, b);
 	kwgi_buf_printf(b, "interface %s%s", a->cfg->local.interface, l ? "" : " missing");
 	if (l || a->mtu)
 		kwgi_buf_printf(b, " mtu %u", l ? l->mtu : a->mtu);
@@ -190,7 +240,7 @@ static void put_annotations(struct kwgi_json *j, const struct kwgi_facts *a)
 	put_string(j, "kilo.squat.ai/endpoint", a, put_endpoint);
 	kwgi_json_string(j, "kilo.squat.ai/granularity",
 			 kwgi_granularity_name(a->cfg->mesh.granularity));
-	put_string(j, "kilo.squat.ai/internal-ip", a, put_internal_ip);
+	put_string(j, "kilo.squat.ai/internal-ip", a, put_found_ip);
 	put_string(j, "kilo.squat.ai/key", a, put_key);
 	put_string(j, "kilo.squat.ai/wireguard-ip", a, put_wireguard_ip);
 	kwgi_json_end_object(j);
@@ -227,16 +277,6 @@ static void put_interface(struct kwgi_json *j, const struct kwgi_facts *a)
 	kwgi_json_end_object(j);
 }
 
-/* Where this host can be reached from outside it: not what kilowg itself has made. */
-static bool is_address(const struct kwgi_facts *a, const struct kwgi_host_addr *at,
-		       const struct kwgi_link *l)
-{
-	const char *mesh = a->cfg->mesh.name;
-
-	return l && !at->auto_made && l != our_link(a) && !kwgi_mark_is_ours(l->alias, mesh) &&
-	       !kwgi_mark_is_rival(l->alias, mesh) && !kwgi_addr_useless(&at->prefix.addr);
-}
-
 static void put_addresses(struct kwgi_json *j, const struct kwgi_facts *a)
 {
 	uint32_t i;
@@ -251,6 +291,7 @@ static void put_addresses(struct kwgi_json *j, const struct kwgi_facts *a)
 		kwgi_json_object(j, NULL);
 		kwgi_json_prefix(j, "address", &at->prefix);
 		kwgi_json_string(j, "interface", l->name);
+		kwgi_json_bool(j, "private", kwgi_addr_is_private(&at->prefix.addr));
 		kwgi_json_end_object(j);
 	}
 	kwgi_json_end_array(j);

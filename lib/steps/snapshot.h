@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Snapshot of a host: what lib/sys observes and lib/core compares a plan
+ * Snapshot of a host: what lib/host observes, and what a plan is compared
  * with. Plain data. All addresses, routes and rules in it carry our marks or
  * stand on our link; what belongs to others is not in it, except links.
  */

@@ -130,6 +130,8 @@ done
 for node in c d; do
 	plug $node lan0 lan2 10.1.2.$(number $node)/24
 done
+# e could use this, and has to be told not to.
+address_add e wan0 10.1.3.5/24
 must on a ip route add default via 203.0.113.254
 for node in a b c d e f k; do
 	pod_add $node 10.42.$(number $node).0/24
@@ -152,7 +154,7 @@ public_key k >/dev/null
 cp $T/keys/k $T/nodes/k/kilowg/key
 cp $T/local.ini $T/nodes/k/kilowg/local.ini
 # All that Kilo's agent writes, and nothing else.
-edit k ".metadata.annotations = ({endpoint: \"203.0.113.6:51820\", \"internal-ip\": \"203.0.113.6/24\",
+edit k ".metadata.annotations = ({endpoint: \"203.0.113.6:51820\", \"internal-ip\": \"\",
 	key: \"$(public_key k)\", \"wireguard-ip\": \"\", \"discovered-endpoints\": \"{}\",
 	granularity: \"location\", \"last-seen\": \"$(date +%s)\"} | with_entries(.key |= \"kilo.squat.ai/\" + .))"
 : >$T/peer.json

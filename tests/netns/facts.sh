@@ -147,6 +147,42 @@ is 'the addresses of the host, without those of the mesh and those that nobody c
 	'10.9.0.1/24 wan0,203.0.113.1/24 wan0' \
 	"$(fact a '.addresses | map("\(.address) \(.interface)") | sort | join(",")')"
 
+# ---- which of them is private ----
+
+is 'one of them is private' 10.9.0.1/24 "$(fact a '.addresses[] | select(.private).address')"
+must on a ip link add kinds type bridge
+must on a ip link set kinds up
+address_add a kinds 9.0.0.1/8 10.0.0.1/8 11.0.0.1/8 100.64.0.1/10 169.254.7.1/16 172.15.0.1/16 \
+	172.16.0.1/16 172.31.0.1/16 172.32.0.1/16 192.167.0.1/16 192.168.0.1/16 192.169.0.1/16
+want='10.0.0.1/8 172.16.0.1/16 172.31.0.1/16 192.168.0.1/16'
+if can_ipv6; then
+	address_add a kinds fc00::1/64 fd::1/64 fd00::1/64 fdff:ffff::1/64 fe80::1/64 2001:db8::1/64
+	want="$want fd00::1/64 fdff:ffff::1/64"
+fi
+is 'RFC 1918 and fd00::/8, and no others' "$want" \
+	"$(fact a '[.addresses[] | select(.interface == "kinds" and .private).address] | sort | join(" ")')"
+kwg a facts >"$T/out"
+is 'as in the text' "$want" \
+	"$(sed -n 's/^address \(.*\) interface kinds private$/\1/p' "$T/out" | sort | paste -s -d ' ' -)"
+like 'which has the others, too' "$T/out" '^address 100\.64\.0\.1/10 interface kinds$' \
+	'^address 203\.0\.113\.1/24 interface wan0$'
+must on a ip addr flush dev kinds
+address_add a kinds 10.2.1.1/24
+is 'an address of the bridge of the pods is none of the host' '' \
+	"$(fact a '.addresses[] | select(.interface == "kinds").address')"
+must on a ip link del kinds
+
+# A public one can only have been forced, which another annotation says, or published by mistake.
+mesh_edit a 'internal-ip = 10.9.0.1/24' 'internal-ip = 203.0.113.1/24'
+is 'a public internal IP is not announced' '' "$(note a internal-ip)"
+is 'though the file has it' 203.0.113.1/24 "$(fact a .internal_ip)"
+is 'as the text says' 203.0.113.1/24 "$(kwg a facts 2>/dev/null | sed -n 's/^internal-ip //p')"
+mesh_edit a 'internal-ip = 203.0.113.1/24' 'internal-ip = fc00::1/64'
+is 'nor one of fc00::/8' '' "$(note a internal-ip)"
+mesh_edit a 'internal-ip = fc00::1/64' 'internal-ip = fd12::1/64'
+is 'one of fd00::/8 is' fd12::1/64 "$(note a internal-ip)"
+mesh_edit a 'internal-ip = fd12::1/64' 'internal-ip = 10.9.0.1/24'
+
 # ---- who is not in the mesh yet ----
 
 expect 0 'facts of a node that the files do not have' kwg a --node new --json facts

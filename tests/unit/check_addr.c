@@ -363,6 +363,37 @@ START_TEST(public)
 END_TEST
 
 static const struct {
+	const char *addr;
+	bool private;
+} privates[] = {
+	{ "9.255.255.255", false }, { "10.0.0.0", true }, { "10.255.255.255", true },
+	{ "11.0.0.0", false }, { "172.15.255.255", false }, { "172.16.0.0", true },
+	{ "172.31.255.255", true }, { "172.32.0.0", false }, { "192.167.255.255", false },
+	{ "192.168.0.0", true }, { "192.168.255.255", true }, { "192.169.0.0", false },
+	{ "100.64.0.1", false }, { "100.127.255.255", false }, { "127.0.0.1", false },
+	{ "169.254.0.1", false }, { "203.0.113.1", false }, { "0.0.0.0", false },
+	{ "fcff:ffff::1", false }, { "fc00::1", false }, { "fd00::1", true }, { "fd12::1", true },
+	{ "fdff:ffff::1", true }, { "fd::1", false }, { "fe00::1", false }, { "fe80::1", false },
+	{ "2001:db8::1", false }, { "::1", false }, { "::ffff:10.0.0.1", true },
+	{ "::ffff:11.0.0.1", false },
+};
+
+START_TEST(private)
+{
+	struct kwgi_addr none = { .family = KWGI_AF_NONE };
+	size_t i;
+
+	for (i = 0; i < N_OF(privates); i++) {
+		struct kwgi_addr a = addr(privates[i].addr);
+
+		ck_assert_msg(kwgi_addr_is_private(&a) == privates[i].private, "%s",
+			      privates[i].addr);
+	}
+	ck_assert(!kwgi_addr_is_private(&none));
+}
+END_TEST
+
+static const struct {
 	const char *addr, *why;
 } useless_cases[] = {
 	{ "0.0.0.0", "unspecified" }, { "::", "unspecified" }, { "127.0.0.1", "loopback" },
@@ -453,6 +484,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, orders);
 	tcase_add_test(tc, parses_endpoints);
 	tcase_add_test(tc, public);
+	tcase_add_test(tc, private);
 	tcase_add_test(tc, useless);
 	tcase_add_test(tc, adds_and_subtracts);
 }

@@ -16,6 +16,8 @@
 
 /* ---- steps ----------------------------------------------------------- */
 
+enum { ROUNDS_MORE = 2 };
+
 static char *step_text(const struct kwg_steps *s, uint32_t i, bool undo)
 {
 	struct kwgi_buf b = { 0 };
@@ -62,7 +64,7 @@ static int take_lock(struct kwg_steps *s, const struct kwg_config *cfg, struct k
 
 static int prepare(struct kwg_steps *s, struct kwg_error *err)
 {
-	const struct kwg_config *cfg = s->plan->cfg;
+	const struct kwg_config *cfg = s->cfg;
 	const struct kwgi_local *local = &cfg->local;
 	struct kwgi_key key = { 0 };
 	int ret;
@@ -104,6 +106,7 @@ static int steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 	if (!s)
 		return kwgi_nomem(err);
 	s->plan = plan;
+	s->cfg = plan->cfg;
 	s->for_status = for_status;
 	ret = prepare(s, err);
 	if (ret) {
@@ -120,8 +123,9 @@ int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 	return steps_new(out, plan, opt, false, err);
 }
 
-static int prepare_down(struct kwg_steps *s, const struct kwg_config *cfg, struct kwg_error *err)
+static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
 {
+	const struct kwg_config *cfg = s->cfg;
 	int ret;
 
 	if (cfg->diags.errors)
@@ -152,7 +156,8 @@ int kwg_steps_new_down(struct kwg_steps **out, const struct kwg_config *cfg,
 
 	if (!s)
 		return kwgi_nomem(err);
-	ret = prepare_down(s, cfg, err);
+	s->cfg = cfg;
+	ret = prepare_down(s, err);
 	if (ret) {
 		kwg_steps_free(s);
 		return ret;
@@ -174,6 +179,7 @@ void kwg_steps_free(struct kwg_steps *s)
 {
 	if (!s)
 		return;
+	kwg_steps_free(s->again);
 	free_texts(s->texts, s->steps.n);
 	free_texts(s->undo_texts, s->steps.n);
 	kwgi_steps_clear(&s->steps);
@@ -221,17 +227,127 @@ int kwg_steps_json(const struct kwg_steps *s, char **out, size_t *len, struct kw
 	return kwgi_give(&b, out, len, err);
 }
 
-int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
+/* ---- carrying out ---------------------------------------------------- */
+
+/*
+ * The kernel does things by itself, and others work on this host, too: so the host is looked at
+ * once more, as diff would, without asking name servers again. *out: what is left to do.
+ */
+static int look_again(const struct kwg_steps *s, struct kwg_steps **out, struct kwg_error *err)
+{
+	struct kwg_host_options opt = s->opt;
+	struct kwg_steps *again;
+	int ret;
+
+	opt.read_only = opt.no_lookup = true;
+	opt.log = NULL;
+	again = steps_alloc(&opt);
+	if (!again)
+		return kwgi_nomem(err);
+	again->plan = s->plan;
+	again->cfg = s->cfg;
+	ret = s->plan ? prepare(again, err) : prepare_down(again, err);
+	if (ret)
+		kwg_steps_free(again);
+	else
+		*out = again;
+	return ret;
+}
+
+/* A WireGuard device that was deleted would come back without its keys and peers. */
+static bool can_be_undone(const struct kwgi_steps *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->n; i++)
+		if (s->v[i].kind == KWGI_STEP_LINK_DEL && !s->v[i].u.link_alias.tunnel)
+			return false;
+	return true;
+}
+
+/* All rounds that were carried out, from the last on. */
+static void undo_rounds(struct kwg_steps *s)
+{
+	if (s->again)
+		undo_rounds(s->again);
+	if (s->done && can_be_undone(&s->steps))
+		kwgi_live_undo(&s->live, &s->steps, s->opt.log, s->opt.log_arg);
+	s->done = false;
+}
+
+static int run_round(struct kwg_steps *s, struct kwg_error *err)
 {
 	int ret = kwgi_live_run(&s->live, &s->steps, s->opt.log, s->opt.log_arg, err);
 
-	if (!ret && s->plan)
+	s->done = !ret;
+	return ret;
+}
+
+/* All is done as far as anybody knows. */
+static int tell_unseen(const struct kwg_steps *s, const struct kwg_error *why)
+{
+	kwgi_steps_say(s, KWG_WARNING, "done, but the host could not be looked at once more: %s",
+		       why ? why->text : "");
+	return 0;
+}
+
+/*
+ * Until nothing is left to do. *stays: what comes back each time is no failure of a step, but a
+ * fight that nobody wins.
+ */
+static int run_what_is_left(struct kwg_steps *s, bool *stays, struct kwg_error *err)
+{
+	struct kwg_steps *last = s;
+	unsigned rounds;
+	size_t i;
+	int ret;
+
+	for (rounds = 0;; rounds++) {
+		ret = look_again(s, &last->again, err);
+		if (ret && !can_be_undone(&s->steps))
+			return tell_unseen(s, err);
+		if (ret || !last->again->steps.n)
+			return ret;
+		last = last->again;
+		*stays = rounds == ROUNDS_MORE;
+		if (*stays)
+			return kwgi_fail(err, KWG_ERR_KERNEL, 0,
+					 "done, and each time to be done again: %.300s; does another program change the same?",
+					 last->texts[0]);
+		for (i = 0; i < last->steps.n; i++)
+			kwgi_steps_say(s, KWG_NOTE, "once more: %s", last->texts[i]);
+		last->opt.log = s->opt.log;
+		ret = run_round(last, err);
+		if (ret)
+			return ret;
+	}
+}
+
+/* What is kept for the next time. */
+static void settle(struct kwg_steps *s)
+{
+	if (s->plan)
 		kwgi_pathmemo_save(s->live.launch.dir, s->live.launch.mesh, &s->host);
-	else if (!ret)
+	else
 		kwgi_pathmemo_forget(s->live.launch.dir, s->live.launch.mesh);
 	/* The interface of an interrupted start has its mark now, or is gone. */
-	if (!ret && *s->host.starting)
+	if (*s->host.starting)
 		kwgi_daemon_forget(&s->live.launch);
+}
+
+int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
+{
+	bool stays = false;
+	int ret = run_round(s, err);
+
+	if (ret)
+		return ret;
+	settle(s);
+	if (!s->steps.n)
+		return 0;
+	ret = run_what_is_left(s, &stays, err);
+	if (ret && !stays)
+		undo_rounds(s);
 	return ret;
 }
 

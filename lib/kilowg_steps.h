@@ -20,7 +20,8 @@
 
 struct kwg_steps {
 	struct kwg_host_options opt;
-	const struct kwg_plan *plan;
+	const struct kwg_plan *plan;	/* NULL: nothing of the mesh is wanted */
+	const struct kwg_config *cfg;
 	int lock;			/* file descriptor, -1: none */
 	struct kwgi_live live;
 	struct kwgi_host host;
@@ -33,6 +34,8 @@ struct kwg_steps {
 	struct kwgi_desired wanted;
 	struct kwgi_steps steps;
 	char **texts, **undo_texts;	/* of each step */
+	bool done;			/* all of them are carried out */
+	struct kwg_steps *again;	/* what was left to do then, or NULL */
 };
 
 /* One line to the log of the caller of the library, if he has one. */

@@ -10,6 +10,7 @@
 #include "host/rtnl.h"
 #include "host/uapi.h"
 #include "host/wg_genl.h"
+#include "steps/restore.h"
 #include "steps/steps.h"
 
 int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err)
@@ -84,6 +85,7 @@ int kwgi_live_observe(struct kwgi_live *live, uint8_t protocol, struct kwgi_host
 {
 	int ret = kwgi_rtnl_observe(&live->nl, protocol, h, err);
 
+	live->protocol = protocol;
 	if (!ret)
 		ret = kwgi_nft_observe(h, err);
 	if (!ret && live->launch.dir)
@@ -206,6 +208,16 @@ static void name_step(const struct kwgi_steps *s, uint32_t i, struct kwg_error *
 	kwgi_buf_free(&line);
 }
 
+/* Is what the step is about looked at again after undoing? Then only what stays so is told. */
+static bool is_restored(const struct kwgi_step *s)
+{
+	return s->kind == KWGI_STEP_ADDR_ADD || s->kind == KWGI_STEP_ADDR_DEL ||
+	       s->kind == KWGI_STEP_NEIGH_SET || s->kind == KWGI_STEP_NEIGH_DEL ||
+	       s->kind == KWGI_STEP_RULE_ADD || s->kind == KWGI_STEP_RULE_DEL ||
+	       s->kind == KWGI_STEP_ROUTE_ADD || s->kind == KWGI_STEP_ROUTE_CHANGE ||
+	       s->kind == KWGI_STEP_ROUTE_DEL;
+}
+
 static void undo_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint32_t done,
 		       kwg_log_fn *log, void *log_arg)
 {
@@ -213,8 +225,39 @@ static void undo_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint3
 	uint32_t i;
 
 	for (i = done; i-- > 0;)
-		if (run_step(live, &s->v[i], true, &err) && log)
+		if (run_step(live, &s->v[i], true, &err) && log && !is_restored(&s->v[i]))
 			log(log_arg, KWG_WARNING, err.text);
+}
+
+/*
+ * Undone steps do not bring back what the kernel took along, and the order of the kernel's
+ * conditions may be another one backwards: so the host is looked at, and what is missing made.
+ */
+static void restore(struct kwgi_live *live, const struct kwgi_host *before, kwg_log_fn *log,
+		    void *log_arg)
+{
+	struct kwgi_steps s = { 0 };
+	struct kwgi_host now = { 0 };
+	struct kwg_error err = { 0 };
+	uint32_t i;
+	int ret = kwgi_rtnl_observe(&live->nl, live->protocol, &now, &err);
+
+	if (!ret && kwgi_steps_restore(&s, &now, before))
+		ret = kwgi_nomem(&err);
+	if (ret && log)
+		log(log_arg, KWG_WARNING, err.text);
+	for (i = 0; !ret && i < s.n; i++)
+		if (run_step(live, &s.v[i], false, &err) && log)
+			log(log_arg, KWG_WARNING, err.text);
+	kwgi_steps_clear(&s);
+	kwgi_host_free(&now);
+}
+
+void kwgi_live_undo(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn *log,
+		    void *log_arg)
+{
+	undo_steps(live, s, s->n, log, log_arg);
+	restore(live, s->host, log, log_arg);
 }
 
 /*
@@ -238,6 +281,7 @@ int kwgi_live_run(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn
 			continue;
 		name_step(s, i, err);
 		undo_steps(live, s, may_be_done(&s->v[i], ret) ? i + 1 : i, log, log_arg);
+		restore(live, s->host, log, log_arg);
 		return ret == KWGI_IN_DOUBT ? KWG_ERR_KERNEL : ret;
 	}
 	return 0;

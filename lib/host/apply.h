@@ -14,6 +14,7 @@ struct kwgi_live {
 	struct kwgi_wg wg;
 	bool nl_open, wg_open;
 	bool wg_userspace;		/* wg is of a daemon */
+	uint8_t protocol;		/* of the routes and rules that were observed */
 	struct kwgi_launch launch;	/* how a userspace WireGuard is started */
 };
 
@@ -36,9 +37,13 @@ int kwgi_live_observe_aside(struct kwgi_live *live, const char *ifname, struct k
 
 /*
  * Carries the steps out in order. If one fails, those before it are undone in
- * reverse order; what cannot be undone is logged. KWG_ERR_KERNEL.
+ * reverse order, and the host is compared with the snapshot that they came from; what cannot be
+ * undone is logged. KWG_ERR_KERNEL.
  */
 int kwgi_live_run(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn *log,
 		  void *log_arg, struct kwg_error *err);
+/* Undoes steps that have all been carried out. */
+void kwgi_live_undo(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn *log,
+		    void *log_arg);
 
 #endif

@@ -266,13 +266,18 @@ int kwgi_nl_dump(struct kwgi_nl *nl, struct nlmsghdr *nlh, mnl_cb_t cb, void *ar
 		 const char *what, struct kwg_error *err)
 {
 	struct answer a = { .cb = cb, .arg = arg };
+	struct kwg_error own = { 0 };
 	int ret;
 
 	nlh->nlmsg_flags |= NLM_F_DUMP;
-	ret = send_message(nl, nlh, what, err);
+	ret = send_message(nl, nlh, what, &own);
 	if (!ret)
-		ret = receive(nl, &a, what, err);
-	return ret && nl->broken && !a.error ? KWGI_NL_AGAIN : ret;
+		ret = receive(nl, &a, what, &own);
+	if (ret < 0 && !a.error && (nl->broken || own.sys_errno == ENOBUFS))
+		return KWGI_NL_AGAIN;
+	if (ret < 0 && err)
+		*err = own;
+	return ret;
 }
 
 int kwgi_nl_batch(struct kwgi_nl *nl, void *messages, size_t size, const char *what,

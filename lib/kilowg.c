@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The facade over the pure core: configuration, plan, views, keys. kilowg_host.c has the rest. */
+/* The facade over what is pure: configuration, plan, views, keys. kilowg_host.c has the rest. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Snapshot of a host: what lib/sys observes and lib/core compares a plan
- * with. Plain data. All addresses, routes and rules in it carry our marks or
+ * Snapshot of a host: what lib/host observes and the files here compare
+ * a plan with. Plain data. All addresses, routes and rules in it carry our marks or
  * stand on our link; what belongs to others is not in it, except links.
  */
 #ifndef KWGI_SNAPSHOT_H

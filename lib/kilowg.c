@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The facade over the pure core: configuration, plan, views, keys. kilowg_host.c has the rest. */
+/* The facade over what is pure: configuration, plan, views, keys. kilowg_host.c has the rest. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -421,7 +421,7 @@ int kwg_showconf_node(const struct kwg_config *cfg, const char *node, bool as_pe
 	if (ret)
 		return ret;
 	if (as_peer)
-		kwgi_showconf_segment(plan, &b);
+		ret = kwgi_showconf_segment(plan, &b) ? kwgi_nomem(err) : 0;
 	else if (plan->leader)
 		ret = showconf_leader(plan, &b, err);
 	else

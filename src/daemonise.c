@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/num.h"
 #include "daemonise.h"
 
 /* ---- environment ----------------------------------------------------- */
@@ -28,14 +28,23 @@ enum log_level environment_log_level(void)
 	return s && !strcmp(s, "silent") ? LEVEL_SILENT : LEVEL_ERROR;
 }
 
-int environment_fd(const char *name)
+int environment_number(const char *name, int max)
 {
 	const char *s = getenv(name);
-	uint64_t n;
+	unsigned long n;
 
 	if (!s || !*s)
 		return -1;
-	return kwgi_num_parse(&n, s, INT32_MAX) ? -2 : (int)n;
+	/* strtoul() also takes signs and blanks. */
+	if (s[strspn(s, "0123456789")] || (s[0] == '0' && s[1]))
+		return -2;
+	n = strtoul(s, NULL, 10);
+	return n > (unsigned long)max ? -2 : (int)n;
+}
+
+int environment_fd(const char *name)
+{
+	return environment_number(name, INT_MAX);
 }
 
 /* ---- the parent ------------------------------------------------------ */

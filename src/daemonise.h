@@ -17,7 +17,10 @@ bool environment_foreground(void);
 /* LOG_LEVEL: verbose and debug, error, silent; anything else, and nothing: error. */
 enum log_level environment_log_level(void);
 
-/* A descriptor's number in WG_TUN_FD or WG_UAPI_FD; -1: not set; -2: set, but no number. */
+/* The number in a variable, decimal digits only; -1: not set; -2: set, but no number up to max. */
+int environment_number(const char *name, int max);
+
+/* A descriptor's number in WG_TUN_FD or WG_UAPI_FD; -1 and -2 as above. */
 int environment_fd(const char *name);
 
 /*

@@ -8,7 +8,6 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
-#include "base/num.h"
 #include "daemonise.h"
 #include "kilowg.h"
 
@@ -75,15 +74,14 @@ static int offloads(const char *s, unsigned *without)
 }
 
 /* KILOWG_WORKERS: 1 to 64. */
-static int worker_count(const char *s, unsigned *n)
+static int worker_count(unsigned *n)
 {
-	uint64_t k;
+	int k = environment_number("KILOWG_WORKERS", 64);
 
-	if (!s || !*s)
-		return 0;
-	if (kwgi_num_parse(&k, s, 64) || !k)
+	if (k == -2 || k == 0)
 		return -1;
-	*n = (unsigned)k;
+	if (k > 0)
+		*n = (unsigned)k;
 	return 0;
 }
 
@@ -177,7 +175,7 @@ int main(int argc, char **argv)
 	if (offloads(getenv("KILOWG_OFFLOAD"), &o.without))
 		return usage_error("KILOWG_OFFLOAD wants none, all or a list of tso,uso,gso,gro,aio, not ",
 				   getenv("KILOWG_OFFLOAD"));
-	if (worker_count(getenv("KILOWG_WORKERS"), &o.workers))
+	if (worker_count(&o.workers))
 		return usage_error("KILOWG_WORKERS wants a number from 1 to 64, not ",
 				   getenv("KILOWG_WORKERS"));
 	o.tun_fd = environment_fd("WG_TUN_FD");

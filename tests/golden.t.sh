@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: ISC
 #
-# Is kilowg equal to Kilo? tests/golden/run on the cases of the tree, and on
+# Is kilowg equal to Kilo? tests/golden/run on the cases of the tree, on some
+# that are made of them to try the comparison itself (tests/golden/variants.py), and on
 # the whole collection if it is at hand: $KILOWG_GOLDEN, or ../shared/golden
 # beside the tree.
 
@@ -36,11 +37,35 @@ points() {
 	n=$(cat "$T/n")
 }
 
+# Does the comparison find a difference, and nothing where Kilo's answer says the same in other words?
+variants() {
+	if ! python3 "$top_srcdir/tests/golden/variants.py" "$top_srcdir/tests/golden/data" "$T" \
+		>"$T/made" 2>&1; then
+		n=$((n + 1))
+		sed 's/^/#   /' "$T/made"
+		echo "not ok $n - variants of cases are made"
+		return
+	fi
+	points "$T/right" variants
+	"$top_srcdir/tests/golden/run" "$T/wrong" >"$T/found" 2>&1
+	for case in "$T"/wrong/*.cluster.json; do
+		case=${case##*/} case=${case%.cluster.json}
+		n=$((n + 1))
+		if grep -q "^not ok ${case%%-*} ${case#*-} " "$T/found"; then
+			echo "ok $n - variants: a difference is found in $case"
+		else
+			sed 's/^/#   /' "$T/found"
+			echo "not ok $n - variants: a difference is found in $case"
+		fi
+	done
+}
+
 T=$(mktemp -d) || exit 99
 trap 'rm -rf "$T"' EXIT
 n=0
 {
 	points "$top_srcdir/tests/golden/data" data
+	variants
 	if [ -d "$all" ]; then
 		points "$all" all
 	else

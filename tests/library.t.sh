@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: ISC
 # What an embedder relies on: names in the archive, what the library never
-# calls, a pure core, and the embedding example.
+# calls, least of all where README says "pure", and the embedding example.
 
 lib=${top_builddir:-.}/libkilowg.a
 example=${top_builddir:-.}/contrib/embed/nodes
@@ -23,8 +23,10 @@ point() {
 [ -r "$lib" ] || { echo "Bail out! there is no $lib"; exit 99; }
 command -v nm >/dev/null || { echo '1..0 # SKIP nm is missing'; exit 0; }
 
-# Objects of the core by name: the archive does not keep folders.
-core=$(for d in base config plan steps dp; do ls "${top_srcdir:-.}"/lib/$d/*.c; done | while read -r f; do basename "$f" .c; done | sed 's/$/.o/')
+# Objects of the pure folders in README by name: the archive does not keep folders.
+folders=$(awk '/^lib\/[a-z]+ / { for (i = 2; i <= NF && $i != "no"; i++) if ($i == "yes") { print $1; next } }' \
+	"${top_srcdir:-.}/README")
+pure=$(for d in $folders; do ls "${top_srcdir:-.}/$d"/*.c; done | sed 's,.*/,,; s/c$/o/')
 
 # undefined OBJECT...: the names that objects of the archive want from elsewhere.
 undefined() {
@@ -50,9 +52,15 @@ point 'only the data plane and lookups of names start threads, as the manual pag
 point 'it starts processes in one place only' "$(undefined any |
 	wants 'posix_spawnp?|execl|execle|execlp|execv|execve|execvp|execvpe|fexecve|clone|waitpid' |
 	grep -vE '^spawn.o wants (posix_spawn|waitpid)(@|$)')"
+point 'README has folders that are pure, and they objects' "$([ "$(echo "$pure" | grep -c .)" -gt 50 ] || echo "$pure")"
+calls='open|openat|fopen|opendir|read|write|close|mmap|mlock|ioctl|fcntl|l?stat|fstat|access|unlink|rename|mkdir'
+calls="$calls|socket|bind|connect|send|sendto|sendmm?sg|recv|recvfrom|recvmm?sg|poll|ppoll|select|epoll_.*|if_.*"
+calls="$calls|time|clock|clock_gettime|gettimeofday|nanosleep|usleep|sleep|gmtime.*|localtime.*|strftime|timerfd_.*"
+calls="$calls|(secure_)?getenv|getaddrinfo|gethostname|uname|sysconf|getpid|getuid|geteuid|syscall|pthread_.*"
+calls="$calls|getrandom|getentropy|arc4random.*|s?rand|s?random|randombytes.*|crypto_.*_keygen|errno_location|strerror.*"
 # shellcheck disable=SC2086  # a list of objects
-point 'the core and the protocol make no system call and ask for no clock, environment or locale' "$(undefined $core |
-	wants 'open|openat|fopen|read|write|close|socket|connect|send|recv|ioctl|stat|fstat|time|clock_gettime|gettimeofday|getenv|getaddrinfo|getrandom|rand|random|localtime|randombytes_buf|errno_location')"
+point 'what is pure makes no system call and asks for no clock, randomness, environment or locale' "$(undefined $pure |
+	wants "$calls")"
 # Constant tables of pointers are in .data.rel.ro, which is read-only once loaded.
 point 'the library has no state of its own' "$(objdump -t "$lib" |
 	awk '/file format/ { object = $1 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Remarks on the configuration: collected by the core, shown by the program. */
+/* Remarks on the configuration: collected by the library, shown by the program. */
 #ifndef KWGI_DIAG_H
 #define KWGI_DIAG_H
 

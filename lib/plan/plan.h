@@ -159,6 +159,11 @@ void kwgi_wg_peer(struct kwgi_wg_peer *out, const struct kwgi_topology *t,
  */
 int kwgi_wg_settle(struct kwgi_wg_peer *peers, uint32_t n, struct kwgi_arena *a,
 		   struct kwgi_diags *d);
+/*
+ * Nodes of one segment with one private address give it the same allowed IP
+ * several times. Keeps the first of each. 0 or -1.
+ */
+int kwgi_wg_list_once(struct kwgi_wg_peer *p, struct kwgi_arena *a);
 /* psk: NULL or all zero: left out. */
 void kwgi_wg_format_peer(struct kwgi_buf *b, const struct kwgi_wg_peer *p,
 			 const struct kwgi_key *psk);

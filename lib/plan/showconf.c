@@ -15,14 +15,20 @@ void kwgi_showconf_leader(const struct kwg_plan *plan, const struct kwgi_key *ps
 	}
 }
 
-void kwgi_showconf_segment(const struct kwg_plan *plan, struct kwgi_buf *b)
+int kwgi_showconf_segment(struct kwg_plan *plan, struct kwgi_buf *b)
 {
 	struct kwgi_wg_peer p;
 
 	(void)kwgi_wg_segment(&p, NULL, plan->topo, plan->node, plan->segment, false);
-	/* For machines outside: the endpoint as configured (Kilo: AsPeer). */
+	/*
+	 * For machines outside: the endpoint as configured (Kilo: AsPeer), and
+	 * each allowed IP once (kgctl: DeduplicateIPs).
+	 */
 	p.endpoint = plan->segment->leader->endpoint;
+	if (kwgi_wg_list_once(&p, &plan->arena))
+		return -1;
 	kwgi_wg_format_peer(b, &p, NULL);
+	return 0;
 }
 
 /* ---- outside peers --------------------------------------------------- */

@@ -8,8 +8,8 @@
 /* psks: the preshared key of each of plan->peers, all zero for none. */
 void kwgi_showconf_leader(const struct kwg_plan *plan, const struct kwgi_key *psks,
 			  struct kwgi_buf *b);
-/* The node's segment as a peer of some other WireGuard machine. */
-void kwgi_showconf_segment(const struct kwg_plan *plan, struct kwgi_buf *b);
+/* The node's segment as a peer of some other WireGuard machine. 0 or -1. */
+int kwgi_showconf_segment(struct kwg_plan *plan, struct kwgi_buf *b);
 
 /* What an outside peer should configure, and how it should route. */
 struct kwgi_peer_view {

@@ -146,6 +146,24 @@ int kwgi_wg_settle(struct kwgi_wg_peer *peers, uint32_t n, struct kwgi_arena *a,
 	return 0;
 }
 
+int kwgi_wg_list_once(struct kwgi_wg_peer *p, struct kwgi_arena *a)
+{
+	uint32_t i, n = p->allowed_ips.n;
+	struct claim *c = kwgi_arena_alloc(a, n + 1u, sizeof(*c));
+	bool *lost = kwgi_arena_alloc(a, n + 1u, sizeof(*lost));
+
+	if (!c || !lost)
+		return -1;
+	/* In the order of the list, as if each were of a peer of its own. */
+	for (i = 0; i < n; i++)
+		c[i] = (struct claim){ p->allowed_ips.v[i], i, &lost[i] };
+	if (n)
+		qsort(c, n, sizeof(*c), by_prefix_and_peer);
+	for (i = 1; i < n; i++)
+		*c[i].lost = kwgi_prefix_equal(&c[i - 1].prefix, &c[i].prefix);
+	return sweep(&p->allowed_ips, lost, a);
+}
+
 void kwgi_wg_format_peer(struct kwgi_buf *b, const struct kwgi_wg_peer *p,
 			 const struct kwgi_key *psk)
 {

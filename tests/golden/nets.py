@@ -40,6 +40,12 @@ def first_address_in(network, outer):
     return base in ipaddress.ip_network(outer)
 
 
+def overlap(network, other):
+    """Have the two an address in common? Host bits do not count."""
+    first, second = (ipaddress.ip_interface(text).network for text in (network, other))
+    return first.version == second.version and first.overlaps(second)
+
+
 def family(text):
     """4 or 6, of an address or a network."""
     return 6 if ":" in text else 4

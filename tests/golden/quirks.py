@@ -23,6 +23,9 @@ conflicting-routes, duplicate-allowed-ip
 
 In this order. The other quirks change nothing here.
 
+Allowed location IPs that are rejected are not in use, so that their host bits
+are no quirk. kilowg has masked them, too.
+
 Of some hosts only digests of Kilo's results are known. `undo` leads back from
 kilowg's answer to what Kilo must have computed if the answer is right.
 """
@@ -58,6 +61,7 @@ def rewrite(expected):
     expected = copy.deepcopy(expected)
     if HOST_BITS in quirks:
         _drop_host_bits(expected)
+    _mask_rejected(expected["segments"], expected["peers"])
     for holder in _holders(expected):
         holder.update(rewrite_holder(quirks, holder))
     return expected
@@ -100,8 +104,8 @@ def _drop_host_bits(expected):
     lost = _merge_peers(expected["peers"])
     _require_clear(expected["segments"], lost)
     for segment in expected["segments"]:
-        for field in ("allowed_location_ips", "allowed_location_ips_rejected"):
-            segment[field] = [nets.mask(network) for network in segment[field]]
+        segment["allowed_location_ips"] = [
+            nets.mask(network) for network in segment["allowed_location_ips"]]
 
     def networks(_, listed):
         return [nets.mask(network) for network in listed if network not in lost]
@@ -152,9 +156,32 @@ def _require_clear(segments, lost):
                for written, network in zip(kept, masked) if written != network
                for other in known):
             raise UnclearCase("a masked allowed location IP does not pass the filter")
-        rejected = segment["allowed_location_ips_rejected"]
-        if any(nets.mask(network) != network for network in rejected):
-            raise UnclearCase("a rejected allowed location IP may pass the filter masked")
+
+
+# --- rejected allowed location IPs -------------------------------------------
+
+
+def _mask_rejected(segments, peers):
+    """Host bits decide on one rule of the filter only; see whether it rejects them masked, too."""
+    if any(segment["wireguard_ip"] is None for segment in segments):
+        return
+    known = [network for segment in segments for network in segment["allowed_ips"][:-1]]
+    of_peers = [network for peer in peers for network in peer["allowed_ips"]]
+    for number, segment in enumerate(segments):
+        written = segment["allowed_location_ips_rejected"]
+        masked = [nets.mask(network) for network in written]
+        if masked == written:
+            continue
+        later = [network for other in segments[number + 1:]
+                 for field in ("allowed_location_ips", "allowed_location_ips_rejected")
+                 for network in other[field]]
+        # WireGuard addresses of later segments do not count.
+        inside = known + [other["allowed_ips"][-1] for other in segments[:number + 1]]
+        for network in masked:
+            if not (any(nets.overlap(network, other) for other in later + of_peers)
+                    or any(nets.first_address_in(network, other) for other in inside)):
+                raise UnclearCase("a rejected allowed location IP passes the filter masked")
+        segment["allowed_location_ips_rejected"] = sorted(set(masked))
 
 
 # --- mixed-family-route ----------------------------------------------------

@@ -209,6 +209,35 @@ START_TEST(no_such_node)
 }
 END_TEST
 
+/* a and b share an address: others that take x for a peer learn it once, where it stood first. */
+START_TEST(as_peer_lists_once)
+{
+	static const char text[] =
+		"[mesh]\nformat = 1\n"
+		"[node]\nname = a\nlocation = x\nendpoint = 203.0.113.1:51820\npublic-key = " KEY("A") "\n"
+		"internal-ip = 192.168.1.1/24\npod-cidr = 10.42.1.0/24\n"
+		"[node]\nname = b\nlocation = x\nendpoint = 10.0.0.2:51820\npublic-key = " KEY("B") "\n"
+		"internal-ip = 192.168.1.1/24\npod-cidr = 10.42.0.0/24\n";
+	static const char want[] =
+		"[Peer]\n"
+		"AllowedIPs = 10.42.1.0/24, 192.168.1.1/32, 10.42.0.0/24, 10.4.0.1/32\n"
+		"Endpoint = 203.0.113.1:51820\n"
+		"PersistentKeepalive = 0\n"
+		"PublicKey = " KEY("A") "\n";
+	struct kwgi_buf b = { 0 };
+	struct made m;
+
+	make(&m, text, "b");
+	/* Kilo's topology has it twice, and so has what nodes configure. */
+	ck_assert_uint_eq(m.plan.segment->allowed_ips.n, 5);
+	ck_assert_int_eq(kwgi_showconf_segment(&m.plan, &b), 0);
+	ck_assert_str_eq(b.p, want);
+	ck_assert_uint_eq(m.plan.segment->allowed_ips.n, 5);
+	kwgi_buf_free(&b);
+	made_free(&m);
+}
+END_TEST
+
 static char *plan_text(const struct kwg_plan *plan)
 {
 	struct kwgi_buf b = { 0 };
@@ -443,6 +472,7 @@ static void add(TCase *tc)
 	tcase_add_loop_test(tc, allowed_ips_settle, 0, N_OF(allowed));
 	tcase_add_loop_test(tc, listen_port, 0, N_OF(ports));
 	tcase_add_test(tc, no_such_node);
+	tcase_add_test(tc, as_peer_lists_once);
 	tcase_add_test(tc, canonical_text);
 	tcase_add_test(tc, families);
 	tcase_add_test(tc, wanted_leader);

@@ -2,7 +2,7 @@
 /*
  * plan_driver FILE NODE: the plan of a node through the public interface, for
  * tests/properties.t.sh, which builds it in several ways. It reads the file
- * itself, so that it needs nothing of lib/sys.
+ * itself, so that it needs nothing of lib/host.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -208,11 +208,21 @@ int kwg_config_set_local(struct kwg_config *cfg, const char *key, const char *va
 	return 0;
 }
 
+/* Of the file that [mesh] stands in, or else the first one; a name that is no path has none. */
+static void find_origin(struct kwg_config *cfg)
+{
+	uint32_t file = cfg->mesh.at.line ? cfg->mesh.at.file : 0;
+
+	if (file < cfg->diags.n_files)
+		kwgi_file_origin(cfg->diags.files[file], cfg->mesh.origin);
+}
+
 int kwg_config_finish(struct kwg_config *cfg, struct kwg_error *err)
 {
 	if (cfg->finished)
 		return kwgi_fail(err, KWG_ERR_USAGE, 0, "the configuration is finished already");
 	cfg->finished = true;
+	find_origin(cfg);
 	kwgi_check(cfg);
 	/* Also with errors: it may have more to say. */
 	if (kwgi_topology_build(cfg))

@@ -71,8 +71,9 @@ void kwgi_steps_set_launch(struct kwg_steps *s, const struct kwg_config *cfg)
 	s->live.launch = (struct kwgi_launch){
 		.command = s->opt.userspace_command, .launcher = s->opt.userspace_launcher,
 		.log = s->opt.log, .log_arg = s->opt.log_arg, .timeout = cfg->local.interface_timeout,
-		.dir = KWG_RUNDIR, .mesh = cfg->mesh.name,
 	};
+	s->live.dir = KWG_RUNDIR;
+	s->live.mesh = &cfg->mesh;
 }
 
 /*
@@ -116,9 +117,9 @@ static void tell_backend(const struct kwg_steps *s)
  * A link of ours under another name whose daemon does not answer under that: it
  * has been renamed, and its daemon may hold the socket and the port of the wanted one.
  */
-static bool is_deaf(const struct kwgi_link *l, const struct kwg_config *cfg)
+static bool is_deaf(const struct kwgi_host *h, const struct kwgi_link *l)
 {
-	return !strcmp(l->kind, "tun") && kwgi_mark_is_ours(l->alias, cfg->mesh.name) &&
+	return !strcmp(l->kind, "tun") && kwgi_mark_is_ours(l->alias, &h->owner) &&
 	       !kwgi_mark_is_adopted(l->alias) && !kwgi_uapi_answers(l->name);
 }
 
@@ -139,7 +140,7 @@ int kwgi_steps_choose_backend(struct kwg_steps *s, struct kwg_error *err)
 		struct kwgi_link *l = &s->host.links[i];
 
 		l->aside = s->backend.aside && !strcmp(l->name, ifname);
-		l->replaced = strcmp(l->name, ifname) ? is_deaf(l, cfg) : s->backend.replace;
+		l->replaced = strcmp(l->name, ifname) ? is_deaf(&s->host, l) : s->backend.replace;
 	}
 	tell_backend(s);
 	return check_program(s, err);

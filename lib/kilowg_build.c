@@ -94,7 +94,7 @@ void kwgi_steps_observe_old(struct kwg_steps *s, const struct kwg_config *cfg, c
 	for (i = 0; i < s->host.n_links; i++) {
 		const struct kwgi_link *l = &s->host.links[i];
 
-		if (!kwgi_mark_is_ours(l->alias, cfg->mesh.name) || kwgi_mark_is_tunnel(l->alias) ||
+		if (!kwgi_mark_is_ours(l->alias, &s->host.owner) || kwgi_mark_is_tunnel(l->alias) ||
 		    (wanted && !strcmp(l->name, wanted)))
 			continue;
 		if (!stays_for_now(l, cfg, wanted))

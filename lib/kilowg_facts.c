@@ -70,8 +70,9 @@ static int observe(const struct kwg_config *cfg, struct kwgi_live *live, struct 
 	bool kernel_has = false;
 	int ret = kwgi_live_open(live, err);
 
+	live->mesh = &cfg->mesh;
 	if (!ret)
-		ret = kwgi_live_observe(live, (uint8_t)local->route_protocol, h, err);
+		ret = kwgi_live_observe(live, 0, h, err);
 	if (!ret)
 		ret = kwgi_wg_genl_has(&kernel_has, err);
 	if (ret)

@@ -9,6 +9,7 @@
 #include "config/json.h"
 #include "facade.h"
 #include "host/files.h"
+#include "host/journal.h"
 #include "host/pathmemo.h"
 #include "kilowg_steps.h"
 #include "steps/status.h"
@@ -135,7 +136,7 @@ static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
 	if (!ret)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
-		ret = kwgi_live_observe(&s->live, (uint8_t)cfg->local.route_protocol, &s->host, err);
+		ret = kwgi_live_observe(&s->live, 0, &s->host, err);
 	if (ret)
 		return ret;
 	ret = kwgi_ipt_observe(&s->host, false, err);
@@ -270,15 +271,24 @@ static void undo_rounds(struct kwg_steps *s)
 {
 	if (s->again)
 		undo_rounds(s->again);
-	if (s->done && can_be_undone(&s->steps))
+	if (s->done && can_be_undone(&s->steps)) {
 		kwgi_live_undo(&s->live, &s->steps, s->opt.log, s->opt.log_arg);
+		kwgi_journal_undo(&s->host, KWG_RUNDIR, &s->cfg->mesh);
+	}
 	s->done = false;
 }
 
 static int run_round(struct kwg_steps *s, struct kwg_error *err)
 {
-	int ret = kwgi_live_run(&s->live, &s->steps, s->opt.log, s->opt.log_arg, err);
+	const struct kwgi_mesh *mesh = &s->cfg->mesh;
+	int ret = 0;
 
+	if (s->steps.n)
+		ret = kwgi_journal_begin(&s->host, KWG_RUNDIR, mesh, &s->steps, err);
+	if (!ret)
+		ret = kwgi_live_run(&s->live, &s->steps, s->opt.log, s->opt.log_arg, err);
+	if (ret)
+		kwgi_journal_undo(&s->host, KWG_RUNDIR, mesh);
 	s->done = !ret;
 	return ret;
 }
@@ -326,13 +336,15 @@ static int run_what_is_left(struct kwg_steps *s, bool *stays, struct kwg_error *
 /* What is kept for the next time. */
 static void settle(struct kwg_steps *s)
 {
-	if (s->plan)
-		kwgi_pathmemo_save(s->live.launch.dir, s->live.launch.mesh, &s->host);
-	else
-		kwgi_pathmemo_forget(s->live.launch.dir, s->live.launch.mesh);
-	/* The interface of an interrupted start has its mark now, or is gone. */
-	if (*s->host.starting)
-		kwgi_daemon_forget(&s->live.launch);
+	const struct kwgi_mesh *mesh = &s->cfg->mesh;
+
+	if (s->plan) {
+		kwgi_pathmemo_save(KWG_RUNDIR, mesh->name, &s->host);
+		kwgi_journal_end(&s->host, KWG_RUNDIR, mesh, (uint8_t)s->cfg->local.route_protocol);
+	} else {
+		kwgi_pathmemo_forget(KWG_RUNDIR, mesh->name);
+		kwgi_journal_remove(&s->host, KWG_RUNDIR);
+	}
 }
 
 int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
@@ -340,13 +352,11 @@ int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 	bool stays = false;
 	int ret = run_round(s, err);
 
-	if (ret)
-		return ret;
-	settle(s);
-	if (!s->steps.n)
-		return 0;
-	ret = run_what_is_left(s, &stays, err);
-	if (ret && !stays)
+	if (!ret && s->steps.n)
+		ret = run_what_is_left(s, &stays, err);
+	if (!ret)
+		settle(s);
+	else if (!stays)
 		undo_rounds(s);
 	return ret;
 }

@@ -18,6 +18,7 @@ lib_dir=$(cd -- "$(dirname -- "$0")" && pwd -P)
 case $lib_dir in */contrib | */netns | */vm) lib_dir=${lib_dir%/*} ;; esac
 KILOWG=${KILOWG:-${lib_dir%/*}/build/kilowg}
 T=/run/t			# files of this run, gone afterwards
+mesh_ini=$T/mesh.ini		# what kwg reads, and mesh_... write
 PATH=$PATH:/usr/sbin:/sbin
 LC_ALL=C
 export PATH LC_ALL
@@ -378,7 +379,7 @@ mesh_begin() {
 	{
 		printf '[mesh]\nformat = 1\nencapsulation = never\n'
 		printf '%s\n' "$@"
-	} >"$T/mesh.ini"
+	} >"$mesh_ini"
 }
 
 # NAME LINE...: adds a node, and gives it its private key.
@@ -388,7 +389,7 @@ mesh_node() {
 	{
 		printf '\n[node]\nname = %s\npublic-key = %s\n' "$name" "$(public_key "$name")"
 		printf '%s\n' "$@"
-	} >>"$T/mesh.ini"
+	} >>"$mesh_ini"
 	[ ! -d "$T/nodes/$name" ] || cp -p "$T/keys/$name" "$T/nodes/$name/kilowg/key"
 }
 
@@ -399,13 +400,13 @@ mesh_peer() {
 	{
 		printf '\n[peer]\nname = %s\npublic-key = %s\n' "$name" "$(public_key "$name")"
 		printf '%s\n' "$@"
-	} >>"$T/mesh.ini"
+	} >>"$mesh_ini"
 }
 
 # NAME: prints [node] or [peer] NAME of $T/mesh.ini without its section header.
 section_of() {
 	awk -v name="$1" 'BEGIN { RS = ""; FS = "\n" } $2 == "name = " name {
-		for (i = 2; i <= NF; i++) print $i }' "$T/mesh.ini"
+		for (i = 2; i <= NF; i++) print $i }' "$mesh_ini"
 }
 
 # NAME...: takes [node] or [peer] NAME out of $T/mesh.ini.
@@ -413,8 +414,8 @@ mesh_drop() {
 	local name
 	for name; do
 		awk -v name="$name" 'BEGIN { RS = ""; FS = "\n" } $2 != "name = " name { print $0 "\n" }' \
-			"$T/mesh.ini" >"$T/mesh.new"
-		mv "$T/mesh.new" "$T/mesh.ini"
+			"$mesh_ini" >"$T/mesh.new"
+		mv "$T/mesh.new" "$mesh_ini"
 	done
 }
 
@@ -429,9 +430,9 @@ mesh_edit() {
 				else if (new) print new
 			if (mine && !old) print new
 			print ""
-		}' "$T/mesh.ini" >"$T/mesh.new"
-	! cmp -s "$T/mesh.ini" "$T/mesh.new" || bail "[$1] has no line \"$2\""
-	mv "$T/mesh.new" "$T/mesh.ini"
+		}' "$mesh_ini" >"$T/mesh.new"
+	! cmp -s "$mesh_ini" "$T/mesh.new" || bail "[$1] has no line \"$2\""
+	mv "$T/mesh.new" "$mesh_ini"
 }
 
 # LINE...: writes $T/local.ini, the same for all nodes. With cni = yes they do
@@ -529,8 +530,8 @@ mesh_set() {
 	awk -v key="$1" -v value="$2" '/^\[/ { mesh = $0 == "[mesh]" }
 		mesh && index($0, key " = ") == 1 { next }
 		{ print }
-		$0 == "[mesh]" { print key " = " value }' "$T/mesh.ini" >"$T/mesh.new"
-	mv "$T/mesh.new" "$T/mesh.ini"
+		$0 == "[mesh]" { print key " = " value }' "$mesh_ini" >"$T/mesh.new"
+	mv "$T/mesh.new" "$mesh_ini"
 }
 
 # Can the kernel do IPIP? Asked without leaving tunl0 in the namespace of others.
@@ -564,7 +565,7 @@ apply_all() {
 kwg() {
 	local node="$1"
 	shift
-	on "$node" "$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node "$node" "$@"
+	on "$node" "$KILOWG" -f "$mesh_ini" -f "$T/local.ini" --node "$node" "$@"
 }
 
 # NODE [INTERFACE]: starts wireguard-go, or the program $daemon, in the background; $T/NODE.pid has its id.
@@ -664,7 +665,7 @@ traced_kwg() {
 	local file="$1" node="$2"
 	shift 2
 	on "$node" strace -s 4096 -e trace=sendto,sendmsg,sendmmsg,write,writev,connect -o "$file" \
-		"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node "$node" "$@"
+		"$KILOWG" -f "$mesh_ini" -f "$T/local.ini" --node "$node" "$@"
 }
 
 # FILE: the requests in a trace that change something, one line each: route

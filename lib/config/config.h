@@ -52,6 +52,8 @@ struct kwgi_discovereds {
 	uint32_t n, cap;
 };
 
+enum { KWGI_ORIGIN_TEXT = 17 };
+
 struct kwgi_mesh {
 	struct kwgi_place at;		/* line 0: there is no [mesh] */
 	uint32_t format;
@@ -64,6 +66,9 @@ struct kwgi_mesh {
 	uint32_t port;
 	const char *name;
 	struct kwgi_cidrs service_cidrs;
+	/* Where [mesh] stands: 16 hex digits from the path of the file, by which the mesh is known
+	 * again when it has another name. "": not in a file. */
+	char origin[KWGI_ORIGIN_TEXT];
 };
 
 /* Keys whose value was refused: that they are missing then is no second mistake. */

@@ -132,9 +132,20 @@ static int set_table(struct kwgi_parse *p, void *field, const char *v)
 
 static int set_protocol(struct kwgi_parse *p, void *field, const char *v)
 {
+	/* Of linux/rtnetlink.h, above those of the kernel and of administrators, 0 to 4. */
+	static const uint8_t taken[] = { 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 42, 99, 186, 187,
+					 188, 189, 192 };
+	uint32_t n;
+	size_t i;
+
 	(void)p;
-	/* 0 to 4 are those of the kernel and of administrators (rtnetlink.h). */
-	return set_number(field, v, 5, 255);
+	if (set_number(&n, v, 5, 255))
+		return -1;
+	for (i = 0; i < sizeof(taken); i++)
+		if (n == taken[i])
+			return -1;
+	*(uint32_t *)field = n;
+	return 0;
 }
 
 static int set_keepalive(struct kwgi_parse *p, void *field, const char *v)
@@ -474,7 +485,7 @@ static const struct kwgi_section_key local_keys[] = {
 	{ "route-table", set_table, FIELD(local, route_table), 0, false, false,
 	  "number from 1 to 4294967295 other than 253, 254 and 255", "1107" },
 	{ "route-protocol", set_protocol, FIELD(local, route_protocol), 0, false, false,
-	  "number from 5 to 255", "107" },
+	  "number from 5 to 255 that no other program has: not 8 to 18, 42, 99, 186 to 189 or 192", "107" },
 	{ "fwmark", set_u32, FIELD(local, fwmark), 0, false, false,
 	  "number from 0 (none) to 4294967295", "0" },
 };

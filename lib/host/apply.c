@@ -5,11 +5,13 @@
 #include "base/error.h"
 #include "host/apply.h"
 #include "host/cni.h"
+#include "host/journal.h"
 #include "host/ipt.h"
 #include "host/nft.h"
 #include "host/rtnl.h"
 #include "host/uapi.h"
 #include "host/wg_genl.h"
+#include "steps/mark.h"
 #include "steps/restore.h"
 #include "steps/steps.h"
 
@@ -80,17 +82,33 @@ int kwgi_live_observe_aside(struct kwgi_live *live, const char *ifname, struct k
 	return ret;
 }
 
+/* Marks name a number, too: of what an earlier kilowg made, or when the journal was removed. */
+static void learn_protocols(struct kwgi_host *h)
+{
+	uint32_t i, number;
+
+	for (i = 0; i < h->n_tables; i++) {
+		number = kwgi_mark_number(h->tables[i].mark, " protocol=");
+		if (number < 256 && kwgi_mark_is_ours(h->tables[i].mark, &h->owner))
+			h->journal.protocols[number] = true;
+	}
+	h->journal.protocols[0] = false;
+}
+
 int kwgi_live_observe(struct kwgi_live *live, uint8_t protocol, struct kwgi_host *h,
 		      struct kwg_error *err)
 {
-	int ret = kwgi_rtnl_observe(&live->nl, protocol, h, err);
+	int ret = 0;
 
-	live->protocol = protocol;
+	h->owner.mesh = live->mesh->name;
+	if (live->dir)
+		ret = kwgi_journal_read(h, live->dir, live->mesh, err);
 	if (!ret)
 		ret = kwgi_nft_observe(h, err);
-	if (!ret && live->launch.dir)
-		kwgi_daemon_noted(&live->launch, h->starting);
-	return ret;
+	if (ret)
+		return ret;
+	learn_protocols(h);
+	return kwgi_rtnl_observe(&live->nl, protocol, h, err);
 }
 
 int kwgi_live_observe_wg(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
@@ -125,17 +143,13 @@ static int start_daemon(struct kwgi_live *live, const char *name, const char *al
 {
 	const struct kwgi_step mark = { .kind = KWGI_STEP_LINK_ALIAS, .link = name,
 					.u.link_alias = { .alias = alias } };
-	int ret = kwgi_daemon_note(&live->launch, name, err);
+	int ret = kwgi_daemon_start(&live->launch, name, err);
 
-	if (ret)
-		return ret;
-	ret = kwgi_daemon_start(&live->launch, name, err);
 	if (!ret)
 		ret = kwgi_rtnl_step(&live->nl, &mark, false, err);
 	/* What it has made goes; a link that somebody else made meanwhile has no daemon of ours. */
 	if (ret && kwgi_uapi_answers(name))
 		(void)delete_link(live, name, name, NULL);
-	kwgi_daemon_forget(&live->launch);
 	return ret;
 }
 
@@ -240,8 +254,11 @@ static void restore(struct kwgi_live *live, const struct kwgi_host *before, kwg_
 	struct kwgi_host now = { 0 };
 	struct kwg_error err = { 0 };
 	uint32_t i;
-	int ret = kwgi_rtnl_observe(&live->nl, live->protocol, &now, &err);
+	int ret;
 
+	now.owner = before->owner;
+	now.journal = before->journal;
+	ret = kwgi_rtnl_observe(&live->nl, before->protocol, &now, &err);
 	if (!ret && kwgi_steps_restore(&s, &now, before))
 		ret = kwgi_nomem(&err);
 	if (ret && log)

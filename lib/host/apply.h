@@ -14,14 +14,18 @@ struct kwgi_live {
 	struct kwgi_wg wg;
 	bool nl_open, wg_open;
 	bool wg_userspace;		/* wg is of a daemon */
-	uint8_t protocol;		/* of the routes and rules that were observed */
+	const char *dir;		/* of the journal; NULL: none is read */
+	const struct kwgi_mesh *mesh;
 	struct kwgi_launch launch;	/* how a userspace WireGuard is started */
 };
 
 int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err);
 void kwgi_live_close(struct kwgi_live *live);
 
-/* Takes a snapshot: links, addresses, routes and rules of this protocol number. */
+/*
+ * Takes a snapshot for live->mesh: links, addresses, and the routes and rules with numbers that the
+ * journal or a mark says are ours, and with protocol (0: no more).
+ */
 int kwgi_live_observe(struct kwgi_live *live, uint8_t protocol, struct kwgi_host *h,
 		      struct kwg_error *err);
 /* The WireGuard device called ifname, if there is one, into h->wg. */

@@ -23,53 +23,6 @@ enum {
 	MAX_WORDS = 32,
 };
 
-/* ---- the note -------------------------------------------------------- */
-
-static int note_path(char path[4096], const struct kwgi_launch *l)
-{
-	return snprintf(path, 4096, "%s/%s.starting", l->dir, l->mesh) < 4096 ? 0 : -1;
-}
-
-int kwgi_daemon_note(const struct kwgi_launch *l, const char *ifname, struct kwg_error *err)
-{
-	char path[4096];
-	int fd, e;
-
-	if (note_path(path, l))
-		return kwgi_fail(err, KWG_ERR_IO, ENAMETOOLONG, "%.300s: the path is too long", l->dir);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd >= 0 && write(fd, ifname, strlen(ifname)) == (ssize_t)strlen(ifname) && !close(fd))
-		return 0;
-	e = errno;
-	return kwgi_fail(err, KWG_ERR_IO, e, "%.300s: writing: %s", path, kwgi_errtext(e));
-}
-
-void kwgi_daemon_noted(const struct kwgi_launch *l, char ifname[KWGI_IFNAME_MAX + 1])
-{
-	char path[4096];
-	ssize_t n;
-	int fd;
-
-	memset(ifname, 0, KWGI_IFNAME_MAX + 1);
-	if (note_path(path, l))
-		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return;
-	n = read(fd, ifname, KWGI_IFNAME_MAX);
-	if (n < 0)
-		*ifname = '\0';
-	close(fd);
-}
-
-void kwgi_daemon_forget(const struct kwgi_launch *l)
-{
-	char path[4096];
-
-	if (!note_path(path, l))
-		unlink(path);
-}
-
 /* ---- starting -------------------------------------------------------- */
 
 /*

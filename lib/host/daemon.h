@@ -16,7 +16,6 @@ struct kwgi_launch {
 	kwg_log_fn *log;		/* is told of that; NULL: nobody is */
 	void *log_arg;
 	uint32_t timeout;		/* seconds until it has to answer */
-	const char *dir, *mesh;		/* where a start is noted, and for whom */
 };
 
 /*
@@ -28,14 +27,5 @@ int kwgi_daemon_start(const struct kwgi_launch *launch, const char *ifname, stru
 
 /* Waits, some seconds at most, until nothing answers on the socket any more. */
 void kwgi_daemon_wait_end(const char *ifname);
-
-/*
- * A daemon makes its interface itself, so there is a moment when the interface
- * has no mark. A file says whose it is then, should we be killed: DIR/MESH.starting
- * with the name of the interface. KWG_ERR_IO.
- */
-int kwgi_daemon_note(const struct kwgi_launch *launch, const char *ifname, struct kwg_error *err);
-void kwgi_daemon_noted(const struct kwgi_launch *launch, char ifname[KWGI_IFNAME_MAX + 1]);
-void kwgi_daemon_forget(const struct kwgi_launch *launch);
 
 #endif

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,21 @@ bool kwgi_file_exists(const char *path)
 	struct stat st;
 
 	return !stat(path, &st);
+}
+
+void kwgi_file_origin(const char *path, char out[KWGI_ORIGIN_TEXT])
+{
+	char *real = strcmp(path, "-") ? realpath(path, NULL) : NULL;
+	uint64_t hash = 14695981039346656037u;	/* FNV-1a */
+	const char *p;
+
+	*out = '\0';
+	if (!real)
+		return;
+	for (p = real; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+	snprintf(out, KWGI_ORIGIN_TEXT, "%016" PRIx64, hash);
+	free(real);
 }
 
 bool kwgi_file_is_dir(const char *path)

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/key.h"
+#include "config/config.h"
 #include "config/ini.h"
 #include "kilowg.h"
 
@@ -21,6 +22,11 @@ enum { KWGI_FILE_MAX_CONFIG = KWGI_INI_MAX_TEXT };
 int kwgi_file_read(const char *path, size_t max, char **out, size_t *len, struct kwg_error *err);
 bool kwgi_file_exists(const char *path);
 bool kwgi_file_is_dir(const char *path);
+/*
+ * A number that stands for where a file is, wherever it is called from: 16 hex digits. "" if there
+ * is no such file, or it is stdin. Two files may share one only by chance.
+ */
+void kwgi_file_origin(const char *path, char out[KWGI_ORIGIN_TEXT]);
 
 /* Makes every missing folder above path, with this mode whatever the umask is. KWG_ERR_IO. */
 int kwgi_file_make_parents(const char *path, mode_t mode, struct kwg_error *err);

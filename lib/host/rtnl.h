@@ -7,9 +7,9 @@
 #include "sys/mnl.h"
 
 /*
- * Fills links and addresses of the namespace, and the routes and rules that
- * carry this protocol number, into h (which is empty). KWG_ERR_KERNEL,
- * KWG_ERR_NOMEM.
+ * Fills links and addresses of the namespace, and the routes and rules that carry this protocol
+ * number (0: no more) or one that is ours, into h, which is empty but for owner and journal; to
+ * this it adds the numbers that marks of links name. KWG_ERR_KERNEL, KWG_ERR_NOMEM.
  */
 int kwgi_rtnl_observe(struct kwgi_nl *nl, uint8_t protocol, struct kwgi_host *h,
 		      struct kwg_error *err);

@@ -180,10 +180,7 @@ static int add_link(struct kwgi_nl *nl, const struct kwgi_step *s, const char *a
 	char what[WHAT], unfinished[KWGI_IFNAME_MAX + 1];
 	int ret;
 
-	if (t)
-		kwgi_mark_unfinished_tunnel(unfinished, s->label);
-	else
-		kwgi_mark_unfinished_name(unfinished, name);
+	kwgi_mark_unfinished_name(unfinished, name);
 	snprintf(what, sizeof(what), "%s: making a link of type %s", name, kind);
 	ret = make_unfinished(nl, unfinished, kind, t, s->u.link_alias.mtu, what, err);
 	if (ret && has_no_such_kind(err->sys_errno))

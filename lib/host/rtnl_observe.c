@@ -24,7 +24,7 @@ enum {
 
 struct collect {
 	struct kwgi_host *h;
-	uint8_t protocol, family;	/* wanted of routes, rules and neighbours */
+	uint8_t family;			/* wanted of routes, rules and neighbours */
 	uint32_t ifindex;		/* wanted of neighbours */
 	bool nomem;
 };
@@ -69,6 +69,12 @@ static int nomem(struct collect *c)
 {
 	c->nomem = true;
 	return MNL_CB_ERROR;
+}
+
+/* A route or rule with this protocol number. */
+static bool is_wanted(const struct collect *c, uint8_t protocol)
+{
+	return protocol && (protocol == c->h->protocol || c->h->journal.protocols[protocol]);
 }
 
 /* ---- links ----------------------------------------------------------- */
@@ -336,7 +342,7 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 	struct collect *c = arg;
 	struct kwgi_host_route *r;
 
-	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_protocol != c->protocol ||
+	if (nlh->nlmsg_type != RTM_NEWROUTE || !is_wanted(c, rtm->rtm_protocol) ||
 	    rtm->rtm_type != RTN_UNICAST || rtm->rtm_flags & RTM_F_CLONED ||
 	    rtm->rtm_family != c->family)
 		return MNL_CB_OK;
@@ -392,7 +398,7 @@ static int on_rule(const struct nlmsghdr *nlh, void *arg)
 			break;
 		}
 	}
-	if (rule.protocol != c->protocol)
+	if (!is_wanted(c, rule.protocol))
 		return MNL_CB_OK;
 	r = ADD(c, rules);
 	if (!r)
@@ -486,6 +492,18 @@ static int dump_all_neighs(struct kwgi_nl *nl, struct collect *c, struct kwg_err
 	return ret;
 }
 
+/* Numbers that the marks of our links name. */
+static void learn_protocols(struct kwgi_host *h)
+{
+	uint32_t i, number;
+
+	for (i = 0; i < h->n_links; i++) {
+		number = kwgi_mark_number(h->links[i].alias, " protocol=");
+		if (number && number < 256 && kwgi_mark_is_ours(h->links[i].alias, &h->owner))
+			h->journal.protocols[number] = true;
+	}
+}
+
 static int dump_all(struct kwgi_nl *nl, struct collect *c, struct kwg_error *err)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
@@ -494,6 +512,7 @@ static int dump_all(struct kwgi_nl *nl, struct collect *c, struct kwg_error *err
 
 	ret = dump(nl, RTM_GETLINK, sizeof(struct ifinfomsg), AF_UNSPEC, on_link, c,
 		   "listing links", err);
+	learn_protocols(c->h);
 	if (!ret)
 		ret = dump(nl, RTM_GETADDR, sizeof(struct ifaddrmsg), AF_UNSPEC, on_addr, c,
 			   "listing addresses", err);
@@ -507,9 +526,10 @@ static int dump_all(struct kwgi_nl *nl, struct collect *c, struct kwg_error *err
 int kwgi_rtnl_observe(struct kwgi_nl *nl, uint8_t protocol, struct kwgi_host *h,
 		      struct kwg_error *err)
 {
-	struct collect c = { .h = h, .protocol = protocol };
+	struct collect c = { .h = h };
 	int i, ret = KWGI_NL_AGAIN;
 
+	h->protocol = protocol;
 	for (i = 0; i < TRIES && ret == KWGI_NL_AGAIN; i++) {
 		clear(h);
 		ret = dump_all(nl, &c, err);

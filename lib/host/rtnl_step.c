@@ -81,11 +81,13 @@ static int change_neigh(struct kwgi_nl *nl, const char *name, const struct kwgi_
 
 /* ---- rules ----------------------------------------------------------- */
 
-static int change_rule(struct kwgi_nl *nl, const struct kwgi_host_rule *r, bool add,
+/* Two rules that differ in the protocol only are one for NLM_F_EXCL (net/core/fib_rules.c, rule_exists). */
+static int change_rule(struct kwgi_nl *nl, const struct kwgi_step *s, bool add,
 		       struct kwg_error *err)
 {
-	struct nlmsghdr *nlh = kwgi_nl_begin(nl, add ? RTM_NEWRULE : RTM_DELRULE,
-					     add ? NLM_F_CREATE | NLM_F_EXCL : 0);
+	const struct kwgi_host_rule *r = &s->u.rule.rule;
+	uint16_t flags = s->u.rule.beside ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_EXCL;
+	struct nlmsghdr *nlh = kwgi_nl_begin(nl, add ? RTM_NEWRULE : RTM_DELRULE, add ? flags : 0);
 	struct fib_rule_hdr *frh = mnl_nlmsg_put_extra_header(nlh, sizeof(*frh));
 	char what[WHAT], text[KWGI_PREFIX_TEXT];
 
@@ -246,7 +248,7 @@ static int run(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo, struct 
 				   (s->kind == KWGI_STEP_ADDR_ADD) != undo, err);
 	case KWGI_STEP_RULE_ADD:
 	case KWGI_STEP_RULE_DEL:
-		return change_rule(nl, &s->u.rule.rule, (s->kind == KWGI_STEP_RULE_ADD) != undo, err);
+		return change_rule(nl, s, (s->kind == KWGI_STEP_RULE_ADD) != undo, err);
 	case KWGI_STEP_ROUTE_ADD:
 	case KWGI_STEP_ROUTE_CHANGE:
 	case KWGI_STEP_ROUTE_DEL:

@@ -60,7 +60,7 @@ void kwgi_backend_choose(struct kwgi_backend_choice *c, const struct kwg_config 
 {
 	const struct kwgi_local *local = &cfg->local;
 	const struct kwgi_link *l = kwgi_host_link(h, local->interface);
-	bool ours = l && (kwgi_mark_is_ours(l->alias, cfg->mesh.name) || kwgi_host_is_starting(h, l));
+	bool ours = l && (kwgi_mark_is_ours(l->alias, &h->owner) || kwgi_host_is_unfinished(h, l));
 	bool is_tun = l && strcmp(l->kind, "wireguard");
 
 	*c = (struct kwgi_backend_choice){ 0 };

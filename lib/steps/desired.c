@@ -204,6 +204,37 @@ static int build_routes(struct kwgi_desired *w, const struct kwg_plan *plan,
 	return 0;
 }
 
+static int by_rule_and_place(const void *a, const void *b)
+{
+	const struct kwgi_host_rule *x = *(const struct kwgi_host_rule *const *)a;
+	const struct kwgi_host_rule *y = *(const struct kwgi_host_rule *const *)b;
+	int c = kwgi_host_rule_cmp(x, y);
+
+	return c ? c : x < y ? -1 : 1;
+}
+
+/* Several members of a location may share an address, and so a rule. The first one counts. */
+static int drop_repeated_rules(struct kwgi_desired *w)
+{
+	const struct kwgi_host_rule **v = kwgi_arena_alloc(&w->arena, w->n_rules + 1u, sizeof(*v));
+	bool *again = kwgi_arena_alloc(&w->arena, w->n_rules + 1u, sizeof(*again));
+	uint32_t i, n = 0;
+
+	if (!v || !again)
+		return -1;
+	for (i = 0; i < w->n_rules; i++)
+		v[i] = &w->rules[i];
+	if (w->n_rules)
+		qsort(v, w->n_rules, sizeof(*v), by_rule_and_place);
+	for (i = 1; i < w->n_rules; i++)
+		again[v[i] - w->rules] = !kwgi_host_rule_cmp(v[i - 1], v[i]);
+	for (i = 0; i < w->n_rules; i++)
+		if (!again[i])
+			w->rules[n++] = w->rules[i];
+	w->n_rules = n;
+	return 0;
+}
+
 static int build_rules(struct kwgi_desired *w, const struct kwg_plan *plan)
 {
 	uint32_t i;
@@ -223,7 +254,7 @@ static int build_rules(struct kwgi_desired *w, const struct kwg_plan *plan)
 		if (r->iif_kilo)
 			memcpy(to->iif, w->ifname, strlen(w->ifname) + 1);
 	}
-	return 0;
+	return drop_repeated_rules(w);
 }
 
 /* ---- the whole ------------------------------------------------------- */

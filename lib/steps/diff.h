@@ -50,7 +50,7 @@ static inline bool kwgi_diff_has_daemon(const struct kwgi_link *l)
 
 static inline bool kwgi_diff_is_ours(const struct kwgi_diff *d, const struct kwgi_link *l)
 {
-	return kwgi_mark_is_ours(l->alias, d->w->mesh);
+	return kwgi_mark_is_ours(l->alias, &d->h->owner);
 }
 
 /* diff_links.c: links and addresses. KWG_ERR_KERNEL if a link of others is in the way. */

@@ -15,13 +15,13 @@ static bool is_left(const char *mark, const void *arg)
 	const struct kwgi_diff *d = arg;
 	uint32_t i;
 
-	if (kwgi_mark_is_ours(mark, d->w->mesh))
+	if (kwgi_mark_is_ours(mark, &d->h->owner))
 		return true;
-	if (!kwgi_mark_is_rival(mark, d->w->mesh) ||
+	if (!kwgi_mark_is_rival(mark, &d->h->owner) ||
 	    kwgi_mark_number(mark, " protocol=") != d->w->protocol)
 		return false;
 	for (i = 0; i < d->h->n_links; i++)
-		if (kwgi_mark_is_rival(d->h->links[i].alias, d->w->mesh) &&
+		if (kwgi_mark_is_rival(d->h->links[i].alias, &d->h->owner) &&
 		    kwgi_mark_number(d->h->links[i].alias, " protocol=") == d->w->protocol)
 			return false;
 	return true;
@@ -49,7 +49,7 @@ int kwgi_diff_nftables(struct kwgi_diff *d, struct kwg_error *err)
 								.link = "",
 								.u.firewall = { .old = t } });
 	}
-	if (have && !kwgi_mark_is_ours(have->mark, d->w->mesh))
+	if (have && !kwgi_mark_is_ours(have->mark, &d->h->owner))
 		return kwgi_fail(err, KWG_ERR_KERNEL, 0,
 				 "the nftables table inet %.100s was not made by kilowg; remove it, or set firewall = none",
 				 have->name);

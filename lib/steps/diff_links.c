@@ -9,15 +9,7 @@
 /* A link that a crash left between being made and being marked. */
 static bool is_unfinished(const struct kwgi_diff *d, const struct kwgi_link *l)
 {
-	const char *ifname = d->w->ifname ? d->w->ifname : d->w->old_ifname;
-	char name[KWGI_IFNAME_MAX + 1];
-
-	if (kwgi_host_is_starting(d->h, l))
-		return true;
-	if (!ifname || *l->alias)
-		return false;
-	kwgi_mark_unfinished_name(name, ifname);
-	return !strcmp(l->name, name);
+	return kwgi_host_is_unfinished(d->h, l) && !kwgi_link_is_tunnel(l);
 }
 
 /* ---- links that make room --------------------------------------------- */
@@ -210,7 +202,7 @@ int kwgi_diff_check_foreign(struct kwgi_diff *d, struct kwg_error *err)
 {
 	const struct kwgi_desired *w = d->w;
 
-	if (!d->link || kwgi_host_is_starting(d->h, d->link) ||
+	if (!d->link || is_unfinished(d, d->link) ||
 	    (kwgi_diff_is_ours(d, d->link) && !kwgi_mark_is_tunnel(d->link->alias)))
 		return 0;
 	if (w->create)

@@ -209,11 +209,11 @@ void kwgi_diff_rules(struct kwgi_diff *d)
 	for (i = 0; i < d->w->n_rules; i++) {
 		key = &d->w->rules[i];
 		found = h->n_rules ? bsearch(&key, have, h->n_rules, sizeof(*have), cmp_rule) : NULL;
-		if (found)
+		if (found && (*found)->protocol == key->protocol)
 			used[found - have] = true;
 		else
 			kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_RULE_ADD, .link = "",
-						     .u.rule = { *key } });
+						     .u.rule = { *key, found != NULL } });
 	}
 	for (i = 0; i < h->n_rules; i++)
 		if (!used[i])

@@ -80,21 +80,10 @@ static int fail_rival(const struct kwgi_desired_tunnel *t, const struct kwgi_lin
 			 t->name, l->name, kwgi_addr_format(text, &t->conf.local));
 }
 
-static const char *mesh_interface(const struct kwgi_diff *d)
-{
-	return d->w->ifname ? d->w->ifname : d->w->old_ifname;
-}
-
 /* Made, but not marked when a crash came. */
 static bool is_unfinished(const struct kwgi_diff *d, const struct kwgi_link *l)
 {
-	const char *ifname = mesh_interface(d);
-	char name[KWGI_IFNAME_MAX + 1];
-
-	if (!ifname || *l->alias)
-		return false;
-	kwgi_mark_unfinished_tunnel(name, ifname);
-	return !strcmp(l->name, name);
+	return kwgi_host_is_unfinished(d->h, l) && kwgi_link_is_tunnel(l);
 }
 
 int kwgi_diff_check_tunnel(struct kwgi_diff *d, struct kwg_error *err)
@@ -119,10 +108,10 @@ int kwgi_diff_check_tunnel(struct kwgi_diff *d, struct kwg_error *err)
 
 /* ---- what goes ------------------------------------------------------- */
 
-static struct kwgi_step deletion(const struct kwgi_diff *d, const struct kwgi_link *l)
+static struct kwgi_step deletion(const struct kwgi_link *l)
 {
 	return (struct kwgi_step){
-		.kind = KWGI_STEP_LINK_DEL, .link = l->name, .label = mesh_interface(d),
+		.kind = KWGI_STEP_LINK_DEL, .link = l->name,
 		.u.link_alias = { .old_alias = l->alias, .kind = l->kind, .tunnel = &l->tunnel,
 				  .mtu = l->mtu } };
 }
@@ -148,7 +137,7 @@ static void take_off(struct kwgi_diff *d, const struct kwgi_link *l, append_step
 static void remove_now(struct kwgi_diff *d, const struct kwgi_link *l)
 {
 	struct kwgi_step down = { .kind = KWGI_STEP_LINK_DOWN, .link = l->name };
-	struct kwgi_step del = deletion(d, l);
+	struct kwgi_step del = deletion(l);
 	uint32_t i;
 
 	if (kwgi_arena_grow(&d->s->arena, &d->gone, d->n_gone, &d->gone_cap, sizeof(*d->gone))) {
@@ -170,7 +159,7 @@ static void remove_now(struct kwgi_diff *d, const struct kwgi_link *l)
 static void remove_later(struct kwgi_diff *d, const struct kwgi_link *l)
 {
 	struct kwgi_step down = { .kind = KWGI_STEP_LINK_DOWN, .link = l->name };
-	struct kwgi_step del = deletion(d, l);
+	struct kwgi_step del = deletion(l);
 
 	kwgi_diff_break(d, &del);
 	if (!d->w->ifname)
@@ -206,7 +195,7 @@ static void diff_device(struct kwgi_diff *d)
 
 	if (!l)
 		kwgi_diff_make(d, &(struct kwgi_step){
-			.kind = KWGI_STEP_LINK_ADD, .link = t->name, .label = mesh_interface(d),
+			.kind = KWGI_STEP_LINK_ADD, .link = t->name,
 			.u.link_alias = { .alias = t->alias, .kind = t->kind, .tunnel = &t->conf,
 					  .mtu = t->mtu } });
 	else if (strcmp(l->alias, t->alias))

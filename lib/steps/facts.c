@@ -150,10 +150,9 @@ static bool is_pods(const struct kwgi_facts *a, const struct kwgi_addr *addr)
 static bool is_address(const struct kwgi_facts *a, const struct kwgi_host_addr *at,
 		       const struct kwgi_link *l)
 {
-	const char *mesh = a->cfg->mesh.name;
 
-	return l && !at->auto_made && l != our_link(a) && !kwgi_mark_is_ours(l->alias, mesh) &&
-	       !kwgi_mark_is_rival(l->alias, mesh) && !kwgi_addr_useless(&at->prefix.addr) &&
+	return l && !at->auto_made && l != our_link(a) && !kwgi_mark_is_ours(l->alias, &a->host->owner) &&
+	       !kwgi_mark_is_rival(l->alias, &a->host->owner) && !kwgi_addr_useless(&at->prefix.addr) &&
 	       !is_pods(a, &at->prefix.addr);
 }
 

@@ -33,12 +33,32 @@ void kwgi_mark_table(char out[KWGI_NFT_MARK_MAX], const char *mesh, uint8_t prot
 		 digest);
 }
 
-bool kwgi_mark_is_ours(const char *alias, const char *mesh)
+const char *kwgi_mark_mesh(const char *alias, size_t *len)
 {
-	size_t len = strlen(mesh);
+	if (strncmp(alias, mark, sizeof(mark) - 1))
+		return NULL;
+	alias += sizeof(mark) - 1;
+	*len = strcspn(alias, " ");
+	return alias;
+}
 
-	return !strncmp(alias, mark, sizeof(mark) - 1) &&
-	       !strncmp(alias + sizeof(mark) - 1, mesh, len) && alias[sizeof(mark) - 1 + len] == ' ';
+static bool is_name(const char *name, const char *p, size_t len)
+{
+	return name && strlen(name) == len && !memcmp(name, p, len);
+}
+
+bool kwgi_mark_is_ours(const char *alias, const struct kwgi_owner *owner)
+{
+	size_t len;
+	const char *mesh = kwgi_mark_mesh(alias, &len);
+	uint32_t i;
+
+	if (!mesh || mesh[len] != ' ')
+		return false;
+	for (i = 0; i < owner->n_former; i++)
+		if (is_name(owner->former[i], mesh, len))
+			return true;
+	return is_name(owner->mesh, mesh, len);
 }
 
 static bool ends_with(const char *s, const char *word)
@@ -77,19 +97,16 @@ void kwgi_mark_unfinished_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname
 	derived_name(out, "kwgnew", ifname);
 }
 
-void kwgi_mark_unfinished_tunnel(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
-{
-	derived_name(out, "kwgtun", ifname);
-}
-
 void kwgi_mark_aside_name(char out[KWGI_IFNAME_MAX + 1], const char *ifname)
 {
 	derived_name(out, "kwgold", ifname);
 }
 
-bool kwgi_mark_is_rival(const char *alias, const char *mesh)
+bool kwgi_mark_is_rival(const char *alias, const struct kwgi_owner *owner)
 {
-	return !strncmp(alias, mark, sizeof(mark) - 1) && !kwgi_mark_is_ours(alias, mesh);
+	size_t len;
+
+	return kwgi_mark_mesh(alias, &len) && !kwgi_mark_is_ours(alias, owner);
 }
 
 uint32_t kwgi_mark_number(const char *alias, const char *word)

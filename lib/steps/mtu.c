@@ -115,7 +115,7 @@ static const struct kwgi_host_path *find_path(const struct kwgi_host *h, const s
 static bool is_mesh_link(const struct mtu *m, const struct kwgi_link *l)
 {
 	return !strcmp(l->name, m->cfg->local.interface) ||
-	       kwgi_mark_is_ours(l->alias, m->cfg->mesh.name);
+	       kwgi_mark_is_ours(l->alias, &m->h->owner);
 }
 
 /*

@@ -6,10 +6,22 @@
 
 #include "steps/snapshot.h"
 
-bool kwgi_host_is_starting(const struct kwgi_host *h, const struct kwgi_link *l)
+bool kwgi_link_is_tunnel(const struct kwgi_link *l)
 {
-	return *h->starting && !*l->alias && !strcmp(l->kind, "tun") &&
-	       !strcmp(l->name, h->starting);
+	return !strcmp(l->kind, "vxlan") || !strcmp(l->kind, "ipip");
+}
+
+bool kwgi_host_is_unfinished(const struct kwgi_host *h, const struct kwgi_link *l)
+{
+	uint32_t i;
+
+	if (*l->alias ||
+	    (!kwgi_link_is_tunnel(l) && strcmp(l->kind, "tun") && strcmp(l->kind, "wireguard")))
+		return false;
+	for (i = 0; i < h->journal.n_making; i++)
+		if (!strcmp(h->journal.making[i], l->name))
+			return true;
+	return false;
 }
 
 const struct kwgi_link *kwgi_host_link_named(const struct kwgi_host *h, const char *name)

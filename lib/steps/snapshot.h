@@ -142,17 +142,40 @@ struct kwgi_host_wg {
 	uint32_t n_peers, peers_cap;
 };
 
+/* Whose marks are ours. */
+struct kwgi_owner {
+	const char *mesh;
+	const char *const *former;	/* names that the same file gave it before */
+	uint32_t n_former;
+};
+
+enum { KWGI_MAKING_MAX = 32 };
+
+/*
+ * What is noted before anything is changed, and holds until all is done (host/journal.h): numbers
+ * that routes and rules of ours may have, and links that are ours although they have no mark yet.
+ */
+struct kwgi_journal {
+	bool exists;
+	bool protocols[256];
+	char making[KWGI_MAKING_MAX][KWGI_IFNAME_MAX + 1];
+	uint32_t n_making;
+};
+
 struct kwgi_host {
 	struct kwgi_arena arena;
+	struct kwgi_owner owner;
+	struct kwgi_journal journal;	/* of the mesh, under all its names; with what marks say */
+	uint8_t protocol;		/* routes and rules with it are in here as well, whosever they are */
 	struct kwgi_link *links;	/* all links of the namespace */
 	uint32_t n_links, links_cap;
 	struct kwgi_host_addr *addrs;	/* all addresses of the namespace */
 	uint32_t n_addrs, addrs_cap;
 	struct kwgi_host_neigh *neighs;	/* static ones, of tunnels of kilowg only */
 	uint32_t n_neighs, neighs_cap;
-	struct kwgi_host_route *routes;	/* with our protocol number only */
+	struct kwgi_host_route *routes;	/* with these protocol numbers only */
 	uint32_t n_routes, routes_cap;
-	struct kwgi_host_rule *rules;	/* with our protocol number only */
+	struct kwgi_host_rule *rules;	/* likewise */
 	uint32_t n_rules, rules_cap;
 	struct kwgi_host_path *paths;	/* those that were asked for, by address */
 	uint32_t n_paths, paths_cap;
@@ -167,16 +190,16 @@ struct kwgi_host {
 	struct kwgi_drop *drops;	/* of others */
 	uint32_t n_drops, drops_cap;
 	struct kwgi_host_wg wg;		/* of the interface that was asked for */
-	/* The interface whose daemon an earlier run started but did not get to mark; or "". */
-	char starting[KWGI_IFNAME_MAX + 1];
 	/* Of another interface with our mark that stays: one that is given back. */
 	char old_ifname[KWGI_IFNAME_MAX + 1];
 	struct kwgi_host_wg old_wg;
 	struct kwgi_host_wg aside_wg;	/* of the link with aside */
 };
 
-/* Is it the interface of h->starting, which is ours without a mark? */
-bool kwgi_host_is_starting(const struct kwgi_host *h, const struct kwgi_link *l);
+/* Was it being made when kilowg was killed, so that it is ours without a mark? */
+bool kwgi_host_is_unfinished(const struct kwgi_host *h, const struct kwgi_link *l);
+/* Of the kinds that encapsulate within a location, not WireGuard. */
+bool kwgi_link_is_tunnel(const struct kwgi_link *l);
 /* The link of that name; kwgi_host_link(): unless it has to make room. */
 const struct kwgi_link *kwgi_host_link_named(const struct kwgi_host *h, const char *name);
 const struct kwgi_link *kwgi_host_link(const struct kwgi_host *h, const char *name);

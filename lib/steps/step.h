@@ -67,7 +67,7 @@ struct kwgi_step {
 	 * point, or after it when undoing. While backends change, a name stands for one after the other.
 	 */
 	bool userspace;
-	const char *label;			/* name of a peer for people; of a tunnel the mesh's interface */
+	const char *label;			/* name of a peer for people */
 	/* What it sets, and what was there before (NULL or zero: nothing). */
 	union {
 		struct {
@@ -88,7 +88,8 @@ struct kwgi_step {
 		struct { struct kwgi_prefix prefix; } addr;
 		/* old.addr of family NONE: nothing */
 		struct { struct kwgi_host_neigh neigh, old; } neigh;
-		struct { struct kwgi_host_rule rule; } rule;
+		/* beside: one that differs in the protocol only is there, and goes later. */
+		struct { struct kwgi_host_rule rule; bool beside; } rule;
 		/* old_link: name of the device of a changed route, which may be made anew by undoing. */
 		struct { struct kwgi_host_route route, old; const char *old_link; } route;
 		struct { const struct kwgi_nft_table *table, *old; } firewall;

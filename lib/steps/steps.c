@@ -16,7 +16,7 @@ static int check_rivals(const struct kwgi_diff *d, struct kwg_error *err)
 	for (i = 0; w->ifname && i < d->h->n_links; i++) {
 		const struct kwgi_link *l = &d->h->links[i];
 
-		if (!kwgi_mark_is_rival(l->alias, w->mesh))
+		if (!kwgi_mark_is_rival(l->alias, &d->h->owner))
 			continue;
 		if (kwgi_mark_number(l->alias, " protocol=") == w->protocol)
 			return kwgi_fail(err, KWG_ERR_CONFIG, 0,
@@ -27,6 +27,31 @@ static int check_rivals(const struct kwgi_diff *d, struct kwg_error *err)
 					 "%s belongs to another mesh that uses port %u, too (%.100s); give this mesh its own",
 					 l->name, w->wg.port, l->alias);
 	}
+	return 0;
+}
+
+/*
+ * Routes that neither the journal nor a mark says are ours, but that have the number: to take them
+ * for ours would be to remove them.
+ */
+static int check_protocol(const struct kwgi_diff *d, struct kwg_error *err)
+{
+	const struct kwgi_host *h = d->h;
+	char text[KWGI_PREFIX_TEXT];
+	uint32_t i;
+
+	if (!d->w->ifname || h->journal.protocols[d->w->protocol])
+		return 0;
+	for (i = 0; i < h->n_routes; i++)
+		if (h->routes[i].protocol == d->w->protocol)
+			return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+					 "route-protocol = %u: there are routes of somebody else with this number, such as %s; give this mesh a number that is free, or remove them",
+					 d->w->protocol, kwgi_prefix_format(text, &h->routes[i].dst));
+	for (i = 0; i < h->n_rules; i++)
+		if (h->rules[i].protocol == d->w->protocol)
+			return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+					 "route-protocol = %u: there are policy rules of somebody else with this number; give this mesh a number that is free, or remove them",
+					 d->w->protocol);
 	return 0;
 }
 
@@ -45,6 +70,8 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_desired *w, const st
 	if (!d.taken)
 		return kwgi_nomem(err);
 	ret = check_rivals(&d, err);
+	if (!ret)
+		ret = check_protocol(&d, err);
 	if (!ret)
 		ret = kwgi_diff_check_foreign(&d, err);
 	if (!ret)

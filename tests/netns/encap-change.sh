@@ -166,15 +166,15 @@ unchanged b "$T/b.applied" 'all is as before'
 # ---- two meshes on the same hosts ----
 
 cp "$T/local.ini" "$T/local.one"
-cp "$T/mesh.ini" "$T/mesh.one"
-one() { cp "$T/mesh.one" "$T/mesh.ini" && cp "$T/local.one" "$T/local.ini"; }
-two() { cp "$T/mesh.two" "$T/mesh.ini" && cp "$T/local.two" "$T/local.ini"; }
+# Each from a file of its own: another name in one file is the same mesh with another name.
+one() { mesh_ini=$T/mesh.ini && cp "$T/local.one" "$T/local.ini"; }
+two() { mesh_ini=$T/mesh.two && cp "$T/local.two" "$T/local.ini"; }
 {
 	cat "$T/local.one"
 	printf 'interface = kilo1\nroute-protocol = 108\nroute-table = 1108\n'
 } >"$T/local.two"
 sed -e 's/10\.2\./10.12./; s/fd02:/fd12:/g; s/51820/51821/; /^\[peer\]/,$d' \
-	-e 's/^\[mesh\]/&\nname = two\nport = 51821\nsubnet = 10.14.0.0\/16/' "$T/mesh.one" >"$T/mesh.two"
+	-e 's/^\[mesh\]/&\nname = two\nport = 51821\nsubnet = 10.14.0.0\/16/' "$T/mesh.ini" >"$T/mesh.two"
 i=0
 for node in a b c d; do
 	i=$((i + 1))
@@ -184,7 +184,6 @@ full_state b >"$T/b.one"
 two
 # One location only: both meshes would route the private address of c.
 mesh_drop c
-cp "$T/mesh.ini" "$T/mesh.two"
 if [ "$backend" = external ]; then
 	for node in a b d; do daemon_start $node kilo1; done
 fi
@@ -226,7 +225,7 @@ full_state b >"$T/now"
 killed() {
 	on b strace -o /dev/null -e trace=sendto,sendmsg \
 		-e inject=sendto,sendmsg:signal=KILL:when="$1" \
-		"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node b "$2" >"$T/out" 2>"$T/err"
+		"$KILOWG" -f "$mesh_ini" -f "$T/local.ini" --node b "$2" >"$T/out" 2>"$T/err"
 	[ $? = 137 ]
 }
 is_state() {
@@ -242,13 +241,13 @@ elif [ "$backend" = external ]; then
 	skip 'killed at any point' 'the state of a daemon of others is looked at in ownership.sh'
 else
 	# Each request that makes the tunnel fails once: those of links, neighbours and addresses.
-	on b strace -o "$T/trace" -e trace=sendto,sendmsg "$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" \
+	on b strace -o "$T/trace" -e trace=sendto,sendmsg "$KILOWG" -f "$mesh_ini" -f "$T/local.ini" \
 		--node b apply >"$T/out" 2>"$T/err" || bail 'no apply under strace'
 	must kwg b down
 	bad='' refused=0
 	for k in $(grep -nE 'RTM_(SET|NEW)(LINK|NEIGH|ADDR)' "$T/trace" | cut -d : -f 1); do
 		on b strace -o "$T/trace" -e trace=sendto,sendmsg -e inject=sendto,sendmsg:error=ENOBUFS:when="$k" \
-			"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node b apply >"$T/out" 2>"$T/err"
+			"$KILOWG" -f "$mesh_ini" -f "$T/local.ini" --node b apply >"$T/out" 2>"$T/err"
 		if [ $? = 0 ]; then kwg b down >"$T/out" 2>&1; else refused=$((refused + 1)); fi
 		is_state "$T/b.fresh"
 	done

@@ -40,7 +40,7 @@ nothing_left() {
 	check "$1: no daemon is left" wait_for 30 no_daemon
 	state "$2" >"$T/now"
 	same "$1: the host is as before" "$T/$2.before" "$T/now"
-	check "$1: no note of a start is left" [ ! -e "$T/nodes/$2/kilowg/kilo.starting" ]
+	check "$1: no journal is left" [ ! -e "$T/nodes/$2/kilowg/kilo.journal" ]
 }
 
 # ---- what is chosen, and why ----
@@ -204,16 +204,29 @@ nothing_left 'no systemd-run' a
 
 # ---- killed before the interface had its mark ----
 
+# INTERFACE: what a journal says when kilowg is killed as it makes this interface.
+being_made() {
+	printf 'kilowg-journal 1\nboot %s\norigin \nmaking %s\n' \
+		"$(cat /proc/sys/kernel/random/boot_id)" "$1" >"$T/nodes/a/kilowg/kilo.journal"
+	chmod 600 "$T/nodes/a/kilowg/kilo.journal"
+}
+
 must on a "$KILOWG_USERSPACE" kilo0
 must wait_for 30 daemon_answers a
 expect 2 'an interface without mark belongs to somebody else: refused' kwg a apply
 printf kilo0 >"$T/nodes/a/kilowg/kilo.starting"
-expect 0 'unless a note says that we were about to mark it: apply' kwg a apply
+expect 2 'nor is it ours by the name of a file' kwg a apply
+rm "$T/nodes/a/kilowg/kilo.starting"
+being_made kilo0
+chmod 666 "$T/nodes/a/kilowg/kilo.journal"
+expect 2 'nor because of a journal that others may write' kwg a apply
+chmod 600 "$T/nodes/a/kilowg/kilo.journal"
+expect 0 'unless the journal says that we were about to mark it: apply' kwg a apply
 is 'it has our mark' 'kilowg mesh=kilo protocol=107 port=51820' "$(alias_of a)"
 expect 0 'down' kwg a down
 nothing_left 'half started' a
 must on a "$KILOWG_USERSPACE" kilo0
-printf kilo0 >"$T/nodes/a/kilowg/kilo.starting"
+being_made kilo0
 expect 0 'down finds it, too' kwg a down
 nothing_left 'half started, and down' a
 

@@ -48,7 +48,7 @@ static const struct {
 START_TEST(choice)
 {
 	struct kwg_config cfg = { .mesh.name = "kilo", .local.interface = "kilo0" };
-	struct kwgi_host h = { .starting = "kilo0" };
+	struct kwgi_host h = { .owner.mesh = "kilo", .journal = { .making = { "kilo0" }, .n_making = 1 } };
 	struct kwgi_backend_choice c;
 	struct kwgi_link link = { .index = 5, .name = "kilo0" };
 	char result[5] = "", *p = result;

@@ -15,7 +15,9 @@ static struct kwgi_ipt_rules parsed(struct kwgi_arena *a, const char *text)
 
 static bool is_of_mesh(const char *mark, const void *arg)
 {
-	return kwgi_mark_is_ours(mark, arg);
+	const struct kwgi_owner owner = { .mesh = arg };
+
+	return kwgi_mark_is_ours(mark, &owner);
 }
 
 /* ---- rules ------------------------------------------------------------ */

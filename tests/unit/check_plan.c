@@ -355,7 +355,7 @@ START_TEST(wanted_leader)
 	make_host(&o);
 	ck_assert_msg(!wanted(&w, &m, &o, "203.0.113.77:51820", &err), "%s", err.text);
 	ck_assert_str_eq(w.ifname, "kilo0");
-	ck_assert(kwgi_mark_is_ours(w.alias, "kilo") && !kwgi_mark_is_adopted(w.alias));
+	ck_assert(kwgi_mark_is_ours(w.alias, &(struct kwgi_owner){ .mesh = "kilo" }) && !kwgi_mark_is_adopted(w.alias));
 	ck_assert(w.create && w.up);
 	ck_assert_uint_eq(w.mtu, 1380);
 	ck_assert_uint_eq(w.wg.port, 4242);

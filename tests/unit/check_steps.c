@@ -196,8 +196,12 @@ static void unfinished_link(struct world *o)
 
 	kwgi_mark_unfinished_name(name, "wg0");
 	add_link(o, 6, name, "wireguard", "");
+	note_making(o, name);
+	/* Not ours by its name, nor because of the name alone. */
 	kwgi_mark_unfinished_name(name, "wg1");
 	add_link(o, 7, name, "wireguard", "");
+	add_link(o, 9, "dummy0", "dummy", "");
+	note_making(o, "dummy0");
 }
 
 static void left_aside(struct world *o)
@@ -320,9 +324,10 @@ static void unfinished_tunnel(struct world *o)
 {
 	char name[KWGI_IFNAME_MAX + 1];
 
-	kwgi_mark_unfinished_tunnel(name, "wg0");
+	kwgi_mark_unfinished_name(name, "t0");
 	add_link(o, 6, name, "vxlan", "");
-	kwgi_mark_unfinished_tunnel(name, "wg1");
+	note_making(o, name);
+	kwgi_mark_unfinished_name(name, "t1");
 	add_link(o, 7, name, "vxlan", "");
 }
 
@@ -693,7 +698,7 @@ static const struct {
 	  "+ fdb " MAC1 " dst 192.168.1.9 dev wg0-vxlan\n"
 	  "+ neighbour 192.168.1.9 lladdr " MAC1 " dev wg0-vxlan\n" },
 	{ "unfinished tunnel where one is wanted", unfinished_vxlan, NULL, NULL },
-	{ "unfinished tunnel", unfinished_tunnel, "~ link kwgtund1d4ddc9 down\n- link kwgtund1d4ddc9\n", NULL },
+	{ "unfinished tunnel", unfinished_tunnel, "~ link kwgnew0944ee69 down\n- link kwgnew0944ee69\n", NULL },
 	{ "others' tunnels", others_tunnels, "", "" },
 	{ "a tunnel that others make", foreign_tunnel, "", "" },
 	{ "the same, to be set up", foreign_tunnel_up, "~ link flannel.1 up\n", NULL },
@@ -973,6 +978,29 @@ static const struct {
 	{ "uplink", "m", false, false, false, 0, 0 },
 };
 
+static const struct kwgi_owner *owner(const char *mesh)
+{
+	static struct kwgi_owner o;
+
+	o.mesh = mesh;
+	return &o;
+}
+
+START_TEST(reads_former_names)
+{
+	static const char *const former[] = { "old", "older" };
+	const struct kwgi_owner o = { "new", former, 2 };
+
+	ck_assert(kwgi_mark_is_ours("kilowg mesh=new protocol=107 port=1", &o));
+	ck_assert(kwgi_mark_is_ours("kilowg mesh=old protocol=107 port=1", &o));
+	ck_assert(kwgi_mark_is_ours("kilowg mesh=older protocol=107 tunnel", &o));
+	ck_assert(!kwgi_mark_is_rival("kilowg mesh=older protocol=107 tunnel", &o));
+	ck_assert(!kwgi_mark_is_ours("kilowg mesh=ol protocol=107 port=1", &o));
+	ck_assert(kwgi_mark_is_rival("kilowg mesh=oldest protocol=107 port=1", &o));
+	ck_assert(!kwgi_mark_is_ours("kilowg mesh=new protocol=107 port=1", &(struct kwgi_owner){ 0 }));
+}
+END_TEST
+
 START_TEST(reads_marks)
 {
 	size_t i;
@@ -980,9 +1008,9 @@ START_TEST(reads_marks)
 	for (i = 0; i < N_OF(marks); i++) {
 		const char *a = marks[i].alias;
 
-		ck_assert_msg(kwgi_mark_is_ours(a, marks[i].mesh) == marks[i].ours, "%s", a);
+		ck_assert_msg(kwgi_mark_is_ours(a, owner(marks[i].mesh)) == marks[i].ours, "%s", a);
 		ck_assert_msg(kwgi_mark_is_adopted(a) == marks[i].adopted, "%s", a);
-		ck_assert_msg(kwgi_mark_is_rival(a, marks[i].mesh) == marks[i].rival, "%s", a);
+		ck_assert_msg(kwgi_mark_is_rival(a, owner(marks[i].mesh)) == marks[i].rival, "%s", a);
 		ck_assert_uint_eq(kwgi_mark_number(a, " protocol="), marks[i].protocol);
 		ck_assert_uint_eq(kwgi_mark_number(a, " port="), marks[i].port);
 	}
@@ -1001,26 +1029,23 @@ START_TEST(writes_marks)
 	ck_assert_str_eq(alias, ALIAS " adopted");
 	kwgi_mark_adopted(alias, "m", 107, 51820, 1500);
 	ck_assert_str_eq(alias, ALIAS " mtu=1500 adopted");
-	ck_assert(kwgi_mark_is_ours(alias, "m") && kwgi_mark_is_adopted(alias));
+	ck_assert(kwgi_mark_is_ours(alias, owner("m")) && kwgi_mark_is_adopted(alias));
 	ck_assert_uint_eq(kwgi_mark_number(alias, " mtu="), 1500);
 	/* The longest name of a mesh leaves all of it in place. */
 	mesh = malloc(64);
 	memset(mesh, 'm', 63);
 	mesh[63] = '\0';
 	kwgi_mark_format(alias, mesh, 255, 65535, true);
-	ck_assert(kwgi_mark_is_ours(alias, mesh) && kwgi_mark_is_adopted(alias));
+	ck_assert(kwgi_mark_is_ours(alias, owner(mesh)) && kwgi_mark_is_adopted(alias));
 	ck_assert_uint_eq(kwgi_mark_number(alias, " port="), 65535);
 	free(mesh);
 	kwgi_mark_unfinished_name(name, "wg0");
 	kwgi_mark_unfinished_name(other, "wg1");
 	ck_assert_str_ne(name, other);
 	ck_assert_uint_le(strlen(name), KWGI_IFNAME_MAX);
-	kwgi_mark_unfinished_tunnel(other, "wg0");
-	ck_assert_str_ne(name, other);
-	ck_assert_uint_le(strlen(other), KWGI_IFNAME_MAX);
 	kwgi_mark_tunnel(alias, "m", 107);
 	ck_assert_str_eq(alias, TUNNEL_ALIAS);
-	ck_assert(kwgi_mark_is_tunnel(alias) && kwgi_mark_is_ours(alias, "m") && !kwgi_mark_is_adopted(alias));
+	ck_assert(kwgi_mark_is_tunnel(alias) && kwgi_mark_is_ours(alias, owner("m")) && !kwgi_mark_is_adopted(alias));
 	ck_assert(!kwgi_mark_is_tunnel(ALIAS) && !kwgi_mark_is_tunnel("my tunnel"));
 }
 END_TEST
@@ -1031,6 +1056,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, makes_before_it_breaks);
 	tcase_add_loop_test(tc, refuses, 0, N_OF(refusals));
 	tcase_add_loop_test(tc, down_empties_what_stays, 0, 2);
+	tcase_add_test(tc, reads_former_names);
 	tcase_add_test(tc, reads_marks);
 	tcase_add_test(tc, writes_marks);
 }

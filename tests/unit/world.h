@@ -46,6 +46,15 @@ static inline void world_init(struct world *o)
 	o->h.rules = o->host_rules;
 	o->h.wg.peers = o->host_peers;
 	o->h.old_wg.peers = o->old_peers;
+	o->h.owner.mesh = "m";
+	o->h.journal.exists = true;
+	o->h.journal.protocols[PROTOCOL] = true;
+}
+
+/* A crash came before the link had its mark. */
+static inline void note_making(struct world *o, const char *name)
+{
+	memcpy(o->h.journal.making[o->h.journal.n_making++], name, strlen(name) + 1);
 }
 
 /* ---- what is wanted -------------------------------------------------- */

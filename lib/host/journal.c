@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One word and its value a line:
+ *
+ *	kilowg-journal 1
+ *	boot 6f3c...		/proc/sys/kernel/random/boot_id
+ *	origin 0123456789abcdef
+ *	protocol 107
+ *	making kwgnew12345678
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "host/files.h"
+#include "host/journal.h"
+#include "steps/mark.h"
+#include "sys/errtext.h"
+
+enum { TEXT_MAX = 16 * 1024, BOOT_MAX = 64 };
+
+static const char header[] = "kilowg-journal 1\n", suffix[] = ".journal";
+
+struct entry {
+	char origin[KWGI_ORIGIN_TEXT];
+	struct kwgi_journal journal;
+};
+
+static int file_path(char path[4096], const char *dir, const char *mesh)
+{
+	return snprintf(path, 4096, "%s/%s%s", dir, mesh, suffix) < 4096 ? 0 : -1;
+}
+
+/* "-" where the kernel does not say. */
+static void read_boot(char boot[BOOT_MAX])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, boot, BOOT_MAX - 1);
+
+	if (fd >= 0)
+		close(fd);
+	boot[n > 0 ? n : 0] = '\0';
+	boot[strcspn(boot, "\n")] = '\0';
+	if (!*boot)
+		memcpy(boot, "-", 2);
+}
+
+/* ---- reading --------------------------------------------------------- */
+
+static void add_making(struct kwgi_journal *j, const char *name)
+{
+	if (j->n_making < KWGI_MAKING_MAX && *name && strlen(name) <= KWGI_IFNAME_MAX)
+		memcpy(j->making[j->n_making++], name, strlen(name) + 1);
+}
+
+static bool read_line(struct entry *e, const char *word, const char *value, const char *boot)
+{
+	unsigned long number;
+
+	if (!strcmp(word, "boot"))
+		return !strcmp(value, boot);
+	if (!strcmp(word, "origin") && strlen(value) < sizeof(e->origin))
+		memcpy(e->origin, value, strlen(value) + 1);
+	if (!strcmp(word, "making"))
+		add_making(&e->journal, value);
+	if (!strcmp(word, "protocol")) {
+		number = strtoul(value, NULL, 10);
+		if (number && number < 256)
+			e->journal.protocols[number] = true;
+	}
+	return true;
+}
+
+/* False if it is of another start of the host. */
+static bool parse(struct entry *e, char *text)
+{
+	char *line, *value, *rest = text + sizeof(header) - 1, boot[BOOT_MAX];
+
+	read_boot(boot);
+	while ((line = strtok_r(rest, "\n", &rest))) {
+		value = strchr(line, ' ');
+		if (!value)
+			continue;
+		*value++ = '\0';
+		if (!read_line(e, line, value, boot))
+			return false;
+	}
+	return true;
+}
+
+/* Whoever may write the file may say what is ours: that is only who runs kilowg, and root. */
+static bool is_trusted(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !(st.st_mode & (S_IWGRP | S_IWOTH)) &&
+	       (!st.st_uid || st.st_uid == geteuid());
+}
+
+static void read_entry(struct entry *e, const char *dir, const char *mesh)
+{
+	char path[4096], text[TEXT_MAX];
+	ssize_t n = -1;
+	int fd;
+
+	memset(e, 0, sizeof(*e));
+	fd = file_path(path, dir, mesh) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return;
+	if (is_trusted(fd))
+		n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n < (ssize_t)sizeof(header) - 1 || memcmp(text, header, sizeof(header) - 1))
+		return;
+	text[n] = '\0';
+	e->journal.exists = parse(e, text);
+	if (!e->journal.exists)
+		memset(e, 0, sizeof(*e));
+}
+
+static void merge(struct kwgi_journal *to, const struct kwgi_journal *from)
+{
+	uint32_t i;
+
+	to->exists |= from->exists;
+	for (i = 0; i < 256; i++)
+		to->protocols[i] |= from->protocols[i];
+	for (i = 0; i < from->n_making; i++)
+		add_making(to, from->making[i]);
+}
+
+/* ---- former names ---------------------------------------------------- */
+
+struct names {
+	const char **v;
+	uint32_t n, cap;
+};
+
+/* The name of a mesh, or NULL: what is called NAME.journal. */
+static char *mesh_of(struct kwgi_arena *a, const char *file)
+{
+	size_t len = strlen(file), end = sizeof(suffix) - 1;
+
+	if (len <= end || strcmp(file + len - end, suffix))
+		return NULL;
+	return kwgi_arena_strndup(a, file, len - end);
+}
+
+static int look_at(struct kwgi_host *h, const char *dir, const char *file,
+		   const struct kwgi_mesh *mesh, struct names *names)
+{
+	char *name = mesh_of(&h->arena, file);
+	struct entry e;
+
+	if (!name || !strcmp(name, mesh->name))
+		return 0;
+	read_entry(&e, dir, name);
+	if (!e.journal.exists || strcmp(e.origin, mesh->origin))
+		return 0;
+	if (kwgi_arena_grow(&h->arena, &names->v, names->n, &names->cap, sizeof(*names->v)))
+		return -1;
+	names->v[names->n++] = name;
+	merge(&h->journal, &e.journal);
+	return 0;
+}
+
+static int find_former(struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh)
+{
+	struct names names = { 0 };
+	const struct dirent *d;
+	DIR *stream;
+	int ret = 0;
+
+	if (!*mesh->origin)
+		return 0;
+	stream = opendir(dir);
+	if (!stream)
+		return 0;
+	while (!ret && (d = readdir(stream)))
+		ret = look_at(h, dir, d->d_name, mesh, &names);
+	closedir(stream);
+	h->owner.former = names.v;
+	h->owner.n_former = names.n;
+	return ret;
+}
+
+int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
+		      struct kwg_error *err)
+{
+	struct entry own;
+
+	h->owner = (struct kwgi_owner){ .mesh = mesh->name };
+	read_entry(&own, dir, mesh->name);
+	h->journal = own.journal;
+	return find_former(h, dir, mesh) ? kwgi_nomem(err) : 0;
+}
+
+/* ---- writing --------------------------------------------------------- */
+
+static void format(struct kwgi_buf *b, const struct kwgi_mesh *mesh, const struct kwgi_journal *j)
+{
+	char boot[BOOT_MAX];
+	uint32_t i;
+
+	read_boot(boot);
+	kwgi_buf_printf(b, "%sboot %s\norigin %s\n", header, boot, mesh->origin);
+	for (i = 0; i < 256; i++)
+		if (j->protocols[i])
+			kwgi_buf_printf(b, "protocol %u\n", i);
+	for (i = 0; i < j->n_making; i++)
+		kwgi_buf_printf(b, "making %s\n", j->making[i]);
+}
+
+static bool is_there(const char *path, const struct kwgi_buf *b)
+{
+	char text[TEXT_MAX];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+
+	if (fd >= 0)
+		close(fd);
+	return n >= 0 && (size_t)n == b->len && !memcmp(text, b->p, b->len);
+}
+
+static int write_text(const char *path, const struct kwgi_buf *b)
+{
+	char tmp[4096 + 4];
+	int fd, e = 0;
+
+	snprintf(tmp, sizeof(tmp), "%s.new", path);
+	unlink(tmp);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return errno;
+	if (write(fd, b->p, b->len) != (ssize_t)b->len)
+		e = errno ? errno : ENOSPC;
+	if (close(fd) && !e)
+		e = errno;
+	if (!e && rename(tmp, path))
+		e = errno;
+	if (e)
+		unlink(tmp);
+	return e;
+}
+
+static int save(const char *dir, const struct kwgi_mesh *mesh, const struct kwgi_journal *j,
+		struct kwg_error *err)
+{
+	struct kwgi_buf b = { 0 };
+	char path[4096];
+	int e = 0;
+
+	if (file_path(path, dir, mesh->name))
+		return kwgi_fail(err, KWG_ERR_IO, ENAMETOOLONG, "%.300s: the path is too long", dir);
+	format(&b, mesh, j);
+	if (b.failed)
+		return kwgi_nomem(err);
+	if (!is_there(path, &b))
+		e = write_text(path, &b);
+	kwgi_buf_free(&b);
+	return e ? kwgi_fail(err, KWG_ERR_IO, e, "%.300s: writing: %s", path, kwgi_errtext(e)) : 0;
+}
+
+static void note_steps(struct kwgi_journal *j, const struct kwgi_steps *s)
+{
+	char name[KWGI_IFNAME_MAX + 1];
+	uint32_t i;
+
+	for (i = 0; i < s->n; i++) {
+		const struct kwgi_step *step = &s->v[i];
+
+		if (step->kind == KWGI_STEP_LINK_DAEMON)
+			add_making(j, step->link);
+		/* The step that deletes a link makes it once more when it is undone. */
+		if (step->kind == KWGI_STEP_LINK_ADD || step->kind == KWGI_STEP_LINK_DEL) {
+			kwgi_mark_unfinished_name(name, step->link);
+			add_making(j, name);
+		}
+		if (step->kind == KWGI_STEP_ROUTE_ADD || step->kind == KWGI_STEP_ROUTE_CHANGE)
+			j->protocols[step->u.route.route.protocol] = true;
+		if (step->kind == KWGI_STEP_RULE_ADD)
+			j->protocols[step->u.rule.rule.protocol] = true;
+	}
+}
+
+int kwgi_journal_begin(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
+		       const struct kwgi_steps *s, struct kwg_error *err)
+{
+	struct kwgi_journal j = h->journal;
+
+	note_steps(&j, s);
+	return save(dir, mesh, &j, err);
+}
+
+static void remove_one(const char *dir, const char *mesh)
+{
+	char path[4096];
+
+	if (!file_path(path, dir, mesh))
+		unlink(path);
+}
+
+static void remove_former(const struct kwgi_host *h, const char *dir)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->owner.n_former; i++)
+		remove_one(dir, h->owner.former[i]);
+}
+
+void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
+		      uint8_t protocol)
+{
+	struct kwgi_journal j = { .exists = true };
+
+	j.protocols[protocol] = true;
+	/* If it cannot be written, it says too much: that does no harm. */
+	if (!save(dir, mesh, &j, NULL))
+		remove_former(h, dir);
+}
+
+void kwgi_journal_undo(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh)
+{
+	if (h->journal.exists)
+		(void)save(dir, mesh, &h->journal, NULL);
+	else
+		remove_one(dir, mesh->name);
+}
+
+void kwgi_journal_remove(const struct kwgi_host *h, const char *dir)
+{
+	remove_former(h, dir);
+	remove_one(dir, h->owner.mesh);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The journal of a mesh: DIR/MESH.journal says what apply is about to change, before it does, and
+ * what there is of ours in the kernel that carries no name of ours: numbers of routes and rules,
+ * and links without a mark. So whoever comes after a crash finds it all, whatever the files say by
+ * then. As that, it lasts until the host starts anew.
+ */
+#ifndef KWGI_JOURNAL_H
+#define KWGI_JOURNAL_H
+
+#include "config/config.h"
+#include "steps/step.h"
+
+/*
+ * Reads the journal of the mesh, and those of meshes that came from the same file under another
+ * name, into h->owner and h->journal. What cannot be read, or is of somebody else or another start
+ * of the host, is none. KWG_ERR_NOMEM.
+ */
+int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
+		      struct kwg_error *err);
+
+/* Before these steps: adds what they are about to make to what h->journal has. KWG_ERR_IO. */
+int kwgi_journal_begin(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
+		       const struct kwgi_steps *s, struct kwg_error *err);
+
+/* All is done: this number only, under this name only. */
+void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
+		      uint8_t protocol);
+/* All was undone: as it was. */
+void kwgi_journal_undo(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh);
+/* Nothing of the mesh is left. */
+void kwgi_journal_remove(const struct kwgi_host *h, const char *dir);
+
+#endif

@@ -302,7 +302,7 @@ static void merge_options(struct option out[N_GLOBAL + MAX_OPTIONS + 1], const s
 	int i;
 
 	memcpy(out, global_options, sizeof(global_options));
-	for (i = 0; c->options[i].name; i++)
+	for (i = 0; i < MAX_OPTIONS && c->options[i].name; i++)
 		out[N_GLOBAL + i] = (struct option){
 			c->options[i].name,
 			c->options[i].arg ? required_argument : no_argument, NULL, OPT_COMMAND + i,

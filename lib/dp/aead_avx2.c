@@ -418,7 +418,10 @@ TARGET static void poly_four(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const struc
 
 /* ---- */
 
-static const struct kwgi_aead_kernel kernel = { 8, chacha, STRIDE, 4, 4, 20, poly_four };
+enum { LANES = 8, FEW = 4, WIDTH = 4, SHORT = 20 };
+_Static_assert((int)LANES <= (int)KWGI_AEAD_LANES && (int)FEW <= (int)KWGI_AEAD_CHUNK, "room in a batch");
+
+static const struct kwgi_aead_kernel kernel = { LANES, chacha, STRIDE, FEW, WIDTH, SHORT, poly_four };
 
 static void seal(const uint8_t key[32], struct kwgi_aead_packet *v, unsigned n)
 {

@@ -388,7 +388,12 @@ TARGET static void poly_eight(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const stru
 
 /* ---- */
 
-static const struct kwgi_aead_kernel kernel = { 16, chacha, KWGI_CHACHA_AVX512_STRIDE, 8, 8, 20, poly_eight };
+enum { LANES = 16, FEW = 8, WIDTH = 8, SHORT = 20 };
+_Static_assert((int)LANES <= (int)KWGI_AEAD_LANES && (int)FEW <= (int)KWGI_AEAD_CHUNK, "room in a batch");
+
+static const struct kwgi_aead_kernel kernel = {
+	LANES, chacha, KWGI_CHACHA_AVX512_STRIDE, FEW, WIDTH, SHORT, poly_eight,
+};
 
 static void seal(const uint8_t key[32], struct kwgi_aead_packet *v, unsigned n)
 {

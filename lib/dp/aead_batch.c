@@ -45,6 +45,8 @@ enum {
 	DEEP_STACK = 4096, STACK = 1536,
 };
 
+_Static_assert((int)AHEAD <= (int)KWGI_AEAD_CHUNK, "keys that are ahead have room");
+
 struct batch {
 	const struct kwgi_aead_kernel *kernel;
 	/* The chunk, and what is known of its packets, all from the first on. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -14,6 +15,10 @@ enum {
 	IP4_FRAGMENT = 0x3fff,	/* more fragments, and the offset */
 	PROTO_ICMPV6 = 58,
 };
+
+_Static_assert(KWGI_COALESCE_PACKETS <= IOV_MAX, "all packets may be one write");
+_Static_assert(KWGI_COALESCE_PACKETS <= UINT16_MAX, "they are counted in 16 bits");
+_Static_assert((int)KWGI_COALESCE_FRONT >= (int)KWGI_VNET_LEN, "the device's header has room");
 
 enum kind { TCP4, TCP6, UDP4, UDP6 };
 

@@ -70,7 +70,7 @@ struct kwgi_device_io {
 };
 
 enum {
-	KWGI_BATCH = 256,		/* packets of one batch, at most */
+	KWGI_BATCH = 256,		/* packets sealed or opened at once, at most */
 	KWGI_HANDSHAKE_QUEUE = 1024,
 	/* Waiting, as in the kernel, or in KWGI_LOAD_WINDOW: half of a processor's time. */
 	KWGI_UNDER_LOAD_QUEUE = 512,
@@ -182,7 +182,7 @@ struct kwgi_attention {
 
 /*
  * Finds the peers of n packets and seals them; packets of one peer keep their
- * order and are those that stand together. n: up to KWGI_BATCH.
+ * order and are those that stand together.
  */
 void kwgi_send_batch(struct kwgi_device *d, struct kwgi_outgoing *v, unsigned n, uint64_t now,
 		     struct kwgi_attention *todo);

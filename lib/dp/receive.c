@@ -156,7 +156,7 @@ void kwgi_receive_batch(struct kwgi_device *d, struct kwgi_incoming *v, unsigned
 
 	for (i = 0; i < n; i++) {
 		kp = classify(d, &v[i], now);
-		if (kp == run)
+		if (kp == run && i - first < KWGI_BATCH)
 			continue;
 		if (run)
 			receive_run(d, run, v + first, i - first, now, todo);

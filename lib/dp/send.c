@@ -111,7 +111,7 @@ void kwgi_send_batch(struct kwgi_device *d, struct kwgi_outgoing *v, unsigned n,
 
 	for (i = 0; i < n; i++) {
 		v[i].peer = peer_of(d, &v[i], i ? &v[i - 1] : NULL);
-		if (v[i].peer == v[first].peer)
+		if (v[i].peer == v[first].peer && i - first < KWGI_BATCH)
 			continue;
 		send_run(d, v + first, i - first, now, todo);
 		first = i;
@@ -121,6 +121,8 @@ void kwgi_send_batch(struct kwgi_device *d, struct kwgi_outgoing *v, unsigned n,
 }
 
 /* ---- alone ------------------------------------ */
+
+_Static_assert((int)KWGI_STAGED_MAX <= (int)KWGI_BATCH, "all that waits is sealed at once");
 
 static unsigned list_staged(struct kwgi_dp_peer *p, struct kwgi_outgoing *v)
 {

@@ -5,6 +5,7 @@
 #include "dp/bytes.h"
 #include "dp/checksum.h"
 #include "dp/ippacket.h"
+#include "dp/messages.h"
 #include "dp/split.h"
 
 enum {
@@ -17,6 +18,13 @@ enum {
 	IP4_FRAGMENT = 0x3fff,	/* more fragments, and the offset */
 	PROTO_HOPOPTS = 0, PROTO_ROUTING = 43, PROTO_DSTOPTS = 60,
 };
+
+_Static_assert((int)KWGI_SPLIT_FRONT == (int)sizeof(struct kwgi_transport) &&
+	       (int)KWGI_SPLIT_BACK == (int)KWGI_TAG_LEN, "a packet and what is around it are a message");
+_Static_assert(KWGI_SPLIT_FRONT + (int)KWGI_INNER_MAX + KWGI_SPLIT_BACK <= KWGI_SPLIT_ROOM,
+	       "the longest packet has room");
+_Static_assert((int)FIRST_DEFAULT <= (int)KWGI_SPLIT_MTU_MAX && (int)FIRST_MIN <= (int)KWGI_SPLIT_MTU_MAX &&
+	       KWGI_SPLIT_MTU_MAX <= KWGI_SPLIT_REST, "what is read too much fits in front of the rest");
 
 /* A large packet, and what becomes of it. */
 struct large {

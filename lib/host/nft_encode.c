@@ -20,12 +20,17 @@
 
 enum {
 	MESSAGE = 48 * 1024,		/* more than any message here */
-	CHUNK = 400,			/* elements in a message */
+	CHUNK = 400,			/* networks in a message */
 	MANGLE = -150, SRCNAT = 100,	/* priorities, linux/netfilter_ipv4.h */
 	TYPE_IPV4_ADDR = 7, TYPE_IPV6_ADDR = 8,	/* what nft(8) calls the type of a set's key */
+	ELEMENT = 4 * 4 + 4 + 16,	/* what one takes: four attribute headers, flags, address */
+	NAMES = 1024,			/* more than the message's own headers and names */
 	UDP_DPORT = 2, UDP_HEADER = 8, VXLAN_VNI = 4,
 	TCP_FLAGS = 13, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_MAXSEG = 2,
 };
+
+/* A network has an element for its begin and one for its end. */
+_Static_assert(2 * CHUNK * ELEMENT + NAMES <= MESSAGE, "all elements of a message have room");
 
 /* What a set is for. */
 enum use { PLAIN, MASQ_SRC, MASQ_DST, FORWARD_SRC, FORWARD_DST, TUNNEL, N_USES };

@@ -78,6 +78,9 @@ static void remember(struct kwgi_udp *u, const struct kwgi_udp_out *out, uint64_
 
 /* ---- control messages ------------------------------------------------ */
 
+_Static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) +
+	       CMSG_SPACE(sizeof(uint16_t)) <= sizeof(struct kwgi_udp_control), "all that there may be");
+
 static size_t put(struct kwgi_udp_control *c, size_t at, int level, int type, const void *p,
 		  size_t len)
 {

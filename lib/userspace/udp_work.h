@@ -12,6 +12,10 @@ enum {
 	KWGI_UDP_REFUSALS = 256,		/* destinations remembered; a power of two */
 };
 
+_Static_assert((int)KWGI_UDP_BATCH <= (int)KWGI_UDP_PIECES, "each received message has an iovec");
+_Static_assert((int)KWGI_UDP_SEGMENTS <= (int)KWGI_UDP_PIECES, "a datagram of any burst has room");
+_Static_assert(!(KWGI_UDP_REFUSALS & (KWGI_UDP_REFUSALS - 1)), "a hash is masked");
+
 /* pktinfo of IPv6 40 bytes with its header, traffic class 24, segment size 24: aligned sizes. */
 struct kwgi_udp_control {
 	_Alignas(struct cmsghdr) uint8_t b[128];

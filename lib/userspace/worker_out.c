@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "dp/ippacket.h"
+#include "dp/messages.h"
 #include "userspace/dataplane.h"
 #include "userspace/path.h"
 
@@ -13,6 +14,13 @@ enum {
 	ICMP_INTERVAL = 10 * 1000 * 1000,	/* ns between two unreachable messages, on average */
 	ICMP_BURST = 10,			/* that may follow each other at once */
 };
+
+/* From the arena of one read to the messages of a burst. */
+_Static_assert((int)KWGI_SPLIT_SEGMENTS <= (int)KWGI_OUT_SEGMENTS, "all packets of one read");
+_Static_assert((int)KWGI_OUT_ARENA >= (int)KWGI_SPLIT_ROOM, "one read always finds room");
+_Static_assert((int)KWGI_TUN_VNET_HDR == (int)KWGI_VNET_LEN, "what the device and the packets have in front");
+_Static_assert((int)KWGI_INNER_MAX + (int)KWGI_TRANSPORT_MIN <= (int)KWGI_UDP_MAX_V4 &&
+	       KWGI_UDP_MAX_V4 <= UINT16_MAX, "the longest message is a datagram, and a segment size");
 
 int kwgi_worker_out_init(struct kwgi_worker *w)
 {
@@ -26,7 +34,7 @@ int kwgi_worker_out_init(struct kwgi_worker *w)
 		return -1;
 	}
 	return kwgi_split_init(&w->out->split, w->out->arena, KWGI_OUT_ARENA,
-			       w->plane->tun.vnet_hdr, KWGI_TUN_MTU);
+			       w->plane->tun.vnet_hdr, w->plane->device->mtu);
 }
 
 void kwgi_worker_out_free(struct kwgi_worker *w)
@@ -122,6 +130,8 @@ static void add_message(struct kwgi_worker *w, struct bursts *b, const struct kw
 	struct kwgi_udp_out *u;
 	struct iovec *v;
 
+	if (b->n_iov == KWGI_BATCH)
+		flush(w, b, now);
 	if (!b->n || !fits(w, b, o))
 		begin_burst(w, b, o, now);
 	u = &w->out->bursts[b->n - 1];

@@ -153,6 +153,36 @@ START_TEST(batch_out)
 }
 END_TEST
 
+/* More than are sealed and opened at once, of one session. */
+START_TEST(batches_of_any_length)
+{
+	enum { N = 2 * KWGI_BATCH + 1 };
+	static uint8_t room[N][ROOM + 64 + 32];
+	static struct kwgi_outgoing out[N];
+	static struct kwgi_incoming in[N];
+	struct kwgi_attention todo = { 0 };
+	uint32_t i, heard_n;
+
+	meet(&w);
+	for (i = 0; i < N; i++) {
+		make_packet(room[i] + ROOM, 0, 1, 40, i);
+		out[i] = (struct kwgi_outgoing){ .packet = room[i] + ROOM, .len = 40 };
+	}
+	kwgi_send_batch(w.h[0].d, out, N, w.t.now, &todo);
+	for (i = 0; i < N; i++) {
+		ck_assert_int_eq(out[i].status, KWGI_SEND_NOW);
+		in[i] = (struct kwgi_incoming){ .message = out[i].message, .from = &w.h[0].at,
+						.message_len = out[i].message_len };
+	}
+	kwgi_receive_batch(w.h[1].d, in, N, w.t.now, &todo);
+	for (i = 0; i < N; i++) {
+		ck_assert_int_eq(in[i].status, KWGI_RECEIVED_PACKET);
+		memcpy(&heard_n, in[i].packet + 20, sizeof(heard_n));
+		ck_assert_uint_eq(heard_n, i);
+	}
+}
+END_TEST
+
 /* ---- in --------------------------------------------------------------------------------- */
 
 START_TEST(replayed_and_mangled_packets)
@@ -549,6 +579,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, padding);
 	tcase_add_test(tc, where_packets_go);
 	tcase_add_test(tc, batch_out);
+	tcase_add_test(tc, batches_of_any_length);
 	tcase_add_test(tc, replayed_and_mangled_packets);
 	tcase_add_test(tc, out_of_order);
 	tcase_add_test(tc, source_filter);

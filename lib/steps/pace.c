@@ -3,7 +3,7 @@
 
 enum {
 	LONGEST = 60 * 1000,		/* ms between repairs that do not last */
-	FREE_REPAIRS = 1,		/* after which the same one may follow at once */
+	FREE_REPAIRS = 2,		/* in a row after which the same one may follow at once */
 	CALM = 10 * 1000,		/* ms without it, on top of twice its wait: forgotten */
 	MAX_LEVEL = 16,
 };
@@ -144,7 +144,7 @@ static void raise_level(struct kwgi_pace_slot *s, bool failed, uint64_t now)
 uint64_t kwgi_pace_ran(struct kwgi_pace *p, const uint64_t *hashes, size_t n, bool failed,
 		       uint64_t now)
 {
-	uint64_t longest = 0;
+	uint64_t soonest = KWGI_PACE_NEVER;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
@@ -153,11 +153,11 @@ uint64_t kwgi_pace_ran(struct kwgi_pace *p, const uint64_t *hashes, size_t n, bo
 		/* Once for all that share it. */
 		if (!s->level || s->last != now)
 			raise_level(s, failed, now);
-		longest = max_of(longest, wait_after(s->level));
+		soonest = min_of(soonest, wait_after(s->level));
 	}
 	p->not_before = 0;
 	kwgi_pace_notice(p, now);
-	return longest;
+	return n ? soonest : 0;
 }
 
 /* FNV-1a. */

@@ -182,15 +182,15 @@ START_TEST(fights)
 	struct kwgi_pace p = pace();
 	uint64_t v[] = { kwgi_pace_hash("+ rule a") }, at[16];
 
-	/* At once, at once, then after 1, 2, 4, 8, 16, 32, 60, 60 s */
-	ck_assert_int_eq(fight(&p, v, 1, START, 250000, at), 11);
+	/* At once, at once, at once, then after 1, 2, 4, 8, 16, 32, 60, 60, 60 s */
+	ck_assert_int_eq(fight(&p, v, 1, START, 250000, at), 12);
 	ck_assert_uint_le(at[0], 500);
-	ck_assert_uint_le(at[1], 1100);
-	ck_assert_uint_ge(at[3] - at[2], 2000);
-	ck_assert_uint_le(at[3] - at[2], 2600);
-	ck_assert_uint_ge(at[7] - at[6], 32000);
-	ck_assert_uint_ge(at[9] - at[8], 60000);
-	ck_assert_uint_le(at[9] - at[8], 60600);
+	ck_assert_uint_le(at[2], 1600);
+	ck_assert_uint_ge(at[4] - at[3], 2000);
+	ck_assert_uint_le(at[4] - at[3], 2600);
+	ck_assert_uint_ge(at[8] - at[7], 32000);
+	ck_assert_uint_ge(at[10] - at[9], 60000);
+	ck_assert_uint_le(at[10] - at[9], 60600);
 }
 END_TEST
 
@@ -217,6 +217,7 @@ START_TEST(held_back_is_not_forgotten)
 	uint64_t v[] = { 7 }, t;
 
 	kwgi_pace_ran(&p, v, 1, false, START);
+	kwgi_pace_ran(&p, v, 1, false, START + 50);
 	kwgi_pace_ran(&p, v, 1, false, START + 100);
 	kwgi_pace_take(&p, START + 500);
 	ck_assert(!kwgi_pace_may_run(&p, v, 1, START + 500));
@@ -263,6 +264,7 @@ START_TEST(many_steps)
 	for (i = 0; i < N_OF(v); i++)
 		v[i] = random_u32(&seed);
 	ck_assert_uint_eq(kwgi_pace_ran(&p, v, N_OF(v), false, START), 0);
+	ck_assert_uint_eq(kwgi_pace_ran(&p, v, N_OF(v), false, START + 50), 0);
 	ck_assert(kwgi_pace_may_run(&p, v, N_OF(v), START + 100));
 	ck_assert_uint_eq(kwgi_pace_ran(&p, v, N_OF(v), false, START + 100), 1000);
 	ck_assert(!kwgi_pace_may_run(&p, v, N_OF(v), START + 200));

@@ -31,6 +31,7 @@ struct watcher {
 	uint64_t told[TOLD];		/* hashes of lines that were told already */
 	unsigned n_told;
 	bool failing;			/* the last look or run has failed */
+	bool reading;			/* this round is for files that have changed */
 };
 
 /* ---- words ------------------------------------------------------------- */
@@ -120,13 +121,15 @@ static void print_steps(const struct kwg_steps *steps)
 	fflush(stdout);
 }
 
-/* One line for each repair. */
+/* One line for each repair, and for what files ask for. */
 static void tell_repair(struct watcher *w, size_t steps, const char *reason, unsigned wait)
 {
-	w->repairs++;
+	const char *done = w->reading ? "applied" : "repaired";
+
+	w->repairs += !w->reading;
 	if (w->cli->quiet)
 		return;
-	fprintf(stderr, "kilowg: repaired: %zu step%s%s%s%s", steps, steps == 1 ? "" : "s",
+	fprintf(stderr, "kilowg: %s: %zu step%s%s%s%s", done, steps, steps == 1 ? "" : "s",
 		*reason ? " (" : "", reason, *reason ? ")" : "");
 	if (wait)
 		fprintf(stderr, "; this does not last, so the next time is in %u s", wait);
@@ -227,13 +230,14 @@ static void round_of(struct watcher *w, bool look_up)
 
 	if (verdict == KWG_WATCH_RUN || (verdict == KWG_WATCH_FINE && look_up))
 		repair(w, look_up);
+	w->reading = false;
 	give_back();
 }
 
 /* ---- files -------------------------------------------------------------- */
 
 /* A configuration with errors, or without this node, leaves the one before in its place. */
-static bool read_files(struct watcher *w)
+static void read_files(struct watcher *w)
 {
 	struct kwg_config *cfg;
 	struct kwg_plan *plan;
@@ -243,15 +247,15 @@ static bool read_files(struct watcher *w)
 	if (!load_plan(w->cli, &cfg, &plan, &status)) {
 		fputs("kilowg: what the files said before still holds\n", stderr);
 		tell_manager(w, "STATUS=The files have errors; what they said before still holds");
-		return false;
+		return;
 	}
 	kwg_plan_free(w->plan);
 	kwg_config_free(w->cfg);
 	w->cfg = cfg;
 	w->plan = plan;
+	w->reading = true;
 	kwg_watch_follow(w->watch, plan);
 	tell_status(w);
-	return true;
 }
 
 static void reload(struct watcher *w)
@@ -263,7 +267,7 @@ static void reload(struct watcher *w)
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
 		 (unsigned long long)t.tv_sec * 1000000 + (unsigned long long)t.tv_nsec / 1000);
 	tell_manager(w, text);
-	(void)read_files(w);
+	read_files(w);
 	round_of(w, true);
 	tell_manager(w, "READY=1");
 }
@@ -279,7 +283,7 @@ static void process(struct watcher *w)
 		round_of(w, false);
 		return;
 	case KWG_WATCH_READ:
-		(void)read_files(w);
+		read_files(w);
 		round_of(w, true);
 		return;
 	case KWG_WATCH_LOOK_UP:

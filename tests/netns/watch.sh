@@ -23,6 +23,14 @@ mkdir "$T/conf"
 sed "s/^firewall = .*/firewall = $firewall/" "$T/local.ini" >"$T/conf/local.ini"
 cp "$T/mesh.ini" "$T/conf"
 
+# For all that is started below.
+printf '127.0.0.1 localhost\n203.0.113.77 named.test\n' >"$T/hosts"
+printf 'hosts: files\n' >"$T/nsswitch.conf"
+for f in hosts nsswitch.conf; do
+	[ -e "/etc/$f" ] || cannot "there is no /etc/$f"
+	must mount --bind "$T/$f" "/etc/$f"
+done
+
 # ---- helpers ---------------------------------------------------------------
 
 ms() { echo $(($(date +%s%N) / 1000000)); }
@@ -42,7 +50,7 @@ wake_ups() { awk '/ctxt_switches/ { n += $2 } END { print n }' "/proc/$pid/statu
 quiet() {
 	local before
 	before=$(wake_ups)
-	sleep 0.2
+	sleep 0.15
 	[ "$(wake_ups)" = "$before" ]
 }
 settled() { wait_for 10 quiet; }
@@ -148,12 +156,40 @@ else
 	skip 'firewall flushed' 'no nftables here'
 fi
 
+# Held up, so that its socket runs over.
+kill -STOP "$pid"
+i=0
+while [ $i -lt 4000 ]; do
+	i=$((i + 1))
+	echo "addr add 10.66.$((i / 250)).$((i % 250 + 1))/32 dev lan0"
+done >"$T/many"
+must ip -n a -batch "$T/many"
+must ip -n a link set kilo0 mtu 1280
+before=$(repairs)
+since=$(ms)
+kill -CONT "$pid"
+right_mtu() { [ "$(repairs)" -gt "$before" ] && gone has_mtu 1280; }
+repaired 'notices were lost: all is looked at' right_mtu
+settled
+like 'it says so' "$T/watch.err" 'repaired: .*some notices were lost'
+sed 's/^addr add/addr del/' "$T/many" >"$T/many.del"
+must ip -n a -batch "$T/many.del"
+settled
+
 # ---- interface and daemon ----------------------------------------------------
 
+# A peer whose endpoint is a name: at first there is no time to ask for it.
+printf '[peer]\nname = named\npublic-key = %s\nallowed-ip = 10.5.0.8/32\nendpoint = named.test:1234\n' \
+	"$(public_key named)" >"$T/conf/named.ini"
+has_named_endpoint() { [ "$(peer_field a 3 named)" = 203.0.113.77:1234 ]; }
+check 'a peer whose endpoint is a name' wait_for 10 has_named_endpoint
+settled
+all_routes=$(routes)
 most=2500
 since=$(ms)
 must ip -n a link del kilo0
-repaired 'interface deleted' no_difference
+repaired 'interface deleted: the name is asked for, too' has_named_endpoint
+check 'all is there' wait_for 5 no_difference
 settled
 since=$(ms)
 for p in /proc/[0-9]*; do
@@ -195,6 +231,7 @@ repaired 'and is repaired all the same' has_peer_route
 since=$(ms)
 cp "$T/mesh.ini" "$T/conf/mesh.ini"
 repaired 'a file that is mended is read' gone has_peer_route
+settled
 mv "$T/conf" "$T/conf.old"
 settled
 cp -r "$T/conf.old" "$T/conf.new"
@@ -211,6 +248,8 @@ check 'the rest is there' has_all_routes
 kill -HUP "$pid"
 [ ! -e "$T/notified" ] || check 'SIGHUP: read again' wait_for 10 grep -q '^RELOADING=1' "$T/notified"
 check 'it goes on' settled
+like 'what files ask for is no repair' "$T/watch.err" '^kilowg: applied: [0-9]+ steps? \(files changed\)$'
+unlike 'not one' "$T/watch.err" 'repaired: .*files changed'
 
 # ---- somebody else at work ------------------------------------------------------
 
@@ -231,7 +270,7 @@ expect 0 'a manual apply does no harm' kilowg_a apply --wait
 
 settled
 before=$(wake_ups)
-sleep 2
+sleep 1
 is 'while nothing happens it is not woken' "$before" "$(wake_ups)"
 must ip -n a route add 10.99.0.0/24 via 10.1.1.2 proto bgp
 must ip -n a neigh replace 10.1.1.77 lladdr 02:00:00:00:00:77 dev lan0

@@ -53,7 +53,8 @@ quiet() {
 	sleep 0.15
 	[ "$(wake_ups)" = "$before" ]
 }
-settled() { wait_for 10 quiet; }
+# Its own changes are told to it, too, and may not keep it busy.
+settled() { wait_for 10 quiet || { fail 'it comes to rest'; return 1; }; }
 repairs() { grep -c '^kilowg: repaired:' "$T/watch.err"; }
 kilowg_a() { on a "$KILOWG" -f "$T/conf" --node a "$@"; }
 no_difference() { kilowg_a diff; }

@@ -6,6 +6,17 @@
 #include "base/buf.h"
 #include "config/config.h"
 
+/* Folders of configurations: the build chooses them. */
+#ifndef KWG_SYSCONFDIR
+#define KWG_SYSCONFDIR "/etc/kilowg"
+#endif
+#ifndef KWG_RUNDIR
+#define KWG_RUNDIR "/run/kilowg"
+#endif
+#ifndef KWG_VENDORDIR
+#define KWG_VENDORDIR "/usr/lib/kilowg"
+#endif
+
 /* Hands a finished buffer out as the text of a public function. */
 int kwgi_give(struct kwgi_buf *b, char **out, size_t *len, struct kwg_error *err);
 

@@ -13,16 +13,6 @@
 #include "plan/plan.h"
 #include "plan/showconf.h"
 
-#ifndef KWG_SYSCONFDIR
-#define KWG_SYSCONFDIR "/etc/kilowg"
-#endif
-#ifndef KWG_RUNDIR
-#define KWG_RUNDIR "/run/kilowg"
-#endif
-#ifndef KWG_VENDORDIR
-#define KWG_VENDORDIR "/usr/lib/kilowg"
-#endif
-
 const char *kwg_version(void)
 {
 	return KWG_VERSION;

@@ -7,8 +7,8 @@
  *     plan           --kwg_steps_*-->   what has to change on this host; carry it out
  *
  * The first two are pure: no system call besides reading the files that are
- * named. Only kwg_steps_*, kwg_status, kwg_check_live, kwg_facts, kwg_detect and
- * kwg_userspace_run touch the network.
+ * named. Only kwg_steps_*, kwg_status, kwg_check_live, kwg_facts, kwg_detect,
+ * kwg_watch_* and kwg_userspace_run touch the network.
  *
  * And WireGuard itself, without a network: kwg_device_* for a device with many
  * peers, kwg_tunnel_* for a tunnel to one. Packets, datagrams and time come in
@@ -315,6 +315,80 @@ int kwg_detect(bool json, bool *has, char **out, size_t *len, struct kwg_error *
  */
 int kwg_facts(const struct kwg_config *cfg, const char *node, bool json, char **out, size_t *len,
 	      struct kwg_error *err);
+
+/* ---- watching this host ------------------------------------------------ */
+
+/*
+ * Waits for changes of this host and of the files of a configuration, so that
+ * somebody resident can repair what others take away. It only tells: looking
+ * and repairing is the caller's, by kwg_steps_*, as in this round:
+ *
+ *     poll kwg_watch_fd(), then todo = kwg_watch_process()
+ *     KWG_WATCH_READ: read the files again, kwg_watch_follow()
+ *     kwg_steps_new() with read_only and no_lookup, kwg_watch_judge()
+ *     KWG_WATCH_RUN, or KWG_WATCH_LOOK_UP: kwg_steps_new(), kwg_watch_judge(),
+ *     kwg_steps_run(), kwg_watch_ran()
+ *     whatever fails: kwg_watch_failed()
+ *
+ * What is undone again and again is let through less and less often, and while
+ * nothing happens nothing wakes the caller.
+ */
+struct kwg_watch;
+
+enum kwg_watch_todo {
+	KWG_WATCH_NOTHING,
+	KWG_WATCH_LOOK,		/* compare, without looking names up */
+	KWG_WATCH_LOOK_UP,	/* the same with names, which may have other addresses by now */
+	KWG_WATCH_READ,		/* the files have changed; and all of that */
+};
+
+enum kwg_watch_verdict {
+	KWG_WATCH_FINE,		/* no steps: nothing differs */
+	KWG_WATCH_RUN,		/* run them */
+	KWG_WATCH_HELD,		/* not now: they did not last, or wait for somebody else */
+};
+
+/*
+ * paths: n files and folders as for kwg_config_add_path(), which live as long;
+ * none: those of kwg_config_add_default(). KWG_ERR_KERNEL, KWG_ERR_NOMEM.
+ */
+int kwg_watch_new(struct kwg_watch **out, const char *const *paths, size_t n,
+		  struct kwg_error *err);
+void kwg_watch_free(struct kwg_watch *w);
+
+/* Becomes readable when kwg_watch_process() is to be called. It stays the same. */
+int kwg_watch_fd(const struct kwg_watch *w);
+
+/* From now on what this plan makes matters. plan need not live on. */
+void kwg_watch_follow(struct kwg_watch *w, const struct kwg_plan *plan);
+
+/* What is to be done now. */
+enum kwg_watch_todo kwg_watch_process(struct kwg_watch *w);
+
+/*
+ * What has happened, and who did it as far as the kernel tells: one line, or "".
+ * Until kwg_watch_ran(), or until a look finds nothing; lives until the next call.
+ */
+const char *kwg_watch_reason(struct kwg_watch *w);
+
+/* What to do with the steps of a look. */
+enum kwg_watch_verdict kwg_watch_judge(struct kwg_watch *w, const struct kwg_steps *steps);
+
+/*
+ * They were run, with this result. Returns for how many seconds the same ones
+ * will be held back if they are due again.
+ */
+unsigned kwg_watch_ran(struct kwg_watch *w, const struct kwg_steps *steps, int result);
+
+/* kwg_steps_new() has failed with this error: it is to be tried again later. */
+void kwg_watch_failed(struct kwg_watch *w, int error);
+
+/*
+ * sd_notify(3): tells a service manager how it goes. socket_name: the value of
+ * NOTIFY_SOCKET; NULL or "": nobody wants to know. state: "READY=1" and the like,
+ * separated by newlines. KWG_ERR_IO.
+ */
+int kwg_notify(const char *socket_name, const char *state, struct kwg_error *err);
 
 /* ---- a WireGuard device without sockets -------------------------------- */
 

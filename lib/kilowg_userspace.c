@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "kilowg.h"
+#include "sys/errtext.h"
+#include "userspace/notify.h"
 #include "userspace/sandbox.h"
 #include "userspace/tun.h"
 #include "userspace/userspace.h"
@@ -21,4 +23,13 @@ int kwg_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *e
 		kwgi_sandbox_allow_locking();
 	}
 	return kwgi_userspace_run(o, err);
+}
+
+int kwg_notify(const char *socket_name, const char *state, struct kwg_error *err)
+{
+	int e = kwgi_notify(socket_name, state);
+
+	if (!e)
+		return 0;
+	return kwgi_fail(err, KWG_ERR_IO, e, "telling the service manager: %s", kwgi_errtext(e));
 }

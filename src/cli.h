@@ -90,7 +90,7 @@ bool load_plan(const struct cli *cli, struct kwg_config **cfg, struct kwg_plan *
 void host_options(struct kwg_host_options *opt, struct cli *cli);
 
 extern const struct command command_check, command_plan, command_diff, command_apply,
-	command_down, command_status, command_showconf, command_graph, command_genkey,
+	command_down, command_watch, command_status, command_showconf, command_graph, command_genkey,
 	command_genpsk, command_pubkey, command_detect, command_facts;
 
 #endif

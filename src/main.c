@@ -11,7 +11,7 @@
 #include "cli.h"
 
 static const struct command *const commands[] = {
-	&command_check, &command_plan, &command_diff, &command_apply, &command_down,
+	&command_check, &command_plan, &command_diff, &command_apply, &command_down, &command_watch,
 	&command_status, &command_showconf, &command_graph, &command_detect, &command_facts,
 	&command_genkey, &command_genpsk, &command_pubkey,
 };

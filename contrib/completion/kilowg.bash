@@ -21,7 +21,7 @@ _kilowg()
 			words="--file --node --interface --json --quiet --verbose --version --help
 				--keys --live --strict --dry-run --wait --switch-backend --as-peer --allowed-ip"
 		else
-			words="check plan diff apply down status showconf graph detect facts genkey genpsk pubkey"
+			words="check plan diff apply down watch status showconf graph detect facts genkey genpsk pubkey"
 		fi ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

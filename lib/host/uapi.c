@@ -36,8 +36,6 @@
 #include "host/wg.h"
 #include "sys/errtext.h"
 
-#define SOCKET_DIR "/var/run/wireguard"
-
 enum {
 	TIMEOUT = 5,			/* seconds that a daemon may take to answer */
 	MAX_ANSWER = 64 * 1024 * 1024,
@@ -51,7 +49,7 @@ int kwgi_uapi_connect(const char *ifname)
 	struct timeval t = { .tv_sec = TIMEOUT };
 	int fd;
 
-	if (snprintf(sa.sun_path, sizeof(sa.sun_path), SOCKET_DIR "/%s.sock", ifname) >=
+	if (snprintf(sa.sun_path, sizeof(sa.sun_path), KWGI_UAPI_DIR "/%s.sock", ifname) >=
 	    (int)sizeof(sa.sun_path)) {
 		errno = ENAMETOOLONG;
 		return -1;
@@ -451,7 +449,7 @@ int kwgi_uapi_open(struct kwgi_wg *w, const char *ifname, struct kwg_error *err)
 /* Watches the folder of sockets, or the nearest one above that exists. */
 static void watch(int fd)
 {
-	static const char *const dirs[] = { SOCKET_DIR, "/var/run", "/var" };
+	static const char *const dirs[] = { KWGI_UAPI_DIR, "/var/run", "/var" };
 	size_t i;
 
 	for (i = 0; i < sizeof(dirs) / sizeof(*dirs); i++)
@@ -473,10 +471,10 @@ static bool wait_event(int fd, int64_t ms)
 
 static bool socket_exists(const char *ifname)
 {
-	char path[sizeof(SOCKET_DIR) + KWGI_IFNAME_MAX + sizeof("/.sock")];
+	char path[sizeof(KWGI_UAPI_DIR) + KWGI_IFNAME_MAX + sizeof("/.sock")];
 	struct stat st;
 
-	snprintf(path, sizeof(path), SOCKET_DIR "/%s.sock", ifname);
+	snprintf(path, sizeof(path), KWGI_UAPI_DIR "/%s.sock", ifname);
 	return !stat(path, &st);
 }
 
@@ -494,7 +492,7 @@ int kwgi_uapi_wait(const char *ifname, int64_t deadline, struct kwg_error *err)
 		return 0;
 	fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (fd < 0)
-		return kwgi_fail(err, KWG_ERR_KERNEL, errno, "watching " SOCKET_DIR ": %s",
+		return kwgi_fail(err, KWG_ERR_KERNEL, errno, "watching " KWGI_UAPI_DIR ": %s",
 				 kwgi_errtext(errno));
 	for (;;) {
 		watch(fd);
@@ -503,7 +501,7 @@ int kwgi_uapi_wait(const char *ifname, int64_t deadline, struct kwg_error *err)
 		left = deadline - kwgi_monotonic_ms();
 		if (left <= 0) {
 			ret = kwgi_fail(err, KWG_ERR_TIMEOUT, 0,
-					"%s: nothing answers on " SOCKET_DIR "/%s.sock within interface-timeout; is the userspace WireGuard running?",
+					"%s: nothing answers on " KWGI_UAPI_DIR "/%s.sock within interface-timeout; is the userspace WireGuard running?",
 					ifname, ifname);
 			break;
 		}

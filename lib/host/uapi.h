@@ -8,6 +8,9 @@
 
 #include "host/wg.h"
 
+/* Where all userspace WireGuards have their sockets. */
+#define KWGI_UAPI_DIR "/var/run/wireguard"
+
 /*
  * Connects to the device of the daemon that answers for ifname. On errors *w is all zero.
  * KWG_ERR_KERNEL if there is none, KWG_ERR_USAGE if the name is too long.

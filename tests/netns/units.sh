@@ -39,6 +39,31 @@ crash() {
 	expect 0 'no difference' kilowg diff
 }
 
+# Beside the path unit, which does no harm.
+resident() {
+	local pid
+	expect 0 'start kilowg-watch.service' systemctl enable --now kilowg-watch
+	is 'it is active' active "$(systemctl is-active kilowg-watch)"
+	systemctl status --no-pager kilowg-watch >"$T/status"
+	like 'its state is shown' "$T/status" 'As planned'
+	must ip route flush proto 107
+	check 'routes that are flushed come back' wait_for 5 has 50
+	expect 0 'reload' systemctl reload kilowg-watch
+	topology 51
+	check 'a topology file that is renamed is applied' wait_for 20 has 51
+	expect 0 'restart' systemctl restart kilowg-watch
+	is 'it is active' active "$(systemctl is-active kilowg-watch)"
+	crash
+	is 'and not restarted by that' 0 "$(systemctl show -P NRestarts kilowg-watch)"
+	pid=$(main_pid)
+	expect 0 'stop' systemctl stop kilowg-watch
+	check 'the network stays' has 51
+	is 'so does the data plane' "$pid" "$(main_pid)"
+	check 'the units come to rest' wait_for 20 idle
+	journalctl -b --no-pager -o cat -u kilowg-watch >"$T/journal"
+	like 'the journal says what was repaired, and by whom' "$T/journal" 'kilowg: repaired: .*routes removed by (ip \(pid|pid) [0-9]+'
+}
+
 with_systemd() {
 	local i
 	is 'systemd is the first process' systemd "$(cat /proc/1/comm)"
@@ -65,6 +90,7 @@ with_systemd() {
 	check 'of many renames the last one counts' wait_for 20 has 50
 	check 'the units come to rest' wait_for 20 idle
 	check 'still' has 50
+	resident
 	check 'nothing has failed' nothing_fails
 	[ "$failed" = 0 ] || journalctl -b --no-pager -o short-monotonic -u 'kilowg*' | tail -n 60 | sed 's/^/#   /'
 	printf '1..%d\n' "$n"

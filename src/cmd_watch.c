@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: ISC */
+/* watch: apply, again and at once whenever this host or the files change. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#include "cli.h"
+
+enum { TOLD = 64 };
+
+struct watcher {
+	struct cli *cli;
+	struct kwg_host_options opt;
+	kwg_log_fn *log;		/* of opt, before ours was put in front of it */
+	struct kwg_watch *watch;
+	struct kwg_config *cfg;		/* the last one without errors */
+	struct kwg_plan *plan;
+	const char *notify;		/* NOTIFY_SOCKET, or NULL */
+	int signals;
+	unsigned long repairs;
+	uint64_t told[TOLD];		/* hashes of lines that were told already */
+	unsigned n_told;
+	bool failing;			/* the last look or run has failed */
+	bool reading;			/* this round is for files that have changed */
+};
+
+/* ---- words ------------------------------------------------------------- */
+
+/* FNV-1a */
+static uint64_t hash(const char *s)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+	return h;
+}
+
+/* What would be said at every look is said once, until the files change. */
+static bool is_new(struct watcher *w, const char *line)
+{
+	uint64_t h = hash(line);
+	unsigned i;
+
+	for (i = 0; i < TOLD; i++)
+		if (w->told[i] == h)
+			return false;
+	w->told[w->n_told++ % TOLD] = h;
+	return true;
+}
+
+static void forget_told(struct watcher *w)
+{
+	memset(w->told, 0, sizeof(w->told));
+	w->n_told = 0;
+}
+
+static void log_once(void *arg, enum kwg_severity severity, const char *line)
+{
+	struct watcher *w = arg;
+
+	if (is_new(w, line))
+		w->log(w->cli, severity, line);
+}
+
+static void tell_manager(const struct watcher *w, const char *state)
+{
+	/* Nobody is worse off if it does not hear. */
+	(void)kwg_notify(w->notify, state, NULL);
+}
+
+static void tell_status(const struct watcher *w)
+{
+	char text[160];
+
+	if (w->failing)
+		return;
+	snprintf(text, sizeof(text), "STATUS=As planned; %lu repair%s so far", w->repairs,
+		 w->repairs == 1 ? "" : "s");
+	tell_manager(w, text);
+}
+
+/* An error that keeps the mesh from being as planned, for now. */
+static void complain(struct watcher *w, const struct kwg_error *err, const char *reason)
+{
+	char text[sizeof(err->text) + 16];
+
+	if (is_new(w, err->text))
+		fprintf(stderr, "kilowg: %s%s%s%s\n", err->text, *reason ? " (" : "", reason,
+			*reason ? ")" : "");
+	snprintf(text, sizeof(text), "STATUS=%s", err->text);
+	tell_manager(w, text);
+	w->failing = true;
+}
+
+static void recover(struct watcher *w)
+{
+	if (!w->failing)
+		return;
+	w->failing = false;
+	forget_told(w);
+	tell_status(w);
+}
+
+static void print_steps(const struct kwg_steps *steps)
+{
+	size_t i;
+
+	for (i = 0; i < kwg_steps_count(steps); i++)
+		puts(kwg_steps_text(steps, i));
+	fflush(stdout);
+}
+
+/* One line for each repair, and for what files ask for. */
+static void tell_repair(struct watcher *w, size_t steps, const char *reason, unsigned wait)
+{
+	const char *done = w->reading ? "applied" : "repaired";
+
+	w->repairs += !w->reading;
+	if (w->cli->quiet)
+		return;
+	fprintf(stderr, "kilowg: %s: %zu step%s%s%s%s", done, steps, steps == 1 ? "" : "s",
+		*reason ? " (" : "", reason, *reason ? ")" : "");
+	if (wait)
+		fprintf(stderr, "; this does not last, so the next time is in %u s", wait);
+	fputc('\n', stderr);
+}
+
+/* ---- rounds ------------------------------------------------------------- */
+
+static int steps_new(struct watcher *w, struct kwg_steps **out, bool read_only, bool look_up,
+		     struct kwg_error *err)
+{
+	struct kwg_host_options opt = w->opt;
+
+	opt.read_only = read_only;
+	opt.no_lookup = !look_up;
+	/* What it has to say is said when it counts. */
+	if (read_only)
+		opt.log = NULL;
+	return kwg_steps_new(out, w->plan, &opt, err);
+}
+
+static void carry_out(struct watcher *w, struct kwg_steps *steps)
+{
+	struct kwg_error err = { 0 };
+	size_t n = kwg_steps_count(steps);
+	char reason[512];
+	unsigned wait;
+	int ret;
+
+	if (w->cli->verbose)
+		print_steps(steps);
+	snprintf(reason, sizeof(reason), "%s", kwg_watch_reason(w->watch));
+	ret = kwg_steps_run(steps, &err);
+	wait = kwg_watch_ran(w->watch, steps, ret);
+	if (ret) {
+		complain(w, &err, reason);
+		return;
+	}
+	recover(w);
+	if (!n)
+		return;
+	tell_repair(w, n, reason, wait);
+	tell_status(w);
+}
+
+/* Repairs what differs. Names are asked for, and the lock is taken, only if that is due. */
+static void repair(struct watcher *w, bool look_up)
+{
+	struct kwg_steps *steps = NULL;
+	struct kwg_error err = { 0 };
+	int ret = steps_new(w, &steps, false, look_up, &err);
+
+	if (ret == KWG_ERR_LOCKED)
+		kwg_watch_failed(w->watch, ret);
+	else if (ret) {
+		kwg_watch_failed(w->watch, ret);
+		complain(w, &err, kwg_watch_reason(w->watch));
+	} else if (kwg_watch_judge(w->watch, steps) != KWG_WATCH_HELD) {
+		carry_out(w, steps);
+	}
+	kwg_steps_free(steps);
+}
+
+/*
+ * A look that changes nothing comes first: it takes no lock, waits for nobody,
+ * and mostly finds nothing.
+ */
+static enum kwg_watch_verdict look(struct watcher *w)
+{
+	enum kwg_watch_verdict verdict = KWG_WATCH_HELD;
+	struct kwg_steps *steps;
+	struct kwg_error err = { 0 };
+	int ret = steps_new(w, &steps, true, false, &err);
+
+	if (ret) {
+		kwg_watch_failed(w->watch, ret);
+		complain(w, &err, kwg_watch_reason(w->watch));
+		return verdict;
+	}
+	verdict = kwg_watch_judge(w->watch, steps);
+	if (verdict == KWG_WATCH_FINE)
+		recover(w);
+	kwg_steps_free(steps);
+	return verdict;
+}
+
+/* Between rounds, memory that is free is better off with the host. */
+static void give_back(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
+static void round_of(struct watcher *w, bool look_up)
+{
+	enum kwg_watch_verdict verdict = look(w);
+
+	if (verdict == KWG_WATCH_RUN || (verdict == KWG_WATCH_FINE && look_up))
+		repair(w, look_up);
+	w->reading = false;
+	give_back();
+}
+
+/* ---- files -------------------------------------------------------------- */
+
+/* A configuration with errors, or without this node, leaves the one before in its place. */
+static void read_files(struct watcher *w)
+{
+	struct kwg_config *cfg;
+	struct kwg_plan *plan;
+	int status;
+
+	forget_told(w);
+	if (!load_plan(w->cli, &cfg, &plan, &status)) {
+		fputs("kilowg: what the files said before still holds\n", stderr);
+		tell_manager(w, "STATUS=The files have errors; what they said before still holds");
+		return;
+	}
+	kwg_plan_free(w->plan);
+	kwg_config_free(w->cfg);
+	w->cfg = cfg;
+	w->plan = plan;
+	w->reading = true;
+	kwg_watch_follow(w->watch, plan);
+	tell_status(w);
+}
+
+static void reload(struct watcher *w)
+{
+	struct timespec t;
+	char text[80];
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
+		 (unsigned long long)t.tv_sec * 1000000 + (unsigned long long)t.tv_nsec / 1000);
+	tell_manager(w, text);
+	read_files(w);
+	round_of(w, true);
+	tell_manager(w, "READY=1");
+}
+
+/* ---- the loop ----------------------------------------------------------- */
+
+static void process(struct watcher *w)
+{
+	switch (kwg_watch_process(w->watch)) {
+	case KWG_WATCH_NOTHING:
+		return;
+	case KWG_WATCH_LOOK:
+		round_of(w, false);
+		return;
+	case KWG_WATCH_READ:
+		read_files(w);
+		round_of(w, true);
+		return;
+	case KWG_WATCH_LOOK_UP:
+		round_of(w, true);
+		return;
+	}
+}
+
+/* False: to be ended. */
+static bool take_signals(struct watcher *w)
+{
+	struct signalfd_siginfo info;
+	bool again = false;
+
+	while (read(w->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo != SIGHUP)
+			return false;
+		again = true;
+	}
+	if (again)
+		reload(w);
+	return true;
+}
+
+static int run_loop(struct watcher *w)
+{
+	struct pollfd p[] = {
+		{ .fd = w->signals, .events = POLLIN },
+		{ .fd = kwg_watch_fd(w->watch), .events = POLLIN },
+	};
+
+	for (;;) {
+		if (poll(p, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			perror("kilowg: poll");
+			return EXIT_OTHER;
+		}
+		if (p[0].revents && !take_signals(w))
+			return EXIT_DONE;
+		if (p[1].revents)
+			process(w);
+	}
+}
+
+/* From now on a run is finished before we end. */
+static bool hold_signals(struct watcher *w)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	w->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (w->signals < 0)
+		perror("kilowg: signalfd");
+	return w->signals >= 0;
+}
+
+/*
+ * As apply does it, which waits for interfaces and the lock, fails where that
+ * fails, and is ended by a signal while it only waits.
+ */
+static int first_apply(struct watcher *w)
+{
+	struct kwg_steps *steps;
+	struct kwg_error err = { 0 };
+	int ret;
+
+	w->opt.wait_lock = true;
+	ret = steps_new(w, &steps, false, true, &err);
+	w->opt.wait_lock = false;
+	if (ret)
+		return report(&err);
+	if (!hold_signals(w)) {
+		kwg_steps_free(steps);
+		return EXIT_OTHER;
+	}
+	if (w->cli->verbose)
+		print_steps(steps);
+	ret = kwg_steps_run(steps, &err);
+	(void)kwg_watch_ran(w->watch, steps, ret);
+	kwg_steps_free(steps);
+	return ret ? report(&err) : EXIT_DONE;
+}
+
+static int watch(struct watcher *w)
+{
+	struct kwg_error err = { 0 };
+	int status;
+
+	if (kwg_watch_new(&w->watch, w->cli->paths, (size_t)w->cli->n_paths, &err))
+		return report(&err);
+	if (!load_plan(w->cli, &w->cfg, &w->plan, &status))
+		return status;
+	kwg_watch_follow(w->watch, w->plan);
+	status = first_apply(w);
+	give_back();
+	if (status)
+		return status;
+	tell_manager(w, "READY=1");
+	tell_status(w);
+	status = run_loop(w);
+	tell_manager(w, "STOPPING=1");
+	return status;
+}
+
+static void watcher_init(struct watcher *w, struct cli *cli)
+{
+	const char *notify = getenv("NOTIFY_SOCKET");
+
+	*w = (struct watcher){ .cli = cli, .signals = -1 };
+	host_options(&w->opt, cli);
+	w->log = w->opt.log;
+	w->opt.log = log_once;
+	w->opt.log_arg = w;
+	/* Not for the daemons that we may start: they would speak in our name. */
+	w->notify = notify ? strdup(notify) : NULL;
+	unsetenv("NOTIFY_SOCKET");
+}
+
+static int run(struct cli *cli, int argc, char **argv, const struct option_values *given)
+{
+	struct watcher w;
+	int i, status;
+
+	(void)argv;
+	(void)given;
+	if (argc)
+		return usage_error("watch takes no operand");
+	for (i = 0; i < cli->n_paths; i++)
+		if (!strcmp(cli->paths[i], "-"))
+			return usage_error("watch reads its files again, which standard input cannot do");
+	watcher_init(&w, cli);
+	status = watch(&w);
+	kwg_plan_free(w.plan);
+	kwg_config_free(w.cfg);
+	kwg_watch_free(w.watch);
+	if (w.signals >= 0)
+		close(w.signals);
+	free((char *)(uintptr_t)w.notify);
+	return status;
+}
+
+const struct command command_watch = {
+	.name = "watch", .args = "",
+	.summary = "apply, and stay to repair what others take away, at once",
+	.details = "Also applies the files when they change, or on SIGHUP, and looks names up again every\n"
+		   "two minutes. SIGTERM ends it; the network stays. One line on stderr for each repair.",
+	.run = run,
+};

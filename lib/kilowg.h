@@ -261,9 +261,21 @@ struct kwg_host_options {
 int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 		  const struct kwg_host_options *opt, struct kwg_error *err);
 
-/* The steps that remove all that kilowg made for this mesh, and nothing else. */
+/*
+ * The steps that remove all that kilowg made for this mesh, and nothing else. What that is, marks and
+ * the journal say: cfg may have errors, and the mesh have had another name, as long as the file is
+ * the same. cfg lives longer than the steps.
+ */
 int kwg_steps_new_down(struct kwg_steps **out, const struct kwg_config *cfg,
 		       const struct kwg_host_options *opt, struct kwg_error *err);
+/* The same for a mesh of this name, without a configuration. KWG_ERR_USAGE: it is no such name. */
+int kwg_steps_new_down_mesh(struct kwg_steps **out, const char *mesh,
+			    const struct kwg_host_options *opt, struct kwg_error *err);
+/*
+ * The names of all meshes that something is left of on this host, sorted, each with a newline.
+ * *out is freed with kwg_text_free(). KWG_ERR_KERNEL, KWG_ERR_NOMEM.
+ */
+int kwg_meshes(char **out, size_t *len, struct kwg_error *err);
 void kwg_steps_free(struct kwg_steps *steps);
 
 size_t kwg_steps_count(const struct kwg_steps *steps);

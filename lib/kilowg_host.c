@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The facade over this host: plan and snapshot to steps, steps to the kernel. */
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <sodium.h>
@@ -129,8 +130,6 @@ static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
 	const struct kwg_config *cfg = s->cfg;
 	int ret;
 
-	if (cfg->diags.errors)
-		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has errors");
 	kwgi_steps_set_launch(s, cfg);
 	ret = take_lock(s, cfg, err);
 	if (!ret)
@@ -149,15 +148,20 @@ static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
 	return ret ? ret : format_steps(s, err);
 }
 
-int kwg_steps_new_down(struct kwg_steps **out, const struct kwg_config *cfg,
-		       const struct kwg_host_options *opt, struct kwg_error *err)
+/* own: cfg, if it goes with the steps, or NULL. */
+static int steps_new_down(struct kwg_steps **out, const struct kwg_config *cfg,
+			  struct kwg_config *own, const struct kwg_host_options *opt,
+			  struct kwg_error *err)
 {
 	struct kwg_steps *s = steps_alloc(opt);
 	int ret;
 
-	if (!s)
+	if (!s) {
+		kwg_config_free(own);
 		return kwgi_nomem(err);
+	}
 	s->cfg = cfg;
+	s->own_cfg = own;
 	ret = prepare_down(s, err);
 	if (ret) {
 		kwg_steps_free(s);
@@ -165,6 +169,30 @@ int kwg_steps_new_down(struct kwg_steps **out, const struct kwg_config *cfg,
 	}
 	*out = s;
 	return 0;
+}
+
+int kwg_steps_new_down(struct kwg_steps **out, const struct kwg_config *cfg,
+		       const struct kwg_host_options *opt, struct kwg_error *err)
+{
+	return steps_new_down(out, cfg, NULL, opt, err);
+}
+
+int kwg_steps_new_down_mesh(struct kwg_steps **out, const char *mesh,
+			    const struct kwg_host_options *opt, struct kwg_error *err)
+{
+	struct kwg_config *cfg = kwg_config_new();
+	char *name = cfg ? kwgi_arena_strndup(&cfg->arena, mesh, strlen(mesh)) : NULL;
+
+	if (!name) {
+		kwg_config_free(cfg);
+		return kwgi_nomem(err);
+	}
+	if (!kwgi_mesh_name_is_valid(name)) {
+		kwg_config_free(cfg);
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "\"%.100s\" is no name of a mesh", mesh);
+	}
+	cfg->mesh.name = name;
+	return steps_new_down(out, cfg, cfg, opt, err);
 }
 
 static void free_texts(char **texts, uint32_t n)
@@ -188,6 +216,7 @@ void kwg_steps_free(struct kwg_steps *s)
 	kwgi_cni_free(&s->cni);
 	kwgi_host_free(&s->host);
 	kwgi_live_close(&s->live);
+	kwg_config_free(s->own_cfg);
 	if (s->lock >= 0)
 		close(s->lock);
 	free(s);

@@ -4,7 +4,7 @@
 
 #include "cli.h"
 
-enum { DRY_RUN, WAIT, SWITCH_BACKEND };
+enum { DRY_RUN, WAIT, SWITCH_BACKEND, MESH = SWITCH_BACKEND, ALL };
 
 static int print_steps(const struct cli *cli, const struct kwg_steps *steps)
 {

@@ -149,6 +149,8 @@ void kwgi_config_keys(struct kwgi_buf *b);
 void kwgi_check(struct kwg_config *cfg);
 
 /* Does it have all that Kilo asks of a node or peer that takes part? */
+/* It is part of names of files, and of marks. */
+bool kwgi_mesh_name_is_valid(const char *v);
 bool kwgi_node_is_ready(const struct kwgi_node *n);
 bool kwgi_peer_is_ready(const struct kwgi_peer *p);
 

@@ -216,13 +216,16 @@ static int set_required_name(struct kwgi_parse *p, void *field, const char *v)
 }
 
 /* The mesh name becomes part of file names and of link aliases. */
+bool kwgi_mesh_name_is_valid(const char *v)
+{
+	return *v && strlen(v) <= 63 && *v != '.' &&
+	       strspn(v, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+		       strlen(v);
+}
+
 static int set_mesh_name(struct kwgi_parse *p, void *field, const char *v)
 {
-	if (!*v || strlen(v) > 63 || *v == '.' ||
-	    strspn(v, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") !=
-		    strlen(v))
-		return -1;
-	return set_text(p, field, v);
+	return kwgi_mesh_name_is_valid(v) ? set_text(p, field, v) : -1;
 }
 
 /* As the kernel: net/core/dev.c, dev_valid_name(). */

@@ -143,23 +143,24 @@ struct names {
 	uint32_t n, cap;
 };
 
-/* The name of a mesh, or NULL: what is called NAME.journal. */
-static char *mesh_of(struct kwgi_arena *a, const char *file)
+/* The length of a mesh's name in that of a file, NAME.journal; 0: it is none. */
+static size_t mesh_len(const char *file)
 {
 	size_t len = strlen(file), end = sizeof(suffix) - 1;
 
-	if (len <= end || strcmp(file + len - end, suffix))
-		return NULL;
-	return kwgi_arena_strndup(a, file, len - end);
+	return len <= end || strcmp(file + len - end, suffix) ? 0 : len - end;
 }
 
 static int look_at(struct kwgi_host *h, const char *dir, const char *file,
 		   const struct kwgi_mesh *mesh, struct names *names)
 {
-	char *name = mesh_of(&h->arena, file);
+	size_t len = mesh_len(file);
+	char *name = len ? kwgi_arena_strndup(&h->arena, file, len) : NULL;
 	struct entry e;
 
-	if (!name || !strcmp(name, mesh->name))
+	if (!name)
+		return len ? -1 : 0;
+	if (!strcmp(name, mesh->name))
 		return 0;
 	read_entry(&e, dir, name);
 	if (!e.journal.exists || strcmp(e.origin, mesh->origin))
@@ -189,6 +190,20 @@ static int find_former(struct kwgi_host *h, const char *dir, const struct kwgi_m
 	h->owner.former = names.v;
 	h->owner.n_former = names.n;
 	return ret;
+}
+
+void kwgi_journal_list(const char *dir, void (*found)(void *arg, const char *mesh, size_t len),
+		       void *arg)
+{
+	DIR *stream = opendir(dir);
+	const struct dirent *d;
+
+	if (!stream)
+		return;
+	while ((d = readdir(stream)))
+		if (mesh_len(d->d_name))
+			found(arg, d->d_name, mesh_len(d->d_name));
+	closedir(stream);
 }
 
 int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,

@@ -19,6 +19,10 @@
 int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
 		      struct kwg_error *err);
 
+/* Calls found for each mesh that has a journal. */
+void kwgi_journal_list(const char *dir, void (*found)(void *arg, const char *mesh, size_t len),
+		       void *arg);
+
 /* Before these steps: adds what they are about to make to what h->journal has. KWG_ERR_IO. */
 int kwgi_journal_begin(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
 		       const struct kwgi_steps *s, struct kwg_error *err);

@@ -270,7 +270,6 @@ static void set_common(struct kwgi_desired *w, const struct kwg_config *cfg)
 void kwgi_desired_nothing(struct kwgi_desired *w, const struct kwg_config *cfg)
 {
 	set_common(w, cfg);
-	w->old_ifname = cfg->local.interface;
 	w->keep_link = !cfg->local.clean_up_interface;
 }
 

@@ -34,7 +34,6 @@ struct kwgi_desired {
 	const char *mesh;
 	uint8_t protocol;
 	const char *ifname;		/* NULL: no interface at all (down) */
-	const char *old_ifname;		/* down: the one whose device was observed */
 	char alias[KWGI_ALIAS_MAX];	/* our mark on it */
 	bool create;			/* make the interface if it is not there */
 	bool userspace;			/* by starting program, else in the kernel */

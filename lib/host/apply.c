@@ -256,6 +256,7 @@ static void restore(struct kwgi_live *live, const struct kwgi_host *before, kwg_
 	uint32_t i;
 	int ret;
 
+	now.interest = before->interest;
 	now.owner = before->owner;
 	now.journal = before->journal;
 	ret = kwgi_rtnl_observe(&live->nl, before->protocol, &now, &err);
@@ -286,6 +287,14 @@ static bool may_be_done(const struct kwgi_step *s, int ret)
 	return ret == KWGI_IN_DOUBT || is_wireguard_step(s) || s->kind == KWGI_STEP_IPTABLES;
 }
 
+/* It is somebody else's: no reason to give up. */
+static int tell(kwg_log_fn *log, void *log_arg, const struct kwg_error *err)
+{
+	if (log && err)
+		log(log_arg, KWG_WARNING, err->text);
+	return 0;
+}
+
 int kwgi_live_run(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn *log,
 		  void *log_arg, struct kwg_error *err)
 {
@@ -294,6 +303,8 @@ int kwgi_live_run(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn
 
 	for (i = 0; i < s->n; i++) {
 		ret = run_step(live, &s->v[i], false, err);
+		if (ret && s->v[i].kind == KWGI_STEP_ROUTE_AGAIN)
+			ret = tell(log, log_arg, err);
 		if (!ret)
 			continue;
 		name_step(s, i, err);

@@ -336,28 +336,56 @@ static void read_route(struct kwgi_host_route *r, const struct nlmsghdr *nlh)
 	}
 }
 
+/* Through a link of ours, or to where the plan has a route, too. */
+static bool is_of_interest(const struct collect *c, const struct kwgi_host_route *r)
+{
+	const struct kwgi_link *l;
+
+	if (kwgi_prefixset_find(&c->h->interest, &r->dst) != KWGI_NO_ITEM)
+		return true;
+	l = r->protocol == RTPROT_KERNEL ? NULL : kwgi_host_link_by_index(c->h, r->oif);
+	return l && *l->alias && kwgi_mark_is_ours(l->alias, &c->h->owner);
+}
+
+static int keep_other(struct collect *c, const struct kwgi_host_route *r, const struct nlmsghdr *nlh)
+{
+	struct kwgi_other_route *other;
+	void *copy;
+
+	if (!is_of_interest(c, r))
+		return MNL_CB_OK;
+	other = ADD(c, others);
+	copy = other ? kwgi_arena_alloc(&c->h->arena, nlh->nlmsg_len, 1) : NULL;
+	if (!copy)
+		return nomem(c);
+	memcpy(copy, nlh, nlh->nlmsg_len);
+	*other = (struct kwgi_other_route){ *r, copy, nlh->nlmsg_len };
+	return MNL_CB_OK;
+}
+
 static int on_route(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
 	struct collect *c = arg;
-	struct kwgi_host_route *r;
-
-	if (nlh->nlmsg_type != RTM_NEWROUTE || !is_wanted(c, rtm->rtm_protocol) ||
-	    rtm->rtm_type != RTN_UNICAST || rtm->rtm_flags & RTM_F_CLONED ||
-	    rtm->rtm_family != c->family)
-		return MNL_CB_OK;
-	r = ADD(c, routes);
-	if (!r)
-		return nomem(c);
-	*r = (struct kwgi_host_route){
+	struct kwgi_host_route route = {
 		.dst = { { .family = rtm->rtm_family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6 },
 			 rtm->rtm_dst_len },
 		.table = rtm->rtm_table, .protocol = rtm->rtm_protocol,
 		.onlink = rtm->rtm_flags & RTNH_F_ONLINK,
-	};
-	read_route(r, nlh);
-	if (rtm->rtm_family == AF_INET6 && r->metric == IPV6_DEFAULT_METRIC)
-		r->metric = 0;
+	}, *r;
+
+	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_type != RTN_UNICAST ||
+	    rtm->rtm_flags & RTM_F_CLONED || rtm->rtm_family != c->family)
+		return MNL_CB_OK;
+	read_route(&route, nlh);
+	if (rtm->rtm_family == AF_INET6 && route.metric == IPV6_DEFAULT_METRIC)
+		route.metric = 0;
+	if (!is_wanted(c, rtm->rtm_protocol))
+		return keep_other(c, &route, nlh);
+	r = ADD(c, routes);
+	if (!r)
+		return nomem(c);
+	*r = route;
 	return MNL_CB_OK;
 }
 
@@ -411,7 +439,7 @@ static int on_rule(const struct nlmsghdr *nlh, void *arg)
 
 static void clear(struct kwgi_host *h)
 {
-	h->n_links = h->n_addrs = h->n_neighs = h->n_routes = h->n_rules = 0;
+	h->n_links = h->n_addrs = h->n_neighs = h->n_routes = h->n_others = h->n_rules = 0;
 }
 
 /* header: of the family's request, all zero (any) but for the family. */

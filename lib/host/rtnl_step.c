@@ -109,7 +109,11 @@ static int change_rule(struct kwgi_nl *nl, const struct kwgi_step *s, bool add,
 
 /* ---- routes ---------------------------------------------------------- */
 
-enum verb { ADD, CHANGE, REMOVE };
+/*
+ * BESIDE: behind one that has the same destination and metric. CHANGE replaces the first of those,
+ * whosever it is.
+ */
+enum verb { ADD, BESIDE, CHANGE, REMOVE };
 
 /* A next hop of another family goes into RTA_VIA. */
 static void put_gateway(struct nlmsghdr *nlh, const struct kwgi_host_route *r)
@@ -131,7 +135,8 @@ static struct nlmsghdr *begin_route(struct kwgi_nl *nl, enum verb verb,
 				    const struct kwgi_host_route *r)
 {
 	static const uint16_t flags[] = {
-		[ADD] = NLM_F_CREATE | NLM_F_EXCL, [CHANGE] = NLM_F_CREATE | NLM_F_REPLACE,
+		[ADD] = NLM_F_CREATE | NLM_F_EXCL, [BESIDE] = NLM_F_CREATE | NLM_F_APPEND,
+		[CHANGE] = NLM_F_CREATE | NLM_F_REPLACE,
 		[REMOVE] = 0,
 	};
 	struct nlmsghdr *nlh = kwgi_nl_begin(nl, verb == REMOVE ? RTM_DELROUTE : RTM_NEWROUTE,
@@ -168,7 +173,7 @@ static void put_route_mtu(struct nlmsghdr *nlh, uint32_t mtu)
 static int change_route(struct kwgi_nl *nl, enum verb verb, const struct kwgi_host_route *r,
 			const char *link, struct kwg_error *err)
 {
-	static const char *const verbs[] = { "adding", "changing", "removing" };
+	static const char *const verbs[] = { "adding", "adding", "changing", "removing" };
 	char what[WHAT], text[KWGI_PREFIX_TEXT];
 	struct nlmsghdr *nlh;
 	uint32_t oif = r->oif;
@@ -193,29 +198,66 @@ static int change_route(struct kwgi_nl *nl, enum verb verb, const struct kwgi_ho
 /* ---- steps ----------------------------------------------------------- */
 
 /* A route that was, by the name of its link, which may have been made anew. */
-static int route_again(struct kwgi_nl *nl, enum verb verb, const struct kwgi_step *s,
-		       const char *link, struct kwg_error *err)
+static struct kwgi_host_route by_name(const struct kwgi_host_route *was, const char *link)
 {
-	struct kwgi_host_route again = s->u.route.old;
+	struct kwgi_host_route again = *was;
 	uint32_t index = if_nametoindex(link);
 
 	if (index)
 		again.oif = index;
-	return change_route(nl, verb, &again, link, err);
+	return again;
+}
+
+/* In place, if no route of others can be meant by it. */
+static int exchange(struct kwgi_nl *nl, const struct kwgi_host_route *to, const char *to_link,
+		    const struct kwgi_host_route *from, const char *from_link, bool shared,
+		    struct kwg_error *err)
+{
+	int ret;
+
+	if (!shared)
+		return change_route(nl, CHANGE, to, to_link, err);
+	ret = change_route(nl, BESIDE, to, to_link, err);
+	return ret ? ret : change_route(nl, REMOVE, from, from_link, err);
 }
 
 static int step_route(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,
 		      struct kwg_error *err)
 {
+	const struct kwgi_host_route *route = &s->u.route.route;
+	const char *old_link = s->kind == KWGI_STEP_ROUTE_DEL ? s->link : s->u.route.old_link;
+	struct kwgi_host_route old;
+
 	if (s->kind == KWGI_STEP_ROUTE_ADD)
-		return change_route(nl, undo ? REMOVE : ADD, &s->u.route.route, s->link, err);
-	if (s->kind == KWGI_STEP_ROUTE_DEL && undo)
-		return route_again(nl, ADD, s, s->link, err);
-	if (s->kind == KWGI_STEP_ROUTE_DEL)
+		return change_route(nl, undo ? REMOVE : ADD, route, s->link, err);
+	if (!undo && s->kind == KWGI_STEP_ROUTE_DEL)
 		return change_route(nl, REMOVE, &s->u.route.old, s->link, err);
-	if (undo)
-		return route_again(nl, CHANGE, s, s->u.route.old_link, err);
-	return change_route(nl, CHANGE, &s->u.route.route, s->link, err);
+	if (!undo)
+		return exchange(nl, route, s->link, &s->u.route.old, old_link, s->u.route.shared, err);
+	old = by_name(&s->u.route.old, old_link);
+	if (s->kind == KWGI_STEP_ROUTE_DEL)
+		return change_route(nl, ADD, &old, s->link, err);
+	return exchange(nl, &old, old_link, route, s->link, s->u.route.shared, err);
+}
+
+/* The kernel's own words, without what it only tells. */
+static int make_again(struct kwgi_nl *nl, const struct kwgi_step *s, struct kwg_error *err)
+{
+	const struct nlmsghdr *was = s->u.again.other->message;
+	struct nlmsghdr *nlh = kwgi_nl_begin(nl, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	char what[WHAT], text[KWGI_PREFIX_TEXT];
+	const struct nlattr *attr;
+
+	memcpy(rtm, mnl_nlmsg_get_payload(was), sizeof(*rtm));
+	rtm->rtm_flags &= RTNH_F_ONLINK | RTNH_F_PERVASIVE;
+	kwgi_attr_for_each(attr, was, sizeof(*rtm))
+		if (mnl_attr_get_type(attr) != RTA_CACHEINFO)
+			mnl_attr_put(nlh, attr->nla_type, mnl_attr_get_payload_len(attr),
+				     mnl_attr_get_payload(attr));
+	snprintf(what, sizeof(what), "making the route %s of somebody else again",
+		 kwgi_prefix_format(text, &s->u.again.other->route.dst));
+	return kwgi_nl_request(nl, nlh, what, err);
 }
 
 static int step_neigh(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,
@@ -253,6 +295,8 @@ static int run(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo, struct 
 	case KWGI_STEP_ROUTE_CHANGE:
 	case KWGI_STEP_ROUTE_DEL:
 		return step_route(nl, s, undo, err);
+	case KWGI_STEP_ROUTE_AGAIN:
+		return undo ? 0 : make_again(nl, s, err);
 	case KWGI_STEP_FIREWALL:
 	case KWGI_STEP_CNI:
 	case KWGI_STEP_IPTABLES:
@@ -289,7 +333,7 @@ static bool is_so_already(const struct kwgi_step *s, bool undo, int sys_errno)
 	if (undo ? makes(s) || s->kind == KWGI_STEP_LINK_NAME : removes(s))
 		return sys_errno == ENOENT || sys_errno == ESRCH || sys_errno == ENODEV ||
 		       sys_errno == EADDRNOTAVAIL;
-	return undo && removes(s) && sys_errno == EEXIST;
+	return (undo ? removes(s) : s->kind == KWGI_STEP_ROUTE_AGAIN) && sys_errno == EEXIST;
 }
 
 int kwgi_rtnl_step(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,

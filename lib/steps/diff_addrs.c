@@ -139,6 +139,29 @@ static bool wants_routes4(const struct addrs *a)
 	return false;
 }
 
+/*
+ * Routes that others have put on the link: with its last IPv4 address they go, too, but they need
+ * none.
+ */
+static void keep_others(const struct addrs *a, bool last)
+{
+	const struct kwgi_host *h = a->d->h;
+	uint32_t i;
+
+	for (i = 0; i < h->n_others; i++) {
+		const struct kwgi_other_route *o = &h->others[i];
+		const struct kwgi_step s = { .kind = KWGI_STEP_ROUTE_AGAIN, .link = a->l->name,
+					     .u.again = { o } };
+
+		if (o->route.oif != a->l->index || o->route.dst.addr.family != KWGI_AF_V4)
+			continue;
+		if (last)
+			kwgi_diff_break(a->d, &s);
+		else
+			kwgi_diff_make(a->d, &s);
+	}
+}
+
 void kwgi_diff_link_addrs(struct kwgi_diff *d, const struct kwgi_link *l, const char *name,
 			  const struct kwgi_prefix *want, kwgi_is_our_addr *is_ours)
 {
@@ -167,6 +190,12 @@ void kwgi_diff_link_addrs(struct kwgi_diff *d, const struct kwgi_link *l, const 
 		remove_old(&a, KWGI_AF_V4);
 		remove_old_last(&a, KWGI_AF_V6);
 	} else {
+		/* Read from the end. */
+		if (a.old4 && !a.left4)
+			keep_others(&a, true);
 		remove_old_last(&a, KWGI_AF_NONE);
+		return;
 	}
+	if (a.old4 && !a.left4)
+		keep_others(&a, false);
 }

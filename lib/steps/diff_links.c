@@ -294,6 +294,17 @@ void kwgi_diff_links(struct kwgi_diff *d)
 			.u.link_mtu = { w->mtu, d->link ? d->link->mtu : 0 } });
 }
 
+/* With the link down, the routes that others have put on it would go, and come back with nothing. */
+static bool carries_others(const struct kwgi_diff *d)
+{
+	uint32_t i;
+
+	for (i = 0; d->link && i < d->h->n_others; i++)
+		if (d->h->others[i].route.oif == d->link->index)
+			return true;
+	return false;
+}
+
 void kwgi_diff_up(struct kwgi_diff *d)
 {
 	bool up = d->link && d->link->up;
@@ -302,7 +313,7 @@ void kwgi_diff_up(struct kwgi_diff *d)
 		return;
 	if (d->w->up)
 		kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_UP, .link = d->w->ifname });
-	else
+	else if (!carries_others(d))
 		kwgi_diff_break(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_DOWN,
 						    .link = d->w->ifname });
 }

@@ -34,6 +34,7 @@ static void diff_route(struct kwgi_diff *d, const struct kwgi_desired_route *wan
 		return;
 	if (have) {
 		step.kind = KWGI_STEP_ROUTE_CHANGE;
+		step.u.route.shared = kwgi_host_is_shared(d->h, have);
 		step.u.route.old = *have;
 		step.u.route.old_link = name_of(d, have->oif);
 	}

@@ -189,6 +189,31 @@ static void restore_routes(struct restore *r)
 		restore_route(r, &r->before->routes[i]);
 }
 
+static bool has_other(const struct kwgi_host *h, const struct kwgi_host_route *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->n_others; i++)
+		if (!kwgi_host_route_cmp(&h->others[i].route, r) && kwgi_host_same_way(&h->others[i].route, r))
+			return true;
+	return false;
+}
+
+static void restore_others(struct restore *r)
+{
+	const struct kwgi_link *l;
+	uint32_t i;
+
+	for (i = 0; i < r->before->n_others; i++) {
+		const struct kwgi_other_route *o = &r->before->others[i];
+
+		l = same_link(r, o->route.oif);
+		if (l && l->index == o->route.oif && !has_other(r->now, &o->route))
+			add(r, &(struct kwgi_step){ .kind = KWGI_STEP_ROUTE_AGAIN, .link = l->name,
+						    .u.again = { o } });
+	}
+}
+
 int kwgi_steps_restore(struct kwgi_steps *s, const struct kwgi_host *now,
 		       const struct kwgi_host *before)
 {
@@ -202,5 +227,6 @@ int kwgi_steps_restore(struct kwgi_steps *s, const struct kwgi_host *now,
 	restore_neighs(&r);
 	restore_rules(&r);
 	restore_routes(&r);
+	restore_others(&r);
 	return r.failed ? -1 : 0;
 }

@@ -87,6 +87,16 @@ int kwgi_host_route_cmp(const struct kwgi_host_route *a, const struct kwgi_host_
 	return kwgi_prefix_cmp(&a->dst, &b->dst);
 }
 
+bool kwgi_host_is_shared(const struct kwgi_host *h, const struct kwgi_host_route *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->n_others; i++)
+		if (!kwgi_host_route_cmp(&h->others[i].route, r))
+			return true;
+	return false;
+}
+
 bool kwgi_host_same_way(const struct kwgi_host_route *a, const struct kwgi_host_route *b)
 {
 	return a->oif == b->oif && a->onlink == b->onlink && a->mtu == b->mtu &&

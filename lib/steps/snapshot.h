@@ -10,6 +10,7 @@
 #include "base/addr.h"
 #include "base/arena.h"
 #include "base/key.h"
+#include "base/prefixset.h"
 #include "config/encap.h"
 #include "plan/plan.h"
 #include "steps/iptables.h"
@@ -162,8 +163,17 @@ struct kwgi_journal {
 	uint32_t n_making;
 };
 
+/* A route of somebody else, and the kernel's message about it, to make it again from. */
+struct kwgi_other_route {
+	struct kwgi_host_route route;
+	const void *message;		/* struct nlmsghdr and what follows */
+	size_t size;
+};
+
 struct kwgi_host {
 	struct kwgi_arena arena;
+	/* Destinations that the plan has routes to: routes of others to them are looked at, too. */
+	struct kwgi_prefixset interest;
 	struct kwgi_owner owner;
 	struct kwgi_journal journal;	/* of the mesh, under all its names; with what marks say */
 	uint8_t protocol;		/* routes and rules with it are in here as well, whosever they are */
@@ -175,7 +185,9 @@ struct kwgi_host {
 	uint32_t n_neighs, neighs_cap;
 	struct kwgi_host_route *routes;	/* with these protocol numbers only */
 	uint32_t n_routes, routes_cap;
-	struct kwgi_host_rule *rules;	/* likewise */
+	struct kwgi_other_route *others;	/* to destinations of interest, or through links of ours */
+	uint32_t n_others, others_cap;
+	struct kwgi_host_rule *rules;	/* as the routes */
 	uint32_t n_rules, rules_cap;
 	struct kwgi_host_path *paths;	/* those that were asked for, by address */
 	uint32_t n_paths, paths_cap;
@@ -212,6 +224,8 @@ const struct kwgi_host_peer *kwgi_host_peer(const struct kwgi_host_wg *wg,
 					    const struct kwgi_key *key);
 /* By what makes them one: table, metric and destination. */
 int kwgi_host_route_cmp(const struct kwgi_host_route *a, const struct kwgi_host_route *b);
+/* Has somebody else a route with this table, metric and destination? */
+bool kwgi_host_is_shared(const struct kwgi_host *h, const struct kwgi_host_route *r);
 /* Of two with one destination: do they lead the same way, and are of one protocol? */
 bool kwgi_host_same_way(const struct kwgi_host_route *a, const struct kwgi_host_route *b);
 /* By all but the protocol. */

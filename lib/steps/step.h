@@ -35,6 +35,7 @@ enum kwgi_step_kind {
 	KWGI_STEP_ROUTE_ADD,
 	KWGI_STEP_ROUTE_CHANGE,	/* same destination, other way */
 	KWGI_STEP_ROUTE_DEL,
+	KWGI_STEP_ROUTE_AGAIN,	/* of somebody else, that the kernel takes along with what goes */
 	KWGI_STEP_FIREWALL,	/* make, replace or delete a table of ours */
 	KWGI_STEP_CNI,		/* write the CNI configuration of the pods */
 	KWGI_STEP_IPTABLES,	/* the same with chains of iptables, in one family */
@@ -90,8 +91,16 @@ struct kwgi_step {
 		struct { struct kwgi_host_neigh neigh, old; } neigh;
 		/* beside: one that differs in the protocol only is there, and goes later. */
 		struct { struct kwgi_host_rule rule; bool beside; } rule;
-		/* old_link: name of the device of a changed route, which may be made anew by undoing. */
-		struct { struct kwgi_host_route route, old; const char *old_link; } route;
+		/*
+		 * old_link: name of the device of a changed route, which may be made anew by undoing.
+		 * shared: somebody else has a route with the same destination and metric.
+		 */
+		struct {
+			struct kwgi_host_route route, old;
+			const char *old_link;
+			bool shared;
+		} route;
+		struct { const struct kwgi_other_route *other; } again;
 		struct { const struct kwgi_nft_table *table, *old; } firewall;
 		struct { const struct kwgi_cni_file *file; } cni;
 		struct { const struct kwgi_ipt_rules *rules, *old; } iptables;

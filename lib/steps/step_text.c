@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Steps for people, one line each: + makes, - removes, ~ changes. No secret
+ * Steps for people, one line each: + makes, - removes, ~ changes, = keeps. No secret
  * is in them.
  */
 #include "steps/desired.h"
@@ -289,6 +289,11 @@ void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struc
 	case KWGI_STEP_ROUTE_DEL:
 		kwgi_buf_puts(b, undo ? "+ route " : "- route ");
 		put_route(b, &s->u.route.old, s->link);
+		break;
+	case KWGI_STEP_ROUTE_AGAIN:
+		kwgi_buf_puts(b, "= route ");
+		put_route(b, &s->u.again.other->route, s->link);
+		kwgi_buf_puts(b, ", which somebody else has made, once more");
 		break;
 	case KWGI_STEP_ROUTE_CHANGE:
 		format_route_change(b, s, h, undo);

@@ -460,6 +460,7 @@ static void carry_out(struct world *o, const struct kwgi_step *s, bool undo)
 		ck_abort_msg("nobody else makes links here");
 	case KWGI_STEP_LINK_DAEMON:
 		ck_abort_msg("no daemon is started here");
+	case KWGI_STEP_ROUTE_AGAIN:
 	case KWGI_STEP_FIREWALL:
 	case KWGI_STEP_CNI:
 	case KWGI_STEP_IPTABLES:

@@ -38,7 +38,6 @@ static void make_leader(struct world *o)
 static void is_down(struct world *o)
 {
 	o->w.ifname = NULL;
-	o->w.old_ifname = "wg0";
 	o->w.n_peers = o->w.n_routes = o->w.n_rules = 0;
 	o->w.mtu = 0;
 	o->w.up = false;

@@ -359,7 +359,7 @@ static int keep_other(struct collect *c, const struct kwgi_host_route *r, const 
 	if (!copy)
 		return nomem(c);
 	memcpy(copy, nlh, nlh->nlmsg_len);
-	*other = (struct kwgi_other_route){ *r, copy, nlh->nlmsg_len };
+	*other = (struct kwgi_other_route){ *r, c->h->n_routes, copy, nlh->nlmsg_len };
 	return MNL_CB_OK;
 }
 

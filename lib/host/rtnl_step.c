@@ -110,10 +110,10 @@ static int change_rule(struct kwgi_nl *nl, const struct kwgi_step *s, bool add,
 /* ---- routes ---------------------------------------------------------- */
 
 /*
- * BESIDE: behind one that has the same destination and metric. CHANGE replaces the first of those,
- * whosever it is.
+ * Among routes with the same destination and metric, FRONT and BEHIND add the first and the last;
+ * CHANGE replaces the first, whosever it is.
  */
-enum verb { ADD, BESIDE, CHANGE, REMOVE };
+enum verb { ADD, FRONT, BEHIND, CHANGE, REMOVE };
 
 /* A next hop of another family goes into RTA_VIA. */
 static void put_gateway(struct nlmsghdr *nlh, const struct kwgi_host_route *r)
@@ -135,7 +135,8 @@ static struct nlmsghdr *begin_route(struct kwgi_nl *nl, enum verb verb,
 				    const struct kwgi_host_route *r)
 {
 	static const uint16_t flags[] = {
-		[ADD] = NLM_F_CREATE | NLM_F_EXCL, [BESIDE] = NLM_F_CREATE | NLM_F_APPEND,
+		[ADD] = NLM_F_CREATE | NLM_F_EXCL, [FRONT] = NLM_F_CREATE,
+		[BEHIND] = NLM_F_CREATE | NLM_F_APPEND,
 		[CHANGE] = NLM_F_CREATE | NLM_F_REPLACE,
 		[REMOVE] = 0,
 	};
@@ -173,7 +174,7 @@ static void put_route_mtu(struct nlmsghdr *nlh, uint32_t mtu)
 static int change_route(struct kwgi_nl *nl, enum verb verb, const struct kwgi_host_route *r,
 			const char *link, struct kwg_error *err)
 {
-	static const char *const verbs[] = { "adding", "adding", "changing", "removing" };
+	static const char *const verbs[] = { "adding", "adding", "adding", "changing", "removing" };
 	char what[WHAT], text[KWGI_PREFIX_TEXT];
 	struct nlmsghdr *nlh;
 	uint32_t oif = r->oif;
@@ -208,36 +209,38 @@ static struct kwgi_host_route by_name(const struct kwgi_host_route *was, const c
 	return again;
 }
 
-/* In place, if no route of others can be meant by it. */
+/* In place, unless a route of others would be meant by it. */
 static int exchange(struct kwgi_nl *nl, const struct kwgi_host_route *to, const char *to_link,
-		    const struct kwgi_host_route *from, const char *from_link, bool shared,
+		    const struct kwgi_host_route *from, const char *from_link, uint8_t company,
 		    struct kwg_error *err)
 {
 	int ret;
 
-	if (!shared)
+	if (company != KWGI_BEHIND)
 		return change_route(nl, CHANGE, to, to_link, err);
-	ret = change_route(nl, BESIDE, to, to_link, err);
+	ret = change_route(nl, BEHIND, to, to_link, err);
 	return ret ? ret : change_route(nl, REMOVE, from, from_link, err);
 }
 
 static int step_route(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,
 		      struct kwg_error *err)
 {
+	static const enum verb add[] = { [KWGI_ALONE] = ADD, [KWGI_IN_FRONT] = FRONT, [KWGI_BEHIND] = BEHIND };
 	const struct kwgi_host_route *route = &s->u.route.route;
+	uint8_t company = s->u.route.company;
 	const char *old_link = s->kind == KWGI_STEP_ROUTE_DEL ? s->link : s->u.route.old_link;
 	struct kwgi_host_route old;
 
 	if (s->kind == KWGI_STEP_ROUTE_ADD)
-		return change_route(nl, undo ? REMOVE : ADD, route, s->link, err);
+		return change_route(nl, undo ? REMOVE : add[company], route, s->link, err);
 	if (!undo && s->kind == KWGI_STEP_ROUTE_DEL)
 		return change_route(nl, REMOVE, &s->u.route.old, s->link, err);
 	if (!undo)
-		return exchange(nl, route, s->link, &s->u.route.old, old_link, s->u.route.shared, err);
+		return exchange(nl, route, s->link, &s->u.route.old, old_link, company, err);
 	old = by_name(&s->u.route.old, old_link);
 	if (s->kind == KWGI_STEP_ROUTE_DEL)
-		return change_route(nl, ADD, &old, s->link, err);
-	return exchange(nl, &old, old_link, route, s->link, s->u.route.shared, err);
+		return change_route(nl, add[company], &old, s->link, err);
+	return exchange(nl, &old, old_link, route, s->link, company, err);
 }
 
 /* The kernel's own words, without what it only tells. */

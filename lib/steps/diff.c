@@ -29,8 +29,9 @@ void kwgi_diff_take_route(struct kwgi_diff *d, uint32_t i)
 	if (d->taken[i])
 		return;
 	d->taken[i] = true;
-	kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_ROUTE_DEL, .link = l ? l->name : "?",
-					       .u.route = { .old = *r } });
+	kwgi_diff_make(d, &(struct kwgi_step){
+		.kind = KWGI_STEP_ROUTE_DEL, .link = l ? l->name : "?",
+		.u.route = { .old = *r, .company = (uint8_t)kwgi_host_company(d->h, r, i) } });
 }
 
 void kwgi_diff_take_routes(struct kwgi_diff *d, const struct kwgi_link *l, uint8_t family)

@@ -20,6 +20,20 @@ static int cmp_have(const void *a, const void *b)
 				   *(const struct kwgi_host_route *const *)b);
 }
 
+/* A route that was taken off comes again: where among those of others? */
+static enum kwgi_company taken_company(const struct kwgi_diff *d, const struct kwgi_host_route *want)
+{
+	const struct kwgi_host *h = d->h;
+	uint32_t i;
+
+	if (kwgi_host_company(h, want, UINT32_MAX) == KWGI_ALONE)
+		return KWGI_ALONE;
+	for (i = 0; i < h->n_routes; i++)
+		if (d->taken[i] && !kwgi_host_route_cmp(&h->routes[i], want))
+			return kwgi_host_company(h, want, i);
+	return KWGI_ALONE;
+}
+
 /* last: after those that go. */
 static void diff_route(struct kwgi_diff *d, const struct kwgi_desired_route *want,
 		       const struct kwgi_host_route *have, bool last)
@@ -34,9 +48,11 @@ static void diff_route(struct kwgi_diff *d, const struct kwgi_desired_route *wan
 		return;
 	if (have) {
 		step.kind = KWGI_STEP_ROUTE_CHANGE;
-		step.u.route.shared = kwgi_host_is_shared(d->h, have);
+		step.u.route.company = (uint8_t)kwgi_host_company(d->h, have, (uint32_t)(have - d->h->routes));
 		step.u.route.old = *have;
 		step.u.route.old_link = name_of(d, have->oif);
+	} else {
+		step.u.route.company = (uint8_t)taken_company(d, &want->route);
 	}
 	if (last)
 		kwgi_diff_break(d, &step);

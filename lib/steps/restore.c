@@ -159,6 +159,7 @@ static void restore_route(struct restore *r, const struct kwgi_host_route *was)
 		return;
 	step.link = l->name;
 	step.u.route.route = as_now(was, l);
+	step.u.route.company = (uint8_t)kwgi_host_company(r->before, was, (uint32_t)(was - r->before->routes));
 	have = find_route(r->now, was);
 	if (have && kwgi_host_same_way(have, &step.u.route.route))
 		return;

@@ -87,14 +87,20 @@ int kwgi_host_route_cmp(const struct kwgi_host_route *a, const struct kwgi_host_
 	return kwgi_prefix_cmp(&a->dst, &b->dst);
 }
 
-bool kwgi_host_is_shared(const struct kwgi_host *h, const struct kwgi_host_route *r)
+enum kwgi_company kwgi_host_company(const struct kwgi_host *h, const struct kwgi_host_route *r,
+				    uint32_t i)
 {
-	uint32_t i;
+	enum kwgi_company company = KWGI_ALONE;
+	uint32_t k;
 
-	for (i = 0; i < h->n_others; i++)
-		if (!kwgi_host_route_cmp(&h->others[i].route, r))
-			return true;
-	return false;
+	for (k = 0; k < h->n_others; k++) {
+		if (kwgi_host_route_cmp(&h->others[k].route, r))
+			continue;
+		if (h->others[k].before <= i)
+			return KWGI_BEHIND;
+		company = KWGI_IN_FRONT;
+	}
+	return company;
 }
 
 bool kwgi_host_same_way(const struct kwgi_host_route *a, const struct kwgi_host_route *b)

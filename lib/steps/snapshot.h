@@ -166,6 +166,7 @@ struct kwgi_journal {
 /* A route of somebody else, and the kernel's message about it, to make it again from. */
 struct kwgi_other_route {
 	struct kwgi_host_route route;
+	uint32_t before;		/* the first of our routes that the kernel has behind it */
 	const void *message;		/* struct nlmsghdr and what follows */
 	size_t size;
 };
@@ -224,8 +225,13 @@ const struct kwgi_host_peer *kwgi_host_peer(const struct kwgi_host_wg *wg,
 					    const struct kwgi_key *key);
 /* By what makes them one: table, metric and destination. */
 int kwgi_host_route_cmp(const struct kwgi_host_route *a, const struct kwgi_host_route *b);
-/* Has somebody else a route with this table, metric and destination? */
-bool kwgi_host_is_shared(const struct kwgi_host *h, const struct kwgi_host_route *r);
+/*
+ * Routes of others with the table, metric and destination of r, which is h->routes[i] or not there:
+ * of several, packets take the first.
+ */
+enum kwgi_company { KWGI_ALONE, KWGI_IN_FRONT, KWGI_BEHIND };
+enum kwgi_company kwgi_host_company(const struct kwgi_host *h, const struct kwgi_host_route *r,
+				    uint32_t i);
 /* Of two with one destination: do they lead the same way, and are of one protocol? */
 bool kwgi_host_same_way(const struct kwgi_host_route *a, const struct kwgi_host_route *b);
 /* By all but the protocol. */

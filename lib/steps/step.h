@@ -93,12 +93,13 @@ struct kwgi_step {
 		struct { struct kwgi_host_rule rule; bool beside; } rule;
 		/*
 		 * old_link: name of the device of a changed route, which may be made anew by undoing.
-		 * shared: somebody else has a route with the same destination and metric.
+		 * company: routes of others with the same destination and metric; one that has gone
+		 * and comes again has its place among them.
 		 */
 		struct {
 			struct kwgi_host_route route, old;
 			const char *old_link;
-			bool shared;
+			uint8_t company;	/* enum kwgi_company */
 		} route;
 		struct { const struct kwgi_other_route *other; } again;
 		struct { const struct kwgi_nft_table *table, *old; } firewall;

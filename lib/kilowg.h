@@ -230,7 +230,8 @@ struct kwg_host_options {
 	 * of the interface is appended. It makes that interface, answers on
 	 * /var/run/wireguard/NAME.sock, returns with its daemon in the
 	 * background, and the daemon ends when the interface is deleted:
-	 * kilowg-userspace, wireguard-go. It gets the caller's environment.
+	 * kilowg-userspace, wireguard-go. It gets the caller's environment, but
+	 * no open files, and has a session of its own.
 	 * Lives as long as the steps. NULL: none is started.
 	 */
 	const char *const *userspace_command;

@@ -18,6 +18,8 @@
 #include "host/uapi.h"
 #include "sys/errtext.h"
 
+extern char **environ;
+
 enum {
 	END_TIMEOUT = 5000,	/* ms that a daemon without interface may take to end */
 	MAX_WORDS = 32,
@@ -92,6 +94,44 @@ static void read_complaint(int fd, char out[KWGI_COMPLAINT_MAX])
 		(void)fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK);
 }
 
+/* It gets no descriptors but the first three, so what numbers of others mean is not for it. */
+static bool names_descriptor(const char *variable)
+{
+	static const char *const names[] = { "WG_TUN_FD=", "WG_UAPI_FD=", "LISTEN_PID=",
+					     "LISTEN_FDS=", "LISTEN_FDNAMES=" };
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strncmp(variable, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
+/* The environment of this process without those; NULL if there is no memory. */
+static const char **make_environment(void)
+{
+	const char **env;
+	size_t i, n = 0;
+
+	while (environ[n])
+		n++;
+	env = calloc(n + 1, sizeof(*env));
+	for (i = n = 0; env && environ[i]; i++)
+		if (!names_descriptor(environ[i]))
+			env[n++] = environ[i];
+	return env;
+}
+
+static int spawn(pid_t *pid, const char *const *argv, int fd)
+{
+	const char **env = make_environment();
+	int e = env ? kwgi_spawn(pid, &(struct kwgi_spawn){ .argv = argv, .env = env, .in = -1,
+							    .out = -1, .err = fd }) : ENOMEM;
+
+	free(env);
+	return e;
+}
+
 static int run(const struct kwgi_launch *l, const char *const *argv, int64_t deadline,
 	       struct kwg_error *err)
 {
@@ -100,10 +140,10 @@ static int run(const struct kwgi_launch *l, const char *const *argv, int64_t dea
 	pid_t pid;
 	bool ended;
 
-	e = kwgi_spawn(&pid, &(struct kwgi_spawn){ .argv = argv, .in = -1, .out = -1, .err = fd,
-						   .session = true });
+	e = spawn(&pid, argv, fd);
 	if (e) {
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		return kwgi_fail(err, KWG_ERR_KERNEL, e, "starting %.200s: %s", argv[0],
 				 kwgi_errtext(e));
 	}
@@ -112,7 +152,8 @@ static int run(const struct kwgi_launch *l, const char *const *argv, int64_t dea
 		kill(pid, SIGKILL);
 	status = kwgi_spawn_reap(pid);
 	read_complaint(fd, complaint);
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	if (!ended)
 		return kwgi_fail(err, KWG_ERR_TIMEOUT, 0,
 				 "%.200s has not gone into the background within interface-timeout (%u s)",

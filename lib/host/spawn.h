@@ -17,12 +17,14 @@
 struct kwgi_spawn {
 	const char *const *argv;	/* argv[0] is the path */
 	const char *const *env;	/* NULL: that of this process */
-	int in, out, err;	/* -1: /dev/null, for err: that of this process */
-	bool session;		/* in one of its own */
-	bool bare;		/* without other files that this process has open, if the C library can */
+	int in, out, err;	/* -1: /dev/null */
 };
 
-/* No signal is blocked or ignored there. Returns 0 or an errno value. */
+/*
+ * In a session of its own, so that what a terminal sends is not for it; no
+ * signal is blocked or ignored there, and no other file is open that this
+ * process has open. Returns 0 or an errno value.
+ */
 int kwgi_spawn(pid_t *pid, const struct kwgi_spawn *s);
 
 /*

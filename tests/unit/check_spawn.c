@@ -125,13 +125,39 @@ START_TEST(surroundings)
 	ck_assert_str_eq(out.p, "LC_ALL=C\nPATH=/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin:/usr/local/bin\n"
 				"SigBlk:0000\nSigIgn:0000\n");
 	kwgi_buf_free(&out);
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
 	ck_assert_int_ge(dup2(0, 77), 0);
 	ck_assert_int_eq(run("exec ls /proc/self/fd", NULL, &out, 4096, 10000, &err), 0);
 	/* 3 is the folder itself. */
 	ck_assert_str_eq(out.p, "0\n1\n2\n3\n");
 	kwgi_buf_free(&out);
-#endif
+	close(77);
+}
+END_TEST
+
+/* What a terminal sends to our process group is not for them. */
+START_TEST(session)
+{
+	struct kwgi_buf out = { 0 };
+	struct kwg_error err;
+	int group, sid;
+
+	ck_assert_int_eq(run("exec cut -d ' ' -f 5,6 /proc/self/stat", NULL, &out, 100, 10000, &err), 0);
+	ck_assert_int_eq(sscanf(out.p, "%d %d", &group, &sid), 2);
+	ck_assert_int_ne(group, getpgrp());
+	ck_assert_int_ne(sid, getsid(0));
+	kwgi_buf_free(&out);
+}
+END_TEST
+
+/* Standard error that nobody reads is not that of this process. */
+START_TEST(silent)
+{
+	static const char *const argv[] = { "/bin/sh", "-c", "[ /dev/null -ef /proc/self/fd/2 ]", NULL };
+	const struct kwgi_spawn s = { .argv = argv, .in = -1, .out = -1, .err = -1 };
+	pid_t pid;
+
+	ck_assert_int_eq(kwgi_spawn(&pid, &s), 0);
+	ck_assert_int_eq(kwgi_spawn_reap(pid), 0);
 }
 END_TEST
 
@@ -154,6 +180,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, failures);
 	tcase_add_test(tc, deadline);
 	tcase_add_test(tc, surroundings);
+	tcase_add_test(tc, session);
+	tcase_add_test(tc, silent);
 	tcase_add_test(tc, finding);
 }
 

@@ -242,7 +242,10 @@ int kwgi_daemon_start(const struct kwgi_launch *l, const char *ifname, struct kw
 		return ret;
 	ret = first ? run_launcher(l, argv, argv + first, deadline, err)
 		    : run_command(l, argv, deadline, err);
-	return ret ? ret : kwgi_uapi_wait(ifname, deadline, err);
+	if (!ret)
+		ret = kwgi_uapi_wait(ifname, deadline, err);
+	/* wireguard-go sets the link's MTU after its socket is there, but before it answers. */
+	return ret ? ret : kwgi_uapi_greet(ifname, err);
 }
 
 void kwgi_daemon_wait_end(const char *ifname)

@@ -446,6 +446,19 @@ int kwgi_uapi_open(struct kwgi_wg *w, const char *ifname, struct kwg_error *err)
 			 ifname);
 }
 
+int kwgi_uapi_greet(const char *ifname, struct kwg_error *err)
+{
+	struct kwgi_arena arena = { 0 };
+	struct kwgi_host_wg wg;
+	struct kwgi_wg w;
+	int ret = kwgi_wg_init(&w, &uapi_ops, ifname, err);
+
+	if (!ret)
+		ret = uapi_get(&w, &arena, &wg, err);
+	kwgi_arena_free(&arena);
+	return ret;
+}
+
 /* ---- waiting --------------------------------------------------------- */
 
 /* Watches the folder of sockets, or the nearest one above that exists. */

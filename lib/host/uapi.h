@@ -21,6 +21,12 @@ int kwgi_uapi_connect(const char *ifname);
 bool kwgi_uapi_answers(const char *ifname);
 
 /*
+ * A request without effect, and its answer: who accepts connections need not
+ * be ready for them yet. KWG_ERR_KERNEL.
+ */
+int kwgi_uapi_greet(const char *ifname, struct kwg_error *err);
+
+/*
  * Waits until one does; deadline in ms of the monotonic clock. A socket that
  * a dead daemon left does not count. KWG_ERR_TIMEOUT, KWG_ERR_KERNEL.
  */

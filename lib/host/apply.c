@@ -9,6 +9,7 @@
 #include "host/nft.h"
 #include "host/rtnl.h"
 #include "host/uapi.h"
+#include "host/wake.h"
 #include "host/wg_genl.h"
 #include "steps/steps.h"
 
@@ -253,5 +254,8 @@ int kwgi_live_run(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn
 		undo_steps(live, s, is_wireguard_step(&s->v[i]) ? i + 1 : i, log, log_arg);
 		return ret;
 	}
-	return 0;
+	ret = kwgi_wake(s, err);
+	if (ret)
+		undo_steps(live, s, s->n, log, log_arg);
+	return ret;
 }

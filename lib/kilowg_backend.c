@@ -93,7 +93,7 @@ static int ask_kernel(struct kwg_steps *s, const struct kwgi_local *local, bool 
 	return kwgi_rtnl_probe_wireguard(&s->live.nl, local->interface, has, err);
 }
 
-static int check_program(const struct kwg_steps *s, struct kwg_error *err)
+int kwgi_steps_check_program(const struct kwg_steps *s, struct kwg_error *err)
 {
 	const struct kwgi_local *local = &s->plan->cfg->local;
 
@@ -105,7 +105,7 @@ static int check_program(const struct kwg_steps *s, struct kwg_error *err)
 			 local->interface, s->backend.reason, local->interface);
 }
 
-static void tell_backend(const struct kwg_steps *s)
+void kwgi_steps_tell_backend(const struct kwg_steps *s)
 {
 	kwgi_steps_say(s, s->backend.could_switch ? KWG_WARNING : KWG_NOTE, "%s: %s WireGuard (%s)",
 	    s->plan->cfg->local.interface, s->backend.userspace ? "userspace" : "kernel",
@@ -141,8 +141,7 @@ int kwgi_steps_choose_backend(struct kwg_steps *s, struct kwg_error *err)
 		l->aside = s->backend.aside && !strcmp(l->name, ifname);
 		l->replaced = strcmp(l->name, ifname) ? is_deaf(l, cfg) : s->backend.replace;
 	}
-	tell_backend(s);
-	return check_program(s, err);
+	return 0;
 }
 
 /* ---- the key --------------------------------------------------------- */

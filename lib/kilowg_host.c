@@ -76,13 +76,7 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	if (!ret)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
-		ret = kwgi_live_observe(&s->live, (uint8_t)local->route_protocol, &s->host, err);
-	if (!ret)
-		ret = kwgi_steps_choose_backend(s, err);
-	if (!ret)
-		ret = kwgi_live_observe_wg(&s->live, local->interface, &s->host, err);
-	if (!ret && s->backend.aside)
-		ret = kwgi_live_observe_aside(&s->live, local->interface, &s->host, err);
+		ret = kwgi_steps_observe(s, err);
 	if (!ret) {
 		kwgi_steps_observe_old(s, cfg, local->interface);
 		ret = kwgi_steps_build(s, &key, err);

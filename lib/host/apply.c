@@ -28,6 +28,11 @@ static void close_wg(struct kwgi_live *live)
 	live->wg_open = false;
 }
 
+void kwgi_live_forget_wg(struct kwgi_live *live)
+{
+	close_wg(live);
+}
+
 void kwgi_live_close(struct kwgi_live *live)
 {
 	close_wg(live);
@@ -125,11 +130,15 @@ static int delete_link(struct kwgi_live *live, const char *name, const char *soc
 		       struct kwg_error *err)
 {
 	const struct kwgi_step del = { .kind = KWGI_STEP_LINK_DEL, .link = name };
-	int ret = kwgi_rtnl_step(&live->nl, &del, false, err);
+	struct kwgi_owner owner;
+	int ret;
 
+	kwgi_daemon_find(&live->launch, name, socket, &owner);
+	ret = kwgi_rtnl_step(&live->nl, &del, false, err);
 	/* Its daemon ends now; until then it holds its port, and the name of its socket. */
 	if (!ret)
-		kwgi_daemon_wait_end(socket);
+		kwgi_daemon_end(socket, &owner);
+	kwgi_owner_close(&owner);
 	return ret;
 }
 

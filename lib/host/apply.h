@@ -20,6 +20,8 @@ struct kwgi_live {
 
 int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err);
 void kwgi_live_close(struct kwgi_live *live);
+/* The device may be another one by now, of the kernel or behind another socket. */
+void kwgi_live_forget_wg(struct kwgi_live *live);
 
 /* Takes a snapshot: links, addresses, routes and rules of this protocol number. */
 int kwgi_live_observe(struct kwgi_live *live, uint8_t protocol, struct kwgi_host *h,

@@ -248,7 +248,22 @@ int kwgi_daemon_start(const struct kwgi_launch *l, const char *ifname, struct kw
 	return ret ? ret : kwgi_uapi_greet(ifname, err);
 }
 
-void kwgi_daemon_wait_end(const char *ifname)
+/* ---- ending ---------------------------------------------------------- */
+
+void kwgi_daemon_find(const struct kwgi_launch *l, const char *link, const char *socket,
+		      struct kwgi_owner *owner)
+{
+	const char *path = l->command ? l->command[0] : "";
+	const char *slash = strrchr(path, '/');
+	int fd = kwgi_uapi_connect(socket);
+
+	kwgi_owner_find(owner, fd, link, slash ? slash + 1 : path);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* False if it still answers when the time is up. */
+static bool wait_end(const char *ifname)
 {
 	int64_t deadline = kwgi_monotonic_ms() + END_TIMEOUT;
 	struct pollfd p = { .events = 0 };
@@ -257,9 +272,23 @@ void kwgi_daemon_wait_end(const char *ifname)
 	/* Who closes the socket hangs up on us, too. */
 	while ((left = deadline - kwgi_monotonic_ms()) > 0) {
 		p.fd = kwgi_uapi_connect(ifname);
+		if (p.fd < 0 && errno != EAGAIN)
+			return true;
 		if (p.fd < 0)
-			return;
+			continue;	/* it took its time to say that it is busy */
 		(void)poll(&p, 1, (int)left);
 		close(p.fd);
 	}
+	return false;
+}
+
+void kwgi_daemon_wait_end(const char *ifname)
+{
+	(void)wait_end(ifname);
+}
+
+void kwgi_daemon_end(const char *socket, const struct kwgi_owner *owner)
+{
+	if (!wait_end(socket))
+		(void)kwgi_owner_end(owner);
 }

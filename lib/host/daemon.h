@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "host/owner.h"
 #include "kilowg.h"
 #include "steps/snapshot.h"
 
@@ -28,6 +29,15 @@ int kwgi_daemon_start(const struct kwgi_launch *launch, const char *ifname, stru
 
 /* Waits, some seconds at most, until nothing answers on the socket any more. */
 void kwgi_daemon_wait_end(const char *ifname);
+
+/*
+ * A daemon ends with its link, but one that hangs does not. So look who it is
+ * (to be closed) before the link is deleted, and see to its end afterwards. It
+ * goes by the name of its socket, which may be another than that of the link.
+ */
+void kwgi_daemon_find(const struct kwgi_launch *launch, const char *link, const char *socket,
+		      struct kwgi_owner *owner);
+void kwgi_daemon_end(const char *socket, const struct kwgi_owner *owner);
 
 /*
  * A daemon makes its interface itself, so there is a moment when the interface

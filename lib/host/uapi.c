@@ -32,6 +32,7 @@
 #include "base/error.h"
 #include "base/num.h"
 #include "host/files.h"
+#include "host/owner.h"
 #include "host/uapi.h"
 #include "host/wg.h"
 #include "sys/errtext.h"
@@ -72,7 +73,7 @@ bool kwgi_uapi_answers(const char *ifname)
 	int fd = kwgi_uapi_connect(ifname);
 
 	if (fd < 0)
-		return false;
+		return errno == EAGAIN;
 	close(fd);
 	return true;
 }
@@ -122,12 +123,20 @@ static int receive_all(int fd, struct kwgi_buf *answer)
 	return is_complete(answer) ? 0 : -1;
 }
 
+static int fail_silent(const struct kwgi_wg *w, int fd, const char *what, struct kwg_error *err)
+{
+	struct kwgi_owner owner;
+	char who[64];
+
+	kwgi_owner_find(&owner, fd, w->ifname, NULL);
+	kwgi_owner_describe(&owner, who, sizeof(who));
+	kwgi_owner_close(&owner);
+	return kwgi_fail(err, KWG_ERR_KERNEL, ETIMEDOUT, "%s: %s: %s does not answer within %d s",
+			 w->ifname, what, who, TIMEOUT);
+}
+
 static int fail(const struct kwgi_wg *w, int e, const char *what, struct kwg_error *err)
 {
-	if (e == EAGAIN || e == EWOULDBLOCK)
-		return kwgi_fail(err, KWG_ERR_KERNEL, ETIMEDOUT,
-				 "%s: %s: the userspace WireGuard does not answer within %d s",
-				 w->ifname, what, TIMEOUT);
 	return kwgi_fail(err, KWG_ERR_KERNEL, e, "%s: %s: %s", w->ifname, what, kwgi_errtext(e));
 }
 
@@ -140,11 +149,10 @@ static int transact(const struct kwgi_wg *w, const struct kwgi_buf *request,
 	if (request->failed)
 		return kwgi_nomem(err);
 	fd = kwgi_uapi_connect(w->ifname);
-	if (fd < 0)
-		return fail(w, errno, what, err);
-	if (send_all(fd, request->p, request->len) || receive_all(fd, answer))
-		ret = fail(w, errno, what, err);
-	close(fd);
+	if (fd < 0 || send_all(fd, request->p, request->len) || receive_all(fd, answer))
+		ret = errno == EAGAIN ? fail_silent(w, fd, what, err) : fail(w, errno, what, err);
+	if (fd >= 0)
+		close(fd);
 	return ret;
 }
 
@@ -436,12 +444,13 @@ static const struct kwgi_wg_ops uapi_ops = {
 
 int kwgi_uapi_open(struct kwgi_wg *w, const char *ifname, struct kwg_error *err)
 {
-	int ret = kwgi_wg_init(w, &uapi_ops, ifname, err);
+	int ret = kwgi_wg_init(w, &uapi_ops, ifname, err), e;
 
 	if (ret || kwgi_uapi_answers(ifname))
 		return ret;
+	e = errno;
 	*w = (struct kwgi_wg){ 0 };
-	return kwgi_fail(err, KWG_ERR_KERNEL, 0,
+	return kwgi_fail(err, KWG_ERR_KERNEL, e,
 			 "%s: no WireGuard of the kernel, and no userspace WireGuard answers for it",
 			 ifname);
 }

@@ -17,7 +17,7 @@ int kwgi_uapi_open(struct kwgi_wg *w, const char *ifname, struct kwg_error *err)
 /* A connection to the daemon of this interface, closed by the caller; -1 with errno. */
 int kwgi_uapi_connect(const char *ifname);
 
-/* Does a daemon accept connections for this interface? */
+/* Does a daemon accept connections for this interface, or will it, once it is less busy? */
 bool kwgi_uapi_answers(const char *ifname);
 
 /*

@@ -35,7 +35,7 @@ static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *
 		ret = kwgi_rtnl_is_tun(local->interface, &is_tun, err);
 	if (ret || !is_tun)
 		return ret;
-	return kwgi_uapi_wait(local->interface, deadline, err);
+	return kwgi_uapi_wait(local->interface, deadline, NULL, err);
 }
 
 /* The tunnel of another CNI, which may start later than this. */
@@ -71,6 +71,7 @@ void kwgi_steps_set_launch(struct kwg_steps *s, const struct kwg_config *cfg)
 	s->live.launch = (struct kwgi_launch){
 		.command = s->opt.userspace_command, .launcher = s->opt.userspace_launcher,
 		.log = s->opt.log, .log_arg = s->opt.log_arg, .timeout = cfg->local.interface_timeout,
+		.stop = { s->opt.stop, s->opt.stop_arg },
 		.dir = KWG_RUNDIR, .mesh = cfg->mesh.name,
 	};
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cli.h"
+#include "signals.h"
 
 enum { DRY_RUN, WAIT, SWITCH_BACKEND };
 
@@ -16,6 +17,7 @@ static int print_steps(const struct cli *cli, const struct kwg_steps *steps)
 		return kwg_steps_json(steps, &text, NULL, &err) ? report(&err) : print_text(text);
 	for (i = 0; i < kwg_steps_count(steps); i++)
 		puts(kwg_steps_text(steps, i));
+	(void)fflush(stdout);
 	return EXIT_DONE;
 }
 
@@ -46,6 +48,7 @@ static int prepare(struct cli *cli, struct job *job, bool down, bool read_only,
 	opt.read_only = read_only;
 	opt.wait_lock = given && given[WAIT].n;
 	opt.switch_backend = given && given[SWITCH_BACKEND].n;
+	opt.stop = signals_waiting;
 	if (down) {
 		job->cfg = load_config(cli, &status);
 		if (!job->cfg)
@@ -59,18 +62,38 @@ static int prepare(struct cli *cli, struct job *job, bool down, bool read_only,
 	return ret ? report(&err) : EXIT_DONE;
 }
 
+/* Carries the steps out; a signal that comes meanwhile is obeyed when they are done or undone. */
+static int run_steps(struct job *job)
+{
+	struct kwg_error err = { 0 };
+	int status = EXIT_DONE, number;
+
+	signals_hold();
+	if (kwg_steps_run(job->steps, &err))
+		status = report(&err);
+	number = signals_release();
+	if (!number)
+		return status;
+	fprintf(stderr, "kilowg: ended by %s, %s\n", signal_name(number),
+		status ? "with all steps undone" : "after all steps were carried out");
+	job_free(job);
+	signals_end(number);
+}
+
 /* Shows the steps if asked to, and carries them out unless this is a dry run. */
 static int carry_out(struct cli *cli, bool down, const struct option_values *given)
 {
 	bool dry_run = given[DRY_RUN].n;
-	struct kwg_error err = { 0 };
 	struct job job;
-	int status = prepare(cli, &job, down, dry_run, given);
+	int status, printed = EXIT_DONE;
 
+	signals_ignore_pipe();
+	status = prepare(cli, &job, down, dry_run, given);
 	if (!status && (dry_run || cli->verbose || cli->json))
-		status = print_steps(cli, job.steps);
-	if (!status && !dry_run && kwg_steps_run(job.steps, &err))
-		status = report(&err);
+		printed = print_steps(cli, job.steps);
+	/* That nobody can read the steps is no reason not to take them. */
+	if (!status)
+		status = dry_run ? printed : run_steps(&job);
 	job_free(&job);
 	return status;
 }

@@ -243,6 +243,8 @@ static void undo_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint3
 	struct kwg_error err = { 0 };
 	uint32_t i;
 
+	/* Whatever has to be waited for now. */
+	live->launch.stop = (struct kwgi_stop){ 0 };
 	for (i = done; i-- > 0;)
 		if (run_step(live, s->host, &s->v[i], true, &err) && log)
 			log(log_arg, KWG_WARNING, err.text);

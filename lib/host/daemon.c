@@ -147,13 +147,16 @@ static int run(const struct kwgi_launch *l, const char *const *argv, int64_t dea
 		return kwgi_fail(err, KWG_ERR_KERNEL, e, "starting %.200s: %s", argv[0],
 				 kwgi_errtext(e));
 	}
-	ended = kwgi_spawn_wait(pid, deadline);
+	ended = kwgi_spawn_wait(pid, deadline, &l->stop);
 	if (!ended)
-		kill(pid, SIGKILL);
+		kwgi_spawn_kill(pid);
 	status = kwgi_spawn_reap(pid);
 	read_complaint(fd, complaint);
 	if (fd >= 0)
 		close(fd);
+	if (!ended && kwgi_stop_asked(&l->stop))
+		return kwgi_fail(err, KWG_ERR_STOPPED, 0, "stopped before %.200s went into the background",
+				 argv[0]);
 	if (!ended)
 		return kwgi_fail(err, KWG_ERR_TIMEOUT, 0,
 				 "%.200s has not gone into the background within interface-timeout (%u s)",
@@ -208,7 +211,7 @@ static int run_launcher(const struct kwgi_launch *l, const char *const *argv,
 	struct kwg_error own = { 0 };
 	int ret = run(l, argv, deadline, &own);
 
-	if (!ret || ret == KWG_ERR_TIMEOUT) {
+	if (!ret || ret == KWG_ERR_TIMEOUT || ret == KWG_ERR_STOPPED) {
 		if (ret && err)
 			*err = own;
 		return ret;
@@ -243,7 +246,7 @@ int kwgi_daemon_start(const struct kwgi_launch *l, const char *ifname, struct kw
 	ret = first ? run_launcher(l, argv, argv + first, deadline, err)
 		    : run_command(l, argv, deadline, err);
 	if (!ret)
-		ret = kwgi_uapi_wait(ifname, deadline, err);
+		ret = kwgi_uapi_wait(ifname, deadline, &l->stop, err);
 	/* wireguard-go sets the link's MTU after its socket is there, but before it answers. */
 	return ret ? ret : kwgi_uapi_greet(ifname, err);
 }

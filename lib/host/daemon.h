@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "host/owner.h"
+#include "host/stop.h"
 #include "kilowg.h"
 #include "steps/snapshot.h"
 
@@ -17,13 +18,14 @@ struct kwgi_launch {
 	kwg_log_fn *log;		/* is told of that; NULL: nobody is */
 	void *log_arg;
 	uint32_t timeout;		/* seconds until it has to answer */
+	struct kwgi_stop stop;		/* the caller may want to wait no longer */
 	const char *dir, *mesh;		/* where a start is noted, and for whom */
 };
 
 /*
  * Runs the command, which returns when its daemon answers on the interface's
  * socket. Waits for both. KWG_ERR_KERNEL with what it wrote to standard error,
- * KWG_ERR_TIMEOUT. A daemon of this name that is about to end is waited for.
+ * KWG_ERR_TIMEOUT, KWG_ERR_STOPPED. A daemon of this name that is about to end is waited for.
  */
 int kwgi_daemon_start(const struct kwgi_launch *launch, const char *ifname, struct kwg_error *err);
 

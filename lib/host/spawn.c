@@ -141,17 +141,27 @@ static int poll_until(struct pollfd *p, nfds_t n, int64_t deadline)
 	return ret;
 }
 
-bool kwgi_spawn_wait(pid_t pid, int64_t deadline)
+bool kwgi_spawn_wait(pid_t pid, int64_t deadline, const struct kwgi_stop *stop)
 {
 	struct pollfd p = { .events = POLLIN };
+	int64_t next;
 	int n;
 
 	p.fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (p.fd < 0)
 		return true;
-	n = poll_until(&p, 1, deadline);
+	do {
+		next = stop ? kwgi_monotonic_ms() + KWGI_STOP_LOOK : deadline;
+		n = poll_until(&p, 1, next < deadline ? next : deadline);
+	} while (!n && kwgi_monotonic_ms() < deadline && !kwgi_stop_asked(stop));
 	close(p.fd);
 	return n > 0;
+}
+
+void kwgi_spawn_kill(pid_t pid)
+{
+	if (kill(-pid, SIGKILL))
+		kill(pid, SIGKILL);
 }
 
 int kwgi_spawn_reap(pid_t pid)
@@ -333,9 +343,9 @@ int kwgi_program_run(const struct kwgi_program *p, struct kwg_error *err)
 	if (e)
 		return kwgi_fail(err, KWG_ERR_KERNEL, e, "starting %.100s: %s", p->argv[0],
 				 kwgi_errtext(e));
-	ended = read_all(&r) && kwgi_spawn_wait(r.pid, r.deadline);
+	ended = read_all(&r) && kwgi_spawn_wait(r.pid, r.deadline, NULL);
 	if (!ended)
-		kill(r.pid, SIGKILL);
+		kwgi_spawn_kill(r.pid);
 	status = kwgi_spawn_reap(r.pid);
 	close_all(&r);
 	kwgi_spawn_tidy(r.complaint);

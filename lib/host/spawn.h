@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "host/stop.h"
 #include "kilowg.h"
 
 struct kwgi_spawn {
@@ -28,10 +29,14 @@ struct kwgi_spawn {
 int kwgi_spawn(pid_t *pid, const struct kwgi_spawn *s);
 
 /*
- * Until the process has ended or the time (of kwgi_monotonic_ms) is over; false
- * then. Kernels before Linux 5.3 have no way to do that: waits for ever there.
+ * Until the process has ended or the time (of kwgi_monotonic_ms) is over, or the
+ * caller wants no more; false then. Kernels before Linux 5.3 have no way to do
+ * that: waits for ever there. stop may be NULL.
  */
-bool kwgi_spawn_wait(pid_t pid, int64_t deadline);
+bool kwgi_spawn_wait(pid_t pid, int64_t deadline, const struct kwgi_stop *stop);
+
+/* Ends it, and what it has started, unless that has left its session. */
+void kwgi_spawn_kill(pid_t pid);
 
 /* The exit status; 0 also if the caller's program does not let anybody wait for children. */
 int kwgi_spawn_reap(pid_t pid);

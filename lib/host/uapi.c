@@ -502,7 +502,8 @@ static bool socket_exists(const char *ifname)
 	return !stat(path, &st);
 }
 
-int kwgi_uapi_wait(const char *ifname, int64_t deadline, struct kwg_error *err)
+int kwgi_uapi_wait(const char *ifname, int64_t deadline, const struct kwgi_stop *stop,
+		   struct kwg_error *err)
 {
 	/*
 	 * bind() makes the socket appear, but only listen(), which nobody can
@@ -529,6 +530,14 @@ int kwgi_uapi_wait(const char *ifname, int64_t deadline, struct kwg_error *err)
 					ifname, ifname);
 			break;
 		}
+		if (kwgi_stop_asked(stop)) {
+			ret = kwgi_fail(err, KWG_ERR_STOPPED, 0,
+					"%s: stopped before anything answered on " SOCKET_DIR "/%s.sock",
+					ifname, ifname);
+			break;
+		}
+		if (stop && left > KWGI_STOP_LOOK)
+			left = KWGI_STOP_LOOK;
 		if (wait_event(fd, socket_exists(ifname) && delay < left ? delay : left))
 			delay = LOOK_FIRST;
 		else if (delay < LOOK_LAST)

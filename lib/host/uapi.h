@@ -6,6 +6,7 @@
 #ifndef KWGI_UAPI_H
 #define KWGI_UAPI_H
 
+#include "host/stop.h"
 #include "host/wg.h"
 
 /*
@@ -28,8 +29,10 @@ int kwgi_uapi_greet(const char *ifname, struct kwg_error *err);
 
 /*
  * Waits until one does; deadline in ms of the monotonic clock. A socket that
- * a dead daemon left does not count. KWG_ERR_TIMEOUT, KWG_ERR_KERNEL.
+ * a dead daemon left does not count. stop may be NULL. KWG_ERR_TIMEOUT,
+ * KWG_ERR_KERNEL, KWG_ERR_STOPPED.
  */
-int kwgi_uapi_wait(const char *ifname, int64_t deadline, struct kwg_error *err);
+int kwgi_uapi_wait(const char *ifname, int64_t deadline, const struct kwgi_stop *stop,
+		   struct kwg_error *err);
 
 #endif

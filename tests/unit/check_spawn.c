@@ -161,6 +161,45 @@ START_TEST(silent)
 }
 END_TEST
 
+static bool has_asked;
+
+static bool ask(void *arg)
+{
+	ck_assert_ptr_eq(arg, &has_asked);
+	has_asked = true;
+	return true;
+}
+
+/* Waiting can be given up, and what was started goes together with its children. */
+START_TEST(stopping)
+{
+	static const char *const argv[] = { "/bin/sh", "-c", "sleep 60 & echo $!; wait", NULL };
+	const struct kwgi_stop stop = { ask, &has_asked }, never = { NULL, NULL };
+	int64_t start = kwgi_monotonic_ms();
+	struct kwgi_spawn s = { .argv = argv, .in = -1, .err = -1 };
+	char text[32] = "";
+	int out[2];
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(out), 0);
+	s.out = out[1];
+	ck_assert_int_eq(kwgi_spawn(&pid, &s), 0);
+	close(out[1]);
+	ck_assert_int_gt(read(out[0], text, sizeof(text) - 1), 0);
+	ck_assert(!kwgi_spawn_wait(pid, start + 300, &never));
+	ck_assert_int_ge(kwgi_monotonic_ms() - start, 300);
+	ck_assert(!kwgi_spawn_wait(pid, start + 60000, &stop));
+	ck_assert(has_asked);
+	ck_assert_int_lt(kwgi_monotonic_ms() - start, 30000);
+	kwgi_spawn_kill(pid);
+	ck_assert_int_eq(kwgi_spawn_reap(pid), 128 + SIGKILL);
+	/* The end of the pipe comes when its last writer has gone. */
+	ck_assert_int_eq(read(out[0], text, 1), 0);
+	ck_assert_int_lt(kwgi_monotonic_ms() - start, 30000);
+	close(out[0]);
+}
+END_TEST
+
 START_TEST(finding)
 {
 	char path[KWGI_PROGRAM_PATH_MAX];
@@ -182,6 +221,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, surroundings);
 	tcase_add_test(tc, session);
 	tcase_add_test(tc, silent);
+	tcase_add_test(tc, stopping);
 	tcase_add_test(tc, finding);
 }
 

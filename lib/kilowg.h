@@ -56,6 +56,7 @@ enum kwg_status {
 	KWG_ERR_KERNEL = -5,	/* kernel, WireGuard or network refused */
 	KWG_ERR_TIMEOUT = -6,	/* something waited for did not come */
 	KWG_ERR_LOCKED = -7,	/* another process holds the lock of this mesh */
+	KWG_ERR_STOPPED = -8,	/* the caller wanted to wait no longer */
 };
 
 /* Caller-owned, no allocation inside; valid after any failure. */
@@ -230,7 +231,8 @@ struct kwg_host_options {
 	 * of the interface is appended. It makes that interface, answers on
 	 * /var/run/wireguard/NAME.sock, returns with its daemon in the
 	 * background, and the daemon ends when the interface is deleted:
-	 * kilowg-userspace, wireguard-go. It gets the caller's environment.
+	 * kilowg-userspace, wireguard-go. It gets the caller's environment, but
+	 * no open files, and has a session of its own.
 	 * Lives as long as the steps. NULL: none is started.
 	 */
 	const char *const *userspace_command;
@@ -248,6 +250,13 @@ struct kwg_host_options {
 	 * sessions end.
 	 */
 	bool switch_backend;
+	/*
+	 * Asked now and then while a step waits for userspace_command: true, to
+	 * wait no longer; the steps are undone then. Other steps are short, so
+	 * they are not interrupted. NULL: wait.
+	 */
+	bool (*stop)(void *arg);
+	void *stop_arg;
 };
 
 /*
@@ -288,7 +297,8 @@ int kwg_steps_json(const struct kwg_steps *steps, char **out, size_t *len, struc
 /*
  * Carries the steps out. If one fails, those before it are undone in reverse
  * order and err says which step failed, on which object, and the kernel's
- * words. KWG_ERR_KERNEL.
+ * words. Installs no signal handlers: block those that would end the program, or
+ * it may end halfway. KWG_ERR_KERNEL, KWG_ERR_IO, KWG_ERR_TIMEOUT, KWG_ERR_STOPPED.
  */
 int kwg_steps_run(struct kwg_steps *steps, struct kwg_error *err);
 

@@ -35,7 +35,7 @@ static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *
 		ret = kwgi_rtnl_is_tun(local->interface, &is_tun, err);
 	if (ret || !is_tun)
 		return ret;
-	return kwgi_uapi_wait(local->interface, deadline, err);
+	return kwgi_uapi_wait(local->interface, deadline, NULL, err);
 }
 
 /* The tunnel of another CNI, which may start later than this. */
@@ -71,6 +71,7 @@ void kwgi_steps_set_launch(struct kwg_steps *s, const struct kwg_config *cfg)
 	s->live.launch = (struct kwgi_launch){
 		.command = s->opt.userspace_command, .launcher = s->opt.userspace_launcher,
 		.log = s->opt.log, .log_arg = s->opt.log_arg, .timeout = cfg->local.interface_timeout,
+		.stop = { s->opt.stop, s->opt.stop_arg },
 	};
 	s->live.dir = KWG_RUNDIR;
 	s->live.mesh = &cfg->mesh;
@@ -94,7 +95,7 @@ static int ask_kernel(struct kwg_steps *s, const struct kwgi_local *local, bool 
 	return kwgi_rtnl_probe_wireguard(&s->live.nl, local->interface, has, err);
 }
 
-static int check_program(const struct kwg_steps *s, struct kwg_error *err)
+int kwgi_steps_check_program(const struct kwg_steps *s, struct kwg_error *err)
 {
 	const struct kwgi_local *local = &s->plan->cfg->local;
 
@@ -106,7 +107,7 @@ static int check_program(const struct kwg_steps *s, struct kwg_error *err)
 			 local->interface, s->backend.reason, local->interface);
 }
 
-static void tell_backend(const struct kwg_steps *s)
+void kwgi_steps_tell_backend(const struct kwg_steps *s)
 {
 	kwgi_steps_say(s, s->backend.could_switch ? KWG_WARNING : KWG_NOTE, "%s: %s WireGuard (%s)",
 	    s->plan->cfg->local.interface, s->backend.userspace ? "userspace" : "kernel",
@@ -142,8 +143,7 @@ int kwgi_steps_choose_backend(struct kwg_steps *s, struct kwg_error *err)
 		l->aside = s->backend.aside && !strcmp(l->name, ifname);
 		l->replaced = strcmp(l->name, ifname) ? is_deaf(&s->host, l) : s->backend.replace;
 	}
-	tell_backend(s);
-	return check_program(s, err);
+	return 0;
 }
 
 /* ---- the key --------------------------------------------------------- */

@@ -64,19 +64,6 @@ static int take_lock(struct kwg_steps *s, const struct kwg_config *cfg, struct k
 	return kwgi_lock_take(KWG_RUNDIR, cfg->mesh.name, s->opt.wait_lock, &s->lock, err);
 }
 
-/* Routes of others to where the plan has one, too, are looked at. */
-static int note_interest(struct kwg_steps *s, struct kwg_error *err)
-{
-	struct kwgi_host *h = &s->host;
-	uint32_t i;
-
-	for (i = 0; i < s->plan->n_routes; i++)
-		if (kwgi_prefixset_add(&h->interest, &h->arena, &s->plan->routes[i].dst, i))
-			return kwgi_nomem(err);
-	kwgi_prefixset_build(&h->interest);
-	return 0;
-}
-
 static int prepare(struct kwg_steps *s, struct kwg_error *err)
 {
 	const struct kwg_config *cfg = s->cfg;
@@ -93,15 +80,7 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	if (!ret)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
-		ret = note_interest(s, err);
-	if (!ret)
-		ret = kwgi_live_observe(&s->live, (uint8_t)local->route_protocol, &s->host, err);
-	if (!ret)
-		ret = kwgi_steps_choose_backend(s, err);
-	if (!ret)
-		ret = kwgi_live_observe_wg(&s->live, local->interface, &s->host, err);
-	if (!ret && s->backend.aside)
-		ret = kwgi_live_observe_aside(&s->live, local->interface, &s->host, err);
+		ret = kwgi_steps_observe(s, err);
 	if (!ret) {
 		kwgi_steps_observe_old(s, cfg, local->interface);
 		ret = kwgi_steps_build(s, &key, err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * How the steps of a plan for this host come about: lib/kilowg_host.c asks for
- * what lib/kilowg_backend.c and lib/kilowg_build.c find out.
+ * what lib/kilowg_observe.c, kilowg_backend.c and kilowg_build.c find out.
  */
 #ifndef KWGI_KILOWG_STEPS_H
 #define KWGI_KILOWG_STEPS_H
@@ -56,12 +56,24 @@ int kwgi_steps_wait(const struct kwg_steps *s, struct kwg_error *err);
 
 /* Kernel or userspace, and which links make room for it; with links observed. */
 int kwgi_steps_choose_backend(struct kwg_steps *s, struct kwg_error *err);
+/* Is there a program, if one is to be started? KWG_ERR_CONFIG. */
+int kwgi_steps_check_program(const struct kwg_steps *s, struct kwg_error *err);
+void kwgi_steps_tell_backend(const struct kwg_steps *s);
 
 /*
  * The private key, made on first use unless nothing is to be changed. Refuses
  * one that does not go with the node's public key. The caller wipes it.
  */
 int kwgi_steps_read_key(const struct kwg_steps *s, struct kwgi_key *key, struct kwg_error *err);
+
+/* ---- kilowg_observe.c ------------------------------------------------- */
+
+/*
+ * The host as it is, with the backend chosen. Of a daemon that is about to die
+ * it is waited for the end; one of ours that hangs is to be replaced, unless
+ * this is for a status.
+ */
+int kwgi_steps_observe(struct kwg_steps *s, struct kwg_error *err);
 
 /* ---- kilowg_build.c --------------------------------------------------- */
 

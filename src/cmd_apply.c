@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /* apply, diff and down: three uses of one list of steps. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli.h"
+#include "signals.h"
 
 enum { DRY_RUN, WAIT, SWITCH_BACKEND, MESH = SWITCH_BACKEND, ALL };
 
@@ -16,6 +18,7 @@ static int print_steps(const struct cli *cli, const struct kwg_steps *steps)
 		return kwg_steps_json(steps, &text, NULL, &err) ? report(&err) : print_text(text);
 	for (i = 0; i < kwg_steps_count(steps); i++)
 		puts(kwg_steps_text(steps, i));
+	(void)fflush(stdout);
 	return EXIT_DONE;
 }
 
@@ -33,59 +36,171 @@ static void job_free(struct job *job)
 	kwg_config_free(job->cfg);
 }
 
+static void set_options(struct kwg_host_options *opt, struct cli *cli, bool read_only,
+			const struct option_values *given)
+{
+	host_options(opt, cli);
+	opt->read_only = read_only;
+	opt->wait_lock = given && given[WAIT].n;
+	opt->stop = signals_waiting;
+}
+
 /* Returns an exit status; job_free() is due in any case. */
-static int prepare(struct cli *cli, struct job *job, bool down, bool read_only,
+static int prepare(struct cli *cli, struct job *job, bool read_only,
 		   const struct option_values *given)
 {
 	struct kwg_host_options opt;
 	struct kwg_error err = { 0 };
-	int status, ret;
+	int status;
 
 	*job = (struct job){ 0 };
-	host_options(&opt, cli);
-	opt.read_only = read_only;
-	opt.wait_lock = given && given[WAIT].n;
+	set_options(&opt, cli, read_only, given);
 	opt.switch_backend = given && given[SWITCH_BACKEND].n;
-	if (down) {
-		job->cfg = load_config(cli, &status);
-		if (!job->cfg)
-			return status;
-		ret = kwg_steps_new_down(&job->steps, job->cfg, &opt, &err);
-	} else {
-		if (!load_plan(cli, &job->cfg, &job->plan, &status))
-			return status;
-		ret = kwg_steps_new(&job->steps, job->plan, &opt, &err);
-	}
-	return ret ? report(&err) : EXIT_DONE;
+	if (!load_plan(cli, &job->cfg, &job->plan, &status))
+		return status;
+	return kwg_steps_new(&job->steps, job->plan, &opt, &err) ? report(&err) : EXIT_DONE;
 }
 
-/* Shows the steps if asked to, and carries them out unless this is a dry run. */
-static int carry_out(struct cli *cli, bool down, const struct option_values *given)
+/* Carries the steps out; a signal that comes meanwhile is obeyed when they are done or undone. */
+static int run_steps(struct job *job)
 {
-	bool dry_run = given[DRY_RUN].n;
 	struct kwg_error err = { 0 };
-	struct job job;
-	int status = prepare(cli, &job, down, dry_run, given);
+	int status = EXIT_DONE, number;
+
+	signals_hold();
+	if (kwg_steps_run(job->steps, &err))
+		status = report(&err);
+	number = signals_release();
+	if (!number)
+		return status;
+	fprintf(stderr, "kilowg: ended by %s, %s\n", signal_name(number),
+		status ? "with all steps undone" : "after all steps were carried out");
+	job_free(job);
+	signals_end(number);
+}
+
+/*
+ * Shows the steps if asked to, and carries them out unless this is a dry run. status: of what has
+ * prepared the job, which is freed.
+ */
+static int carry_out(struct cli *cli, struct job *job, int status, bool dry_run)
+{
+	int printed = EXIT_DONE;
 
 	if (!status && (dry_run || cli->verbose || cli->json))
-		status = print_steps(cli, job.steps);
-	if (!status && !dry_run && kwg_steps_run(job.steps, &err))
-		status = report(&err);
-	job_free(&job);
+		printed = print_steps(cli, job->steps);
+	/* That nobody can read the steps is no reason not to take them. */
+	if (!status)
+		status = dry_run ? printed : run_steps(job);
+	job_free(job);
 	return status;
 }
 
 static int run_apply(struct cli *cli, int argc, char **argv, const struct option_values *given)
 {
+	bool dry_run = given[DRY_RUN].n;
+	struct job job;
+
 	(void)argv;
-	return argc ? usage_error("apply takes no operand") : carry_out(cli, false, given);
+	if (argc)
+		return usage_error("apply takes no operand");
+	signals_ignore_pipe();
+	return carry_out(cli, &job, prepare(cli, &job, dry_run, given), dry_run);
+}
+
+/* ---- down ------------------------------------------------------------ */
+
+static int down_mesh(struct cli *cli, const char *mesh, const struct option_values *given)
+{
+	bool dry_run = given[DRY_RUN].n;
+	struct kwg_host_options opt;
+	struct kwg_error err = { 0 };
+	struct job job = { 0 };
+	int ret;
+
+	set_options(&opt, cli, dry_run, given);
+	ret = kwg_steps_new_down_mesh(&job.steps, mesh, &opt, &err);
+	return carry_out(cli, &job, ret ? report(&err) : EXIT_DONE, dry_run);
+}
+
+/* The meshes that there are, or NULL after an error. */
+static char *find_meshes(int *status)
+{
+	struct kwg_error err = { 0 };
+	char *names = NULL;
+
+	*status = kwg_meshes(&names, NULL, &err) ? report(&err) : EXIT_DONE;
+	return names;
+}
+
+static int down_all(struct cli *cli, const struct option_values *given)
+{
+	char *names, *name, *rest;
+	int status, worst;
+
+	names = rest = find_meshes(&worst);
+	while (names && (name = strtok_r(rest, "\n", &rest))) {
+		status = down_mesh(cli, name, given);
+		worst = worst ? worst : status;
+	}
+	kwg_text_free(names);
+	return worst;
+}
+
+/* No file says which mesh is meant: if there is one only, that is it. */
+static int down_without_file(struct cli *cli, const struct option_values *given)
+{
+	char *names, *name, *rest;
+	int status;
+
+	names = rest = find_meshes(&status);
+	if (!names)
+		return status;
+	name = strtok_r(rest, "\n", &rest);
+	if (name && !*rest && !cli->n_paths) {
+		fprintf(stderr, "kilowg: there is one mesh on this host, \"%s\", which is removed\n", name);
+		status = down_mesh(cli, name, given);
+	} else if (name || cli->n_paths) {
+		status = EXIT_CONFIG;
+		for (; name; name = strtok_r(rest, "\n", &rest))
+			fprintf(stderr, "kilowg: to remove the mesh \"%s\": kilowg down --mesh %s\n", name, name);
+	}
+	kwg_text_free(names);
+	return status;
+}
+
+/* A file with errors is no reason to leave everything as it is: marks say what is ours. */
+static int down_by_file(struct cli *cli, const struct option_values *given)
+{
+	bool dry_run = given[DRY_RUN].n;
+	struct kwg_host_options opt;
+	struct kwg_error err = { 0 };
+	struct job job = { 0 };
+	int status, ret;
+
+	job.cfg = read_config(cli, &status);
+	if (!job.cfg)
+		return down_without_file(cli, given);
+	print_diags(job.cfg, cli->verbose);
+	set_options(&opt, cli, dry_run, given);
+	ret = kwg_steps_new_down(&job.steps, job.cfg, &opt, &err);
+	return carry_out(cli, &job, ret ? report(&err) : EXIT_DONE, dry_run);
 }
 
 static int run_down(struct cli *cli, int argc, char **argv, const struct option_values *given)
 {
 	(void)argv;
-	return argc ? usage_error("down takes no operand") : carry_out(cli, true, given);
+	if (argc)
+		return usage_error("down takes no operand");
+	if (given[MESH].n > 1 || (given[MESH].n && given[ALL].n))
+		return usage_error("down takes one --mesh, or --all");
+	signals_ignore_pipe();
+	if (given[ALL].n)
+		return down_all(cli, given);
+	return given[MESH].n ? down_mesh(cli, given[MESH].v[0], given) : down_by_file(cli, given);
 }
+
+/* ---- diff ------------------------------------------------------------ */
 
 static int run_diff(struct cli *cli, int argc, char **argv, const struct option_values *given)
 {
@@ -96,7 +211,7 @@ static int run_diff(struct cli *cli, int argc, char **argv, const struct option_
 	(void)given;
 	if (argc)
 		return usage_error("diff takes no operand");
-	status = prepare(cli, &job, false, true, NULL);
+	status = prepare(cli, &job, true, NULL);
 	if (!status && !cli->quiet)
 		status = print_steps(cli, job.steps);
 	if (!status && kwg_steps_count(job.steps))
@@ -130,6 +245,8 @@ const struct command command_down = {
 	.options = {
 		[DRY_RUN] = { "dry-run", NULL, "print the steps, change nothing" },
 		[WAIT] = { "wait", NULL, "wait while another kilowg is at work on this mesh" },
+		[MESH] = { "mesh", "NAME", "of this mesh, by its marks, whatever the files say" },
+		[ALL] = { "all", NULL, "of all meshes" },
 	},
 	.run = run_down,
 };

@@ -155,7 +155,8 @@ int daemonise_begin(struct daemonise *d, bool foreground, bool keep_stderr)
 	return 0;
 }
 
-static void tell(struct daemonise *d, const char *p, size_t len)
+/* False if nobody waits any more. */
+static bool tell(struct daemonise *d, const char *p, size_t len)
 {
 	ssize_t n;
 
@@ -170,13 +171,12 @@ static void tell(struct daemonise *d, const char *p, size_t len)
 	}
 	close(d->pipe);
 	d->pipe = -1;
+	return !len;
 }
 
-void daemonise_ready(struct daemonise *d)
+bool daemonise_ready(struct daemonise *d)
 {
-	if (d->pipe < 0)
-		return;
-	tell(d, "", 1);
+	return d->pipe < 0 || tell(d, "", 1);
 }
 
 void daemonise_failed(struct daemonise *d, const char *line)
@@ -193,5 +193,5 @@ void daemonise_failed(struct daemonise *d, const char *line)
 		text[n - 1] = '\n';
 	}
 	if (n > 0)
-		tell(d, text, (size_t)n);
+		(void)tell(d, text, (size_t)n);
 }

@@ -33,8 +33,11 @@ int environment_fd(const char *name);
  */
 int daemonise_begin(struct daemonise *d, bool foreground, bool keep_stderr);
 
-/* The socket answers: lets the parent go. Opens nothing: a sandbox may forbid it. */
-void daemonise_ready(struct daemonise *d);
+/*
+ * The socket answers: lets the parent go. False if somebody has ended that, and so wants no
+ * daemon. Opens nothing: a sandbox may forbid it.
+ */
+bool daemonise_ready(struct daemonise *d);
 
 /* Prints the line on stderr, with a newline, through the parent if there is one. */
 void daemonise_failed(struct daemonise *d, const char *line);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The program: global options, the table of commands, and what commands share. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,7 @@ int report(const struct kwg_error *err)
 		return EXIT_CONFIG;
 	case KWG_ERR_KERNEL:
 	case KWG_ERR_TIMEOUT:
+	case KWG_ERR_STOPPED:
 		return EXIT_REFUSED;
 	case KWG_ERR_LOCKED:
 		return EXIT_LOCKED;
@@ -334,6 +336,18 @@ static int run_command(struct cli *cli, const struct command *command, int argc,
 	return command->run(cli, argc - optind, argv + optind, given);
 }
 
+/* Were one of the first three closed, what we open would get its number, and what we print. */
+static void fill_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
@@ -344,6 +358,7 @@ int main(int argc, char **argv)
 
 	if (argc > 0)
 		argv[0] = name;
+	fill_standard();
 	/* Whatever this program creates is for root only, unless said otherwise. */
 	umask(077);
 	memcpy(options, global_options, sizeof(global_options));

@@ -109,7 +109,9 @@ static void ready(void *arg)
 {
 	struct program *p = arg;
 
-	daemonise_ready(&p->daemon);
+	/* Who has started us has given us up, and ended the process that waited. */
+	if (!daemonise_ready(&p->daemon))
+		raise(SIGTERM);
 }
 
 /* A terminal that goes away ends us cleanly, too, unless nohup(1) has a word in it. */

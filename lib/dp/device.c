@@ -203,6 +203,11 @@ void kwgi_peer_set_persistent(struct kwgi_device *d, struct kwgi_dp_peer *p, uin
 	bool turned_on = interval && !p->persistent_interval;
 
 	p->persistent_interval = interval;
-	/* By the timer, since thousands of peers may be turned on at once. */
-	kwgi_timers_persistent_changed(d, p, turned_on ? t->now : t->now + interval);
+	/*
+	 * By a timer, since thousands of peers may be turned on at once; not by
+	 * that which turning off again stops: who does so wants this one to go out.
+	 */
+	if (turned_on)
+		kwgi_timers_keepalive_due(d, p, t->now);
+	kwgi_timers_persistent_changed(d, p, t->now + interval);
 }

@@ -62,6 +62,8 @@ bool kwgi_timers_any_received(struct kwgi_dp_peer *p, uint64_t now);
 void kwgi_timers_initiation_sent(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now);
 void kwgi_timers_handshake_complete(struct kwgi_dp_peer *p, const struct kwgi_time *t);
 void kwgi_timers_session_derived(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now);
+/* A keepalive is to be sent now, if the device is up. */
+void kwgi_timers_keepalive_due(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now);
 /* due: when the next persistent keepalive is. */
 void kwgi_timers_persistent_changed(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t due);
 void kwgi_timers_stop(struct kwgi_device *d, struct kwgi_dp_peer *p);

@@ -210,6 +210,14 @@ void kwgi_timers_session_derived(struct kwgi_device *d, struct kwgi_dp_peer *p, 
 	kwgi_timers_schedule(d, p);
 }
 
+void kwgi_timers_keepalive_due(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now)
+{
+	if (!d->up)
+		return;
+	store(p->timers.keepalive, now);
+	kwgi_timers_schedule(d, p);
+}
+
 void kwgi_timers_persistent_changed(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t due)
 {
 	store(p->timers.persistent, p->persistent_interval && d->up ? due : 0);

@@ -10,6 +10,7 @@
 #include "host/nft.h"
 #include "host/rtnl.h"
 #include "host/uapi.h"
+#include "host/wake.h"
 #include "host/wg_genl.h"
 #include "steps/mark.h"
 #include "steps/restore.h"
@@ -28,6 +29,11 @@ static void close_wg(struct kwgi_live *live)
 	if (live->wg_open)
 		kwgi_wg_close(&live->wg);
 	live->wg_open = false;
+}
+
+void kwgi_live_forget_wg(struct kwgi_live *live)
+{
+	close_wg(live);
 }
 
 void kwgi_live_close(struct kwgi_live *live)
@@ -130,11 +136,15 @@ static int delete_link(struct kwgi_live *live, const char *name, const char *soc
 		       struct kwg_error *err)
 {
 	const struct kwgi_step del = { .kind = KWGI_STEP_LINK_DEL, .link = name };
-	int ret = kwgi_rtnl_step(&live->nl, &del, false, err);
+	struct kwgi_process process;
+	int ret;
 
+	kwgi_daemon_find(&live->launch, name, socket, &process);
+	ret = kwgi_rtnl_step(&live->nl, &del, false, err);
 	/* Its daemon ends now; until then it holds its port, and the name of its socket. */
 	if (!ret)
-		kwgi_daemon_wait_end(socket);
+		kwgi_daemon_end(socket, &process);
+	kwgi_process_close(&process);
 	return ret;
 }
 
@@ -238,6 +248,8 @@ static void undo_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint3
 	struct kwg_error err = { 0 };
 	uint32_t i;
 
+	/* Whatever has to be waited for now. */
+	live->launch.stop = (struct kwgi_stop){ 0 };
 	for (i = done; i-- > 0;)
 		if (run_step(live, &s->v[i], true, &err) && log && !is_restored(&s->v[i]))
 			log(log_arg, KWG_WARNING, err.text);
@@ -312,5 +324,8 @@ int kwgi_live_run(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn
 		restore(live, s->host, log, log_arg);
 		return ret == KWGI_IN_DOUBT ? KWG_ERR_KERNEL : ret;
 	}
-	return 0;
+	ret = kwgi_wake(s, err);
+	if (ret)
+		kwgi_live_undo(live, s, log, log_arg);
+	return ret;
 }

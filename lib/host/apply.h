@@ -21,6 +21,8 @@ struct kwgi_live {
 
 int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err);
 void kwgi_live_close(struct kwgi_live *live);
+/* The device may be another one by now, of the kernel or behind another socket. */
+void kwgi_live_forget_wg(struct kwgi_live *live);
 
 /*
  * Takes a snapshot for live->mesh: links, addresses, and the routes and rules with numbers that the

@@ -18,6 +18,8 @@
 #include "host/uapi.h"
 #include "sys/errtext.h"
 
+extern char **environ;
+
 enum {
 	END_TIMEOUT = 5000,	/* ms that a daemon without interface may take to end */
 	MAX_WORDS = 32,
@@ -45,6 +47,44 @@ static void read_complaint(int fd, char out[KWGI_COMPLAINT_MAX])
 		(void)fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK);
 }
 
+/* It gets no descriptors but the first three, so what numbers of others mean is not for it. */
+static bool names_descriptor(const char *variable)
+{
+	static const char *const names[] = { "WG_TUN_FD=", "WG_UAPI_FD=", "LISTEN_PID=",
+					     "LISTEN_FDS=", "LISTEN_FDNAMES=" };
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strncmp(variable, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
+/* The environment of this process without those; NULL if there is no memory. */
+static const char **make_environment(void)
+{
+	const char **env;
+	size_t i, n = 0;
+
+	while (environ[n])
+		n++;
+	env = calloc(n + 1, sizeof(*env));
+	for (i = n = 0; env && environ[i]; i++)
+		if (!names_descriptor(environ[i]))
+			env[n++] = environ[i];
+	return env;
+}
+
+static int spawn(pid_t *pid, const char *const *argv, int fd)
+{
+	const char **env = make_environment();
+	int e = env ? kwgi_spawn(pid, &(struct kwgi_spawn){ .argv = argv, .env = env, .in = -1,
+							    .out = -1, .err = fd }) : ENOMEM;
+
+	free(env);
+	return e;
+}
+
 static int run(const struct kwgi_launch *l, const char *const *argv, int64_t deadline,
 	       struct kwg_error *err)
 {
@@ -53,19 +93,23 @@ static int run(const struct kwgi_launch *l, const char *const *argv, int64_t dea
 	pid_t pid;
 	bool ended;
 
-	e = kwgi_spawn(&pid, &(struct kwgi_spawn){ .argv = argv, .in = -1, .out = -1, .err = fd,
-						   .session = true });
+	e = spawn(&pid, argv, fd);
 	if (e) {
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		return kwgi_fail(err, KWG_ERR_KERNEL, e, "starting %.200s: %s", argv[0],
 				 kwgi_errtext(e));
 	}
-	ended = kwgi_spawn_wait(pid, deadline);
+	ended = kwgi_spawn_wait(pid, deadline, &l->stop);
 	if (!ended)
-		kill(pid, SIGKILL);
+		kwgi_spawn_kill(pid);
 	status = kwgi_spawn_reap(pid);
 	read_complaint(fd, complaint);
-	close(fd);
+	if (fd >= 0)
+		close(fd);
+	if (!ended && kwgi_stop_asked(&l->stop))
+		return kwgi_fail(err, KWG_ERR_STOPPED, 0, "stopped before %.200s went into the background",
+				 argv[0]);
 	if (!ended)
 		return kwgi_fail(err, KWG_ERR_TIMEOUT, 0,
 				 "%.200s has not gone into the background within interface-timeout (%u s)",
@@ -120,7 +164,7 @@ static int run_launcher(const struct kwgi_launch *l, const char *const *argv,
 	struct kwg_error own = { 0 };
 	int ret = run(l, argv, deadline, &own);
 
-	if (!ret || ret == KWG_ERR_TIMEOUT) {
+	if (!ret || ret == KWG_ERR_TIMEOUT || ret == KWG_ERR_STOPPED) {
 		if (ret && err)
 			*err = own;
 		return ret;
@@ -154,10 +198,28 @@ int kwgi_daemon_start(const struct kwgi_launch *l, const char *ifname, struct kw
 		return ret;
 	ret = first ? run_launcher(l, argv, argv + first, deadline, err)
 		    : run_command(l, argv, deadline, err);
-	return ret ? ret : kwgi_uapi_wait(ifname, deadline, err);
+	if (!ret)
+		ret = kwgi_uapi_wait(ifname, deadline, &l->stop, err);
+	/* wireguard-go sets the link's MTU after its socket is there, but before it answers. */
+	return ret ? ret : kwgi_uapi_greet(ifname, err);
 }
 
-void kwgi_daemon_wait_end(const char *ifname)
+/* ---- ending ---------------------------------------------------------- */
+
+void kwgi_daemon_find(const struct kwgi_launch *l, const char *link, const char *socket,
+		      struct kwgi_process *owner)
+{
+	const char *path = l->command ? l->command[0] : "";
+	const char *slash = strrchr(path, '/');
+	int fd = kwgi_uapi_connect(socket);
+
+	kwgi_process_find(owner, fd, link, slash ? slash + 1 : path);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* False if it still answers when the time is up. */
+static bool wait_end(const char *ifname)
 {
 	int64_t deadline = kwgi_monotonic_ms() + END_TIMEOUT;
 	struct pollfd p = { .events = 0 };
@@ -166,9 +228,23 @@ void kwgi_daemon_wait_end(const char *ifname)
 	/* Who closes the socket hangs up on us, too. */
 	while ((left = deadline - kwgi_monotonic_ms()) > 0) {
 		p.fd = kwgi_uapi_connect(ifname);
+		if (p.fd < 0 && errno != EAGAIN)
+			return true;
 		if (p.fd < 0)
-			return;
+			continue;	/* it took its time to say that it is busy */
 		(void)poll(&p, 1, (int)left);
 		close(p.fd);
 	}
+	return false;
+}
+
+void kwgi_daemon_wait_end(const char *ifname)
+{
+	(void)wait_end(ifname);
+}
+
+void kwgi_daemon_end(const char *socket, const struct kwgi_process *owner)
+{
+	if (!wait_end(socket))
+		(void)kwgi_process_end(owner);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -24,6 +26,47 @@ extern char **environ;
 
 /* ---- starting -------------------------------------------------------- */
 
+#ifdef CAN_CLOSE_FROM
+static int close_others(posix_spawn_file_actions_t *files)
+{
+	return posix_spawn_file_actions_addclosefrom_np(files, 3);
+}
+#else
+static int close_one(posix_spawn_file_actions_t *files, int fd)
+{
+	int flags = fd < 3 ? -1 : fcntl(fd, F_GETFD);
+
+	return flags < 0 || flags & FD_CLOEXEC ? 0 : posix_spawn_file_actions_addclose(files, fd);
+}
+
+/* Without /proc: all numbers that there may be, but not a billion. */
+static int close_any(posix_spawn_file_actions_t *files)
+{
+	enum { MOST = 1 << 20 };
+	long max = sysconf(_SC_OPEN_MAX);
+	int fd, e = 0;
+
+	for (fd = 3; fd < (max < MOST ? max : MOST) && !e; fd++)
+		e = close_one(files, fd);
+	return e;
+}
+
+/* What this process has open now and would pass on. */
+static int close_others(posix_spawn_file_actions_t *files)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int e = 0;
+
+	if (!dir)
+		return close_any(files);
+	while (!e && (entry = readdir(dir)))
+		e = close_one(files, atoi(entry->d_name));
+	closedir(dir);
+	return e;
+}
+#endif
+
 static int add_files(posix_spawn_file_actions_t *files, const struct kwgi_spawn *s)
 {
 	int e;
@@ -33,18 +76,14 @@ static int add_files(posix_spawn_file_actions_t *files, const struct kwgi_spawn 
 	if (!e)
 		e = s->out < 0 ? posix_spawn_file_actions_addopen(files, 1, "/dev/null", O_WRONLY, 0)
 			       : posix_spawn_file_actions_adddup2(files, s->out, 1);
-	if (!e && s->err >= 0)
-		e = posix_spawn_file_actions_adddup2(files, s->err, 2);
-#ifdef CAN_CLOSE_FROM
-	if (!e && s->bare)
-		e = posix_spawn_file_actions_addclosefrom_np(files, 3);
-#endif
-	return e;
+	if (!e)
+		e = s->err < 0 ? posix_spawn_file_actions_addopen(files, 2, "/dev/null", O_WRONLY, 0)
+			       : posix_spawn_file_actions_adddup2(files, s->err, 2);
+	return e ? e : close_others(files);
 }
 
-static int set_attributes(posix_spawnattr_t *attr, bool session)
+static int set_attributes(posix_spawnattr_t *attr)
 {
-	short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
 	sigset_t none, all;
 	int e;
 
@@ -54,7 +93,8 @@ static int set_attributes(posix_spawnattr_t *attr, bool session)
 	if (!e)
 		e = posix_spawnattr_setsigdefault(attr, &all);
 	if (!e)
-		e = posix_spawnattr_setflags(attr, (short)(flags | (session ? POSIX_SPAWN_SETSID : 0)));
+		e = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+						   POSIX_SPAWN_SETSID);
 	return e;
 }
 
@@ -78,7 +118,7 @@ int kwgi_spawn(pid_t *pid, const struct kwgi_spawn *s)
 	}
 	e = add_files(&files, s);
 	if (!e)
-		e = set_attributes(&attr, s->session);
+		e = set_attributes(&attr);
 	if (!e)
 		e = posix_spawn(pid, s->argv[0], &files, &attr, unconst(s->argv),
 				s->env ? unconst(s->env) : environ);
@@ -101,17 +141,27 @@ static int poll_until(struct pollfd *p, nfds_t n, int64_t deadline)
 	return ret;
 }
 
-bool kwgi_spawn_wait(pid_t pid, int64_t deadline)
+bool kwgi_spawn_wait(pid_t pid, int64_t deadline, const struct kwgi_stop *stop)
 {
 	struct pollfd p = { .events = POLLIN };
+	int64_t next;
 	int n;
 
 	p.fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (p.fd < 0)
 		return true;
-	n = poll_until(&p, 1, deadline);
+	do {
+		next = stop ? kwgi_monotonic_ms() + KWGI_STOP_LOOK : deadline;
+		n = poll_until(&p, 1, next < deadline ? next : deadline);
+	} while (!n && kwgi_monotonic_ms() < deadline && !kwgi_stop_asked(stop));
 	close(p.fd);
 	return n > 0;
+}
+
+void kwgi_spawn_kill(pid_t pid)
+{
+	if (kill(-pid, SIGKILL))
+		kill(pid, SIGKILL);
 }
 
 int kwgi_spawn_reap(pid_t pid)
@@ -213,7 +263,7 @@ static int start(struct running *r)
 	if (!e)
 		e = kwgi_spawn(&r->pid, &(struct kwgi_spawn){ .argv = r->p->argv, .env = env,
 							      .in = r->in, .out = r->out[1],
-							      .err = r->err[1], .bare = true });
+							      .err = r->err[1] });
 	if (e) {
 		close_all(r);
 		return e;
@@ -293,9 +343,9 @@ int kwgi_program_run(const struct kwgi_program *p, struct kwg_error *err)
 	if (e)
 		return kwgi_fail(err, KWG_ERR_KERNEL, e, "starting %.100s: %s", p->argv[0],
 				 kwgi_errtext(e));
-	ended = read_all(&r) && kwgi_spawn_wait(r.pid, r.deadline);
+	ended = read_all(&r) && kwgi_spawn_wait(r.pid, r.deadline, NULL);
 	if (!ended)
-		kill(r.pid, SIGKILL);
+		kwgi_spawn_kill(r.pid);
 	status = kwgi_spawn_reap(r.pid);
 	close_all(&r);
 	kwgi_spawn_tidy(r.complaint);

@@ -12,24 +12,31 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "host/stop.h"
 #include "kilowg.h"
 
 struct kwgi_spawn {
 	const char *const *argv;	/* argv[0] is the path */
 	const char *const *env;	/* NULL: that of this process */
-	int in, out, err;	/* -1: /dev/null, for err: that of this process */
-	bool session;		/* in one of its own */
-	bool bare;		/* without other files that this process has open, if the C library can */
+	int in, out, err;	/* -1: /dev/null */
 };
 
-/* No signal is blocked or ignored there. Returns 0 or an errno value. */
+/*
+ * In a session of its own, so that what a terminal sends is not for it; no
+ * signal is blocked or ignored there, and no other file is open that this
+ * process has open. Returns 0 or an errno value.
+ */
 int kwgi_spawn(pid_t *pid, const struct kwgi_spawn *s);
 
 /*
- * Until the process has ended or the time (of kwgi_monotonic_ms) is over; false
- * then. Kernels before Linux 5.3 have no way to do that: waits for ever there.
+ * Until the process has ended or the time (of kwgi_monotonic_ms) is over, or the
+ * caller wants no more; false then. Kernels before Linux 5.3 have no way to do
+ * that: waits for ever there. stop may be NULL.
  */
-bool kwgi_spawn_wait(pid_t pid, int64_t deadline);
+bool kwgi_spawn_wait(pid_t pid, int64_t deadline, const struct kwgi_stop *stop);
+
+/* Ends it, and what it has started, unless that has left its session. */
+void kwgi_spawn_kill(pid_t pid);
 
 /* The exit status; 0 also if the caller's program does not let anybody wait for children. */
 int kwgi_spawn_reap(pid_t pid);

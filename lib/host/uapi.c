@@ -32,6 +32,7 @@
 #include "base/error.h"
 #include "base/num.h"
 #include "host/files.h"
+#include "host/process.h"
 #include "host/uapi.h"
 #include "host/wg.h"
 #include "sys/errtext.h"
@@ -70,7 +71,7 @@ bool kwgi_uapi_answers(const char *ifname)
 	int fd = kwgi_uapi_connect(ifname);
 
 	if (fd < 0)
-		return false;
+		return errno == EAGAIN;
 	close(fd);
 	return true;
 }
@@ -120,12 +121,20 @@ static int receive_all(int fd, struct kwgi_buf *answer)
 	return is_complete(answer) ? 0 : -1;
 }
 
+static int fail_silent(const struct kwgi_wg *w, int fd, const char *what, struct kwg_error *err)
+{
+	struct kwgi_process owner;
+	char who[64];
+
+	kwgi_process_find(&owner, fd, w->ifname, NULL);
+	kwgi_process_describe(&owner, who, sizeof(who));
+	kwgi_process_close(&owner);
+	return kwgi_fail(err, KWG_ERR_KERNEL, ETIMEDOUT, "%s: %s: %s does not answer within %d s",
+			 w->ifname, what, who, TIMEOUT);
+}
+
 static int fail(const struct kwgi_wg *w, int e, const char *what, struct kwg_error *err)
 {
-	if (e == EAGAIN || e == EWOULDBLOCK)
-		return kwgi_fail(err, KWG_ERR_KERNEL, ETIMEDOUT,
-				 "%s: %s: the userspace WireGuard does not answer within %d s",
-				 w->ifname, what, TIMEOUT);
 	return kwgi_fail(err, KWG_ERR_KERNEL, e, "%s: %s: %s", w->ifname, what, kwgi_errtext(e));
 }
 
@@ -138,11 +147,10 @@ static int transact(const struct kwgi_wg *w, const struct kwgi_buf *request,
 	if (request->failed)
 		return kwgi_nomem(err);
 	fd = kwgi_uapi_connect(w->ifname);
-	if (fd < 0)
-		return fail(w, errno, what, err);
-	if (send_all(fd, request->p, request->len) || receive_all(fd, answer))
-		ret = fail(w, errno, what, err);
-	close(fd);
+	if (fd < 0 || send_all(fd, request->p, request->len) || receive_all(fd, answer))
+		ret = errno == EAGAIN ? fail_silent(w, fd, what, err) : fail(w, errno, what, err);
+	if (fd >= 0)
+		close(fd);
 	return ret;
 }
 
@@ -434,14 +442,28 @@ static const struct kwgi_wg_ops uapi_ops = {
 
 int kwgi_uapi_open(struct kwgi_wg *w, const char *ifname, struct kwg_error *err)
 {
-	int ret = kwgi_wg_init(w, &uapi_ops, ifname, err);
+	int ret = kwgi_wg_init(w, &uapi_ops, ifname, err), e;
 
 	if (ret || kwgi_uapi_answers(ifname))
 		return ret;
+	e = errno;
 	*w = (struct kwgi_wg){ 0 };
-	return kwgi_fail(err, KWG_ERR_KERNEL, 0,
+	return kwgi_fail(err, KWG_ERR_KERNEL, e,
 			 "%s: no WireGuard of the kernel, and no userspace WireGuard answers for it",
 			 ifname);
+}
+
+int kwgi_uapi_greet(const char *ifname, struct kwg_error *err)
+{
+	struct kwgi_arena arena = { 0 };
+	struct kwgi_host_wg wg;
+	struct kwgi_wg w;
+	int ret = kwgi_wg_init(&w, &uapi_ops, ifname, err);
+
+	if (!ret)
+		ret = uapi_get(&w, &arena, &wg, err);
+	kwgi_arena_free(&arena);
+	return ret;
 }
 
 /* ---- waiting --------------------------------------------------------- */
@@ -478,7 +500,8 @@ static bool socket_exists(const char *ifname)
 	return !stat(path, &st);
 }
 
-int kwgi_uapi_wait(const char *ifname, int64_t deadline, struct kwg_error *err)
+int kwgi_uapi_wait(const char *ifname, int64_t deadline, const struct kwgi_stop *stop,
+		   struct kwg_error *err)
 {
 	/*
 	 * bind() makes the socket appear, but only listen(), which nobody can
@@ -505,6 +528,14 @@ int kwgi_uapi_wait(const char *ifname, int64_t deadline, struct kwg_error *err)
 					ifname, ifname);
 			break;
 		}
+		if (kwgi_stop_asked(stop)) {
+			ret = kwgi_fail(err, KWG_ERR_STOPPED, 0,
+					"%s: stopped before anything answered on " KWGI_UAPI_DIR "/%s.sock",
+					ifname, ifname);
+			break;
+		}
+		if (stop && left > KWGI_STOP_LOOK)
+			left = KWGI_STOP_LOOK;
 		if (wait_event(fd, socket_exists(ifname) && delay < left ? delay : left))
 			delay = LOOK_FIRST;
 		else if (delay < LOOK_LAST)

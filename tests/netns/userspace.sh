@@ -73,6 +73,24 @@ like 'it says which backend is used, and why' "$T/out" \
 kwg a --json status >"$T/out"
 like 'so does its JSON' "$T/out" '"backend": "userspace"' '"backend_reason": "'
 
+# ---- what the daemon has of who started it ----
+
+expect 0 'down' kwg a down
+check 'who reads what apply prints comes to an end' \
+	timeout 30 sh -c 'x=$(exec "$@" 2>&1)' sh nsenter --net=/run/netns/a -- unshare --mount sh "$T/as-node" \
+	"$T/nodes/a" "$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node a -v apply
+check 'with the daemon there' daemon_answers a
+expect 0 'down' kwg a down
+: >"$T/cron.lock"
+# As cron does: flock(1) holds the lock on a descriptor that its command gets, too.
+expect 0 'apply under flock' env WG_TUN_FD=9 LISTEN_FDS=1 nsenter --net=/run/netns/a -- \
+	unshare --mount sh "$T/as-node" "$T/nodes/a" flock -n "$T/cron.lock" \
+	"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node a apply 9>"$T/other.file"
+check 'the daemon does not keep the lock' flock -n "$T/cron.lock" true
+is 'nor any other file of who started it' '' "$(for p in $(daemon_ids); do
+	ls -l "/proc/$p/fd" | grep -E "$T/(cron.lock|other.file)|pipe:"; done)"
+check 'pods reach each other again' reaches a 10.2.2.2 10.2.3.2
+
 # ---- twice ----
 
 expect 0 'no difference' kwg a diff

@@ -125,13 +125,78 @@ START_TEST(surroundings)
 	ck_assert_str_eq(out.p, "LC_ALL=C\nPATH=/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin:/usr/local/bin\n"
 				"SigBlk:0000\nSigIgn:0000\n");
 	kwgi_buf_free(&out);
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
 	ck_assert_int_ge(dup2(0, 77), 0);
 	ck_assert_int_eq(run("exec ls /proc/self/fd", NULL, &out, 4096, 10000, &err), 0);
 	/* 3 is the folder itself. */
 	ck_assert_str_eq(out.p, "0\n1\n2\n3\n");
 	kwgi_buf_free(&out);
-#endif
+	close(77);
+}
+END_TEST
+
+/* What a terminal sends to our process group is not for them. */
+START_TEST(session)
+{
+	struct kwgi_buf out = { 0 };
+	struct kwg_error err;
+	int group, sid;
+
+	ck_assert_int_eq(run("exec cut -d ' ' -f 5,6 /proc/self/stat", NULL, &out, 100, 10000, &err), 0);
+	ck_assert_int_eq(sscanf(out.p, "%d %d", &group, &sid), 2);
+	ck_assert_int_ne(group, getpgrp());
+	ck_assert_int_ne(sid, getsid(0));
+	kwgi_buf_free(&out);
+}
+END_TEST
+
+/* Standard error that nobody reads is not that of this process. */
+START_TEST(silent)
+{
+	static const char *const argv[] = { "/bin/sh", "-c", "[ /dev/null -ef /proc/self/fd/2 ]", NULL };
+	const struct kwgi_spawn s = { .argv = argv, .in = -1, .out = -1, .err = -1 };
+	pid_t pid;
+
+	ck_assert_int_eq(kwgi_spawn(&pid, &s), 0);
+	ck_assert_int_eq(kwgi_spawn_reap(pid), 0);
+}
+END_TEST
+
+static bool has_asked;
+
+static bool ask(void *arg)
+{
+	ck_assert_ptr_eq(arg, &has_asked);
+	has_asked = true;
+	return true;
+}
+
+/* Waiting can be given up, and what was started goes together with its children. */
+START_TEST(stopping)
+{
+	static const char *const argv[] = { "/bin/sh", "-c", "sleep 60 & echo $!; wait", NULL };
+	const struct kwgi_stop stop = { ask, &has_asked }, never = { NULL, NULL };
+	int64_t start = kwgi_monotonic_ms();
+	struct kwgi_spawn s = { .argv = argv, .in = -1, .err = -1 };
+	char text[32] = "";
+	int out[2];
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(out), 0);
+	s.out = out[1];
+	ck_assert_int_eq(kwgi_spawn(&pid, &s), 0);
+	close(out[1]);
+	ck_assert_int_gt(read(out[0], text, sizeof(text) - 1), 0);
+	ck_assert(!kwgi_spawn_wait(pid, start + 300, &never));
+	ck_assert_int_ge(kwgi_monotonic_ms() - start, 300);
+	ck_assert(!kwgi_spawn_wait(pid, start + 60000, &stop));
+	ck_assert(has_asked);
+	ck_assert_int_lt(kwgi_monotonic_ms() - start, 30000);
+	kwgi_spawn_kill(pid);
+	ck_assert_int_eq(kwgi_spawn_reap(pid), 128 + SIGKILL);
+	/* The end of the pipe comes when its last writer has gone. */
+	ck_assert_int_eq(read(out[0], text, 1), 0);
+	ck_assert_int_lt(kwgi_monotonic_ms() - start, 30000);
+	close(out[0]);
 }
 END_TEST
 
@@ -154,6 +219,9 @@ static void add(TCase *tc)
 	tcase_add_test(tc, failures);
 	tcase_add_test(tc, deadline);
 	tcase_add_test(tc, surroundings);
+	tcase_add_test(tc, session);
+	tcase_add_test(tc, silent);
+	tcase_add_test(tc, stopping);
 	tcase_add_test(tc, finding);
 }
 

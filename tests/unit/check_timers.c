@@ -365,6 +365,34 @@ START_TEST(persistent_keepalive_makes_a_session)
 }
 END_TEST
 
+/* Turned on and off again at once: the one that turning on sends goes out, and no other. */
+START_TEST(persistent_keepalive_for_a_moment)
+{
+	kwgi_peer_set_persistent(w.h[0].d, p01(), 65535 * S, &w.t);
+	kwgi_peer_set_persistent(w.h[0].d, p01(), 0, &w.t);
+	run_for(&w, 0);
+	take_type(&w.h[0], KWGI_MSG_INITIATION);
+	w.move = settle;
+	run_for(&w, 6 * S);
+	ck_assert_ptr_nonnull(p10()->current);
+	run_for(&w, 600 * S);
+	ck_assert_uint_eq(first_deadline(&w), UINT64_MAX);
+}
+END_TEST
+
+/* While the device is down nothing is due, nor made up for later. */
+START_TEST(persistent_keepalive_while_down)
+{
+	kwgi_device_set_up(w.h[0].d, false, &w.t);
+	kwgi_peer_set_persistent(w.h[0].d, p01(), 5 * S, &w.t);
+	kwgi_peer_set_persistent(w.h[0].d, p01(), 0, &w.t);
+	run_for(&w, 0);
+	kwgi_device_set_up(w.h[0].d, true, &w.t);
+	run_for(&w, 60 * S);
+	ck_assert_uint_eq(waiting(&w.h[0]), 0);
+}
+END_TEST
+
 START_TEST(idle_devices_sleep)
 {
 	ck_assert_uint_eq(first_deadline(&w), UINT64_MAX);
@@ -402,7 +430,7 @@ START_TEST(a_heap_of_timers)
 		last = kwgi_timers_next(d);
 		for (i = 1; i < PEERS; i += 2)
 			ck_assert_uint_ge(p[i]->timers.scheduled, last);
-		kwgi_peer_set_persistent(d, d->heap[0], 0, &w.t);
+		kwgi_timers_stop(d, d->heap[0]);
 		n++;
 	}
 	ck_assert_uint_eq(n, PEERS / 2);
@@ -431,6 +459,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, keys_are_erased_at_540_s);
 	tcase_add_test(tc, persistent_keepalive);
 	tcase_add_test(tc, persistent_keepalive_makes_a_session);
+	tcase_add_test(tc, persistent_keepalive_for_a_moment);
+	tcase_add_test(tc, persistent_keepalive_while_down);
 	tcase_add_test(tc, so_many_at_a_time);
 	tcase_add_test(tc, idle_devices_sleep);
 	tcase_add_test(tc, a_heap_of_timers);

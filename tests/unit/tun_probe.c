@@ -193,7 +193,7 @@ static int run(struct probe *p)
 		return EXIT_FAILURE;
 	printf("offloads: %s\n", kwgi_tun_offloads(&p->tun));
 	print_state(p);
-	daemonise_ready(&p->d);
+	(void)daemonise_ready(&p->d);
 	while (!(why = turn(p)))
 		;
 	printf("end: %s\n", why);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC */
+/* The first packet of a device that was made anew. */
+#ifndef KWGI_WAKE_H
+#define KWGI_WAKE_H
+
+#include "steps/step.h"
+
+/*
+ * A new device is quiet until this host sends something, and until then what
+ * peers send to the one that it replaces is lost, for up to 15 seconds. So each
+ * peer with an endpoint is sent a handshake, after the steps. Does nothing if
+ * they have made no device. KWG_ERR_KERNEL, KWG_ERR_NOMEM.
+ */
+int kwgi_wake(const struct kwgi_steps *s, struct kwg_error *err);
+
+#endif

@@ -8,7 +8,7 @@
  *
  * The first two are pure: no system call besides reading the files that are
  * named. Only kwg_steps_*, kwg_status, kwg_check_live, kwg_facts, kwg_detect,
- * kwg_watch_* and kwg_userspace_run touch the network.
+ * kwg_meshes, kwg_watch_* and kwg_userspace_run touch the network.
  *
  * And WireGuard itself, without a network: kwg_device_* for a device with many
  * peers, kwg_tunnel_* for a tunnel to one. Packets, datagrams and time come in

@@ -19,7 +19,8 @@ _kilowg()
 	*)
 		if [[ $cur == -* ]]; then
 			words="--file --node --interface --json --quiet --verbose --version --help
-				--keys --live --strict --dry-run --wait --switch-backend --as-peer --allowed-ip"
+				--keys --live --strict --dry-run --wait --switch-backend --mesh --all
+				--as-peer --allowed-ip"
 		else
 			words="check plan diff apply down watch status showconf graph detect facts genkey genpsk pubkey"
 		fi ;;

@@ -239,7 +239,7 @@ like 'names the mesh that there is' "$T/err" '\-\-mesh kilo'
 expect 0 'down without any file' on z "$KILOWG" down
 is_as z "$T/z.fresh" 'leaves nothing'
 expect 0 'apply' kwg z apply
-sed 's/^\[mesh\]/&\nname = second\nport = 51821\nsubnet = 10.14.0.0\/16/; s/51820/51821/; s/10\.2\./10.22./' \
+sed 's/^\[mesh\]/&\nname = second\nport = 51821\nsubnet = 10.14.0.0\/16/; s/51820/51821/; s/10\.2\./10.22./; s/10\.5\./10.25./' \
 	"$T/mesh.good" >"$T/second.ini"
 {
 	cat "$T/local.ini"

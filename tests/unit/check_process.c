@@ -43,8 +43,8 @@ START_TEST(named)
 	pid_t pid;
 	int fd = listener(&pid, true);
 
-	kwgi_process_find(&o, fd, "no-such-device", "check_owner");
-	snprintf(wanted, sizeof(wanted), "check_owner (process %d)", (int)pid);
+	kwgi_process_find(&o, fd, "no-such-device", "check_process");
+	snprintf(wanted, sizeof(wanted), "check_process (process %d)", (int)pid);
 	ck_assert_str_eq(kwgi_process_describe(&o, text, sizeof(text)), wanted);
 	/* We see that it has no device, so it is left alone. */
 	ck_assert(!o.sure);

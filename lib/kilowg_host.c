@@ -363,7 +363,7 @@ static void settle(struct kwg_steps *s)
 
 	if (s->plan) {
 		kwgi_pathmemo_save(KWG_RUNDIR, mesh->name, &s->host);
-		kwgi_journal_end(&s->host, KWG_RUNDIR, mesh, (uint8_t)s->cfg->local.route_protocol);
+		kwgi_journal_end(&s->host, KWG_RUNDIR, mesh, &s->wanted);
 	} else {
 		kwgi_pathmemo_forget(KWG_RUNDIR, mesh->name);
 		kwgi_journal_remove(&s->host, KWG_RUNDIR);

@@ -53,7 +53,7 @@ static int add_iptables(struct names *l, const struct kwgi_host *h)
 	uint32_t i;
 
 	for (i = 0; i < h->n_iptables; i++)
-		if (kwgi_ipt_pick(&none, l->arena, &h->iptables[i], NULL, add_comment, &l))
+		if (kwgi_ipt_pick(&none, l->arena, &h->iptables[i], NULL, 0, add_comment, &l))
 			return -1;
 	return 0;
 }

@@ -292,11 +292,11 @@ void kwgi_live_undo(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_
 
 /*
  * May a step that failed have been carried out, in part or as a whole? A peer is several requests,
- * and so are the tables of iptables; and the kernel's answer may have been lost.
+ * and the kernel's answer may have been lost.
  */
 static bool may_be_done(const struct kwgi_step *s, int ret)
 {
-	return ret == KWGI_IN_DOUBT || is_wireguard_step(s) || s->kind == KWGI_STEP_IPTABLES;
+	return ret == KWGI_IN_DOUBT || is_wireguard_step(s);
 }
 
 /* It is somebody else's: no reason to give up. */

@@ -250,7 +250,7 @@ static int go_back(const struct kwgi_step *s, struct kwg_error *err)
 	if (find_program(path, &now, "save"))
 		return missing(&now, "save", err);
 	ret = save(&h, path, &now, false, err);
-	if (!ret && kwgi_ipt_pick(&now, &h.arena, &h.iptables[0], NULL, is_of_step, s))
+	if (!ret && kwgi_ipt_pick(&now, &h.arena, &h.iptables[0], NULL, 0, is_of_step, s))
 		ret = kwgi_nomem(err);
 	if (!ret)
 		ret = restore(s->u.iptables.old, &now, err);

@@ -7,6 +7,7 @@
  *	origin 0123456789abcdef
  *	protocol 107
  *	making kwgnew12345678
+ *	chains kilo0
  */
 #include <dirent.h>
 #include <errno.h>
@@ -54,10 +55,27 @@ static void read_boot(char boot[BOOT_MAX])
 
 /* ---- reading --------------------------------------------------------- */
 
+static void add_to(char v[][KWGI_IFNAME_MAX + 1], uint32_t *n, uint32_t max, const char *name)
+{
+	uint32_t i;
+
+	if (!*name || strlen(name) > KWGI_IFNAME_MAX)
+		return;
+	for (i = 0; i < *n; i++)
+		if (!strcmp(v[i], name))
+			return;
+	if (*n < max)
+		memcpy(v[(*n)++], name, strlen(name) + 1);
+}
+
 static void add_making(struct kwgi_journal *j, const char *name)
 {
-	if (j->n_making < KWGI_MAKING_MAX && *name && strlen(name) <= KWGI_IFNAME_MAX)
-		memcpy(j->making[j->n_making++], name, strlen(name) + 1);
+	add_to(j->making, &j->n_making, KWGI_MAKING_MAX, name);
+}
+
+static void add_chains(struct kwgi_journal *j, const char *ifname)
+{
+	add_to(j->chains, &j->n_chains, KWGI_CHAINS_MAX, ifname);
 }
 
 static bool read_line(struct entry *e, const char *word, const char *value, const char *boot)
@@ -70,6 +88,8 @@ static bool read_line(struct entry *e, const char *word, const char *value, cons
 		memcpy(e->origin, value, strlen(value) + 1);
 	if (!strcmp(word, "making"))
 		add_making(&e->journal, value);
+	if (!strcmp(word, "chains"))
+		add_chains(&e->journal, value);
 	if (!strcmp(word, "protocol")) {
 		number = strtoul(value, NULL, 10);
 		if (number && number < 256)
@@ -134,6 +154,8 @@ static void merge(struct kwgi_journal *to, const struct kwgi_journal *from)
 		to->protocols[i] |= from->protocols[i];
 	for (i = 0; i < from->n_making; i++)
 		add_making(to, from->making[i]);
+	for (i = 0; i < from->n_chains; i++)
+		add_chains(to, from->chains[i]);
 }
 
 /* ---- former names ---------------------------------------------------- */
@@ -231,6 +253,8 @@ static void format(struct kwgi_buf *b, const struct kwgi_mesh *mesh, const struc
 			kwgi_buf_printf(b, "protocol %u\n", i);
 	for (i = 0; i < j->n_making; i++)
 		kwgi_buf_printf(b, "making %s\n", j->making[i]);
+	for (i = 0; i < j->n_chains; i++)
+		kwgi_buf_printf(b, "chains %s\n", j->chains[i]);
 }
 
 static bool is_there(const char *path, const struct kwgi_buf *b)
@@ -300,6 +324,8 @@ static void note_steps(struct kwgi_journal *j, const struct kwgi_steps *s)
 		}
 		if (step->kind == KWGI_STEP_ROUTE_ADD || step->kind == KWGI_STEP_ROUTE_CHANGE)
 			j->protocols[step->u.route.route.protocol] = true;
+		if (step->kind == KWGI_STEP_IPTABLES && step->u.iptables.rules)
+			add_chains(j, step->link);
 		if (step->kind == KWGI_STEP_RULE_ADD)
 			j->protocols[step->u.rule.rule.protocol] = true;
 	}
@@ -331,11 +357,13 @@ static void remove_former(const struct kwgi_host *h, const char *dir)
 }
 
 void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
-		      uint8_t protocol)
+		      const struct kwgi_desired *w)
 {
 	struct kwgi_journal j = { .exists = true };
 
-	j.protocols[protocol] = true;
+	j.protocols[w->protocol] = true;
+	if (w->n_iptables)
+		add_chains(&j, w->ifname);
 	/* If it cannot be written, it says too much: that does no harm. */
 	if (!save(dir, mesh, &j, NULL))
 		remove_former(h, dir);

@@ -9,6 +9,7 @@
 #define KWGI_JOURNAL_H
 
 #include "config/config.h"
+#include "steps/desired.h"
 #include "steps/step.h"
 
 /*
@@ -27,9 +28,9 @@ void kwgi_journal_list(const char *dir, void (*found)(void *arg, const char *mes
 int kwgi_journal_begin(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
 		       const struct kwgi_steps *s, struct kwg_error *err);
 
-/* All is done: this number only, under this name only. */
+/* All is done: what is wanted only, and under this name only. */
 void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
-		      uint8_t protocol);
+		      const struct kwgi_desired *w);
 /* All was undone: as it was. */
 void kwgi_journal_undo(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh);
 /* Nothing of the mesh is left. */

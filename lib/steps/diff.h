@@ -84,8 +84,8 @@ void kwgi_diff_peers(struct kwgi_diff *d);
 void kwgi_diff_rules(struct kwgi_diff *d);
 void kwgi_diff_routes(struct kwgi_diff *d);
 
-/* diff_firewall.c: KWG_ERR_KERNEL if a table of others has the name of ours. */
+/* diff_firewall.c: KWG_ERR_KERNEL if a table or chain of others has the name of ours. */
 int kwgi_diff_nftables(struct kwgi_diff *d, struct kwg_error *err);
-void kwgi_diff_iptables(struct kwgi_diff *d);
+int kwgi_diff_iptables(struct kwgi_diff *d, struct kwg_error *err);
 
 #endif

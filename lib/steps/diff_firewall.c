@@ -61,36 +61,44 @@ int kwgi_diff_nftables(struct kwgi_diff *d, struct kwg_error *err)
 }
 
 /* What is there of ours in one family and program, and what is wanted there. */
-static void diff_ruleset(struct kwgi_diff *d, const struct kwgi_ipt_rules *want,
-			 const struct kwgi_ipt_rules *all)
+static int diff_ruleset(struct kwgi_diff *d, const struct kwgi_ipt_rules *want,
+			const struct kwgi_ipt_rules *all, struct kwg_error *err)
 {
+	const struct kwgi_journal *j = &d->h->journal;
 	struct kwgi_ipt_rules *have = kwgi_arena_alloc(&d->s->arena, 1, sizeof(*have));
-	struct kwgi_step step = { .kind = KWGI_STEP_IPTABLES, .link = "" };
+	struct kwgi_step step = { .kind = KWGI_STEP_IPTABLES, .link = want ? d->w->ifname : "" };
+	const char *clash;
 
-	if (!have || kwgi_ipt_pick(have, &d->s->arena, all, d->w->ifname, is_left, d)) {
-		d->failed = true;
-		return;
-	}
+	if (!have || kwgi_ipt_pick(have, &d->s->arena, all, j->chains, j->n_chains, is_left, d))
+		return kwgi_nomem(err);
+	clash = want ? kwgi_ipt_clash(want, have, all) : NULL;
+	if (clash)
+		return kwgi_fail(err, KWG_ERR_KERNEL, 0,
+				 "the chain %s of %s was not made by kilowg; remove it, or set firewall = none",
+				 clash, kwgi_ipt_program(all));
 	step.u.iptables.rules = want;
 	step.u.iptables.old = kwgi_ipt_is_empty(have) ? NULL : have;
 	if (!want && step.u.iptables.old)
 		kwgi_diff_break(d, &step);
 	else if (want && !kwgi_ipt_equal(want, have))
 		kwgi_diff_make(d, &step);
+	return 0;
 }
 
-void kwgi_diff_iptables(struct kwgi_diff *d)
+int kwgi_diff_iptables(struct kwgi_diff *d, struct kwg_error *err)
 {
 	const struct kwgi_ipt_rules *want;
 	uint32_t i, j;
+	int ret = 0;
 
-	for (i = 0; i < d->h->n_iptables; i++) {
+	for (i = 0; i < d->h->n_iptables && !ret; i++) {
 		const struct kwgi_ipt_rules *all = &d->h->iptables[i];
 
 		for (want = NULL, j = 0; j < d->w->n_iptables; j++)
 			if (d->w->iptables[j].family == all->family &&
 			    d->w->iptables[j].variant == all->variant)
 				want = &d->w->iptables[j];
-		diff_ruleset(d, want, all);
+		ret = diff_ruleset(d, want, all, err);
 	}
+	return ret;
 }

@@ -84,12 +84,17 @@ int kwgi_ipt_build(struct kwgi_ipt_rules *out, struct kwgi_arena *a, const struc
 int kwgi_ipt_parse(struct kwgi_ipt_rules *out, struct kwgi_arena *a, const char *text, size_t len);
 
 /*
- * Of all, what belongs to an interface, or hangs on a jump whose mark is
- * accepted. ifname NULL: none. 0 or -1 (no memory).
+ * Of all, what belongs to one of these interfaces, or hangs on a jump whose mark is accepted.
+ * 0 or -1 (no memory).
  */
 int kwgi_ipt_pick(struct kwgi_ipt_rules *out, struct kwgi_arena *a,
-		  const struct kwgi_ipt_rules *all, const char *ifname,
+		  const struct kwgi_ipt_rules *all,
+		  const char (*ifnames)[KWGI_IFNAME_MAX + 1], uint32_t n_ifnames,
 		  bool (*accepts)(const char *mark, const void *arg), const void *arg);
+
+/* A chain that is wanted and there, but not among those that are ours; NULL: none. */
+const char *kwgi_ipt_clash(const struct kwgi_ipt_rules *want, const struct kwgi_ipt_rules *have,
+			   const struct kwgi_ipt_rules *all);
 
 /* iptables_parse.c: do two rules say the same? */
 bool kwgi_ipt_equal_rules(const char *a, const char *b);

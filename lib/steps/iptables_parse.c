@@ -328,11 +328,23 @@ static bool is_of(const char *chain, const char *ifname, size_t len)
 }
 
 struct picker {
-	const char *ifname;
+	const char (*ifnames)[KWGI_IFNAME_MAX + 1];
+	uint32_t n_ifnames;
 	bool (*accepts)(const char *mark, const void *arg);
 	const void *arg;
 	const struct kwgi_ipt_rules *all;
 };
+
+/* Is it a chain of an interface whose chains are ours? */
+static bool is_of_any(const struct picker *p, const char *chain)
+{
+	uint32_t i;
+
+	for (i = 0; i < p->n_ifnames; i++)
+		if (is_of(chain, p->ifnames[i], strlen(p->ifnames[i])))
+			return true;
+	return false;
+}
 
 static bool wants_jump(const struct picker *p, const struct kwgi_ipt_jump *j, struct words *w)
 {
@@ -341,8 +353,7 @@ static bool wants_jump(const struct picker *p, const struct kwgi_ipt_jump *j, st
 	split(w, j->rule);
 	mark = value_of(w, "--comment");
 	target = value_of(w, "-j");
-	if (target && p->ifname && is_own_name(target, strlen(target)) &&
-	    is_of(target, p->ifname, strlen(p->ifname)))
+	if (target && is_own_name(target, strlen(target)) && is_of_any(p, target))
 		return true;
 	return mark && p->accepts(mark, p->arg);
 }
@@ -354,7 +365,7 @@ static bool wants_chain(const struct picker *p, const char *name, struct words *
 	uint32_t i;
 	int t;
 
-	if (p->ifname && is_of(name, p->ifname, strlen(p->ifname)))
+	if (is_of_any(p, name))
 		return true;
 	for (t = 0; t < KWGI_IPT_TABLES; t++)
 		for (i = 0; i < p->all->tables[t].n_jumps; i++) {
@@ -372,10 +383,11 @@ static bool wants_chain(const struct picker *p, const char *name, struct words *
 }
 
 int kwgi_ipt_pick(struct kwgi_ipt_rules *out, struct kwgi_arena *a,
-		  const struct kwgi_ipt_rules *all, const char *ifname,
+		  const struct kwgi_ipt_rules *all,
+		  const char (*ifnames)[KWGI_IFNAME_MAX + 1], uint32_t n_ifnames,
 		  bool (*accepts)(const char *mark, const void *arg), const void *arg)
 {
-	const struct picker p = { ifname, accepts, arg, all };
+	const struct picker p = { ifnames, n_ifnames, accepts, arg, all };
 	struct words w;
 	uint32_t i;
 	int t;
@@ -398,4 +410,30 @@ int kwgi_ipt_pick(struct kwgi_ipt_rules *out, struct kwgi_arena *a,
 				to->jumps[to->n_jumps++] = from->jumps[i];
 	}
 	return 0;
+}
+
+static bool has_chain(const struct kwgi_ipt_table *t, const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->n_chains; i++)
+		if (!strcmp(t->chains[i].name, name))
+			return true;
+	return false;
+}
+
+const char *kwgi_ipt_clash(const struct kwgi_ipt_rules *want, const struct kwgi_ipt_rules *have,
+			   const struct kwgi_ipt_rules *all)
+{
+	uint32_t i;
+	int t;
+
+	for (t = 0; t < KWGI_IPT_TABLES; t++)
+		for (i = 0; i < want->tables[t].n_chains; i++) {
+			const char *name = want->tables[t].chains[i].name;
+
+			if (has_chain(&all->tables[t], name) && !has_chain(&have->tables[t], name))
+				return name;
+		}
+	return NULL;
 }

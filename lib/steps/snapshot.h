@@ -150,7 +150,7 @@ struct kwgi_owner {
 	uint32_t n_former;
 };
 
-enum { KWGI_MAKING_MAX = 32 };
+enum { KWGI_MAKING_MAX = 32, KWGI_CHAINS_MAX = 8 };
 
 /*
  * What is noted before anything is changed, and holds until all is done (host/journal.h): numbers
@@ -161,6 +161,9 @@ struct kwgi_journal {
 	bool protocols[256];
 	char making[KWGI_MAKING_MAX][KWGI_IFNAME_MAX + 1];
 	uint32_t n_making;
+	/* Interfaces whose chains of iptables are ours, also if no jump with a mark leads to them. */
+	char chains[KWGI_CHAINS_MAX][KWGI_IFNAME_MAX + 1];
+	uint32_t n_chains;
 };
 
 /* A route of somebody else, and the kernel's message about it, to make it again from. */

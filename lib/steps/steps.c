@@ -87,9 +87,10 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_desired *w, const st
 	kwgi_diff_addrs(&d);
 	kwgi_diff_tunnel(&d);
 	ret = kwgi_diff_nftables(&d, err);
+	if (!ret)
+		ret = kwgi_diff_iptables(&d, err);
 	if (ret)
 		return ret;
-	kwgi_diff_iptables(&d);
 	kwgi_diff_rules(&d);
 	kwgi_diff_routes(&d);
 	if (w->cni && w->cni->text)

@@ -131,7 +131,7 @@ START_TEST(parsing_nonsense)
 		r = (struct kwgi_ipt_rules){ .family = KWGI_AF_V4 };
 		ck_assert_int_eq(kwgi_ipt_parse(&r, &a, copy, len), 0);
 		free(copy);
-		ck_assert_int_eq(kwgi_ipt_pick(&mine, &a, &r, "kilo0", is_of_mesh, "two"), 0);
+		ck_assert_int_eq(kwgi_ipt_pick(&mine, &a, &r, &(const char[16]){ "kilo0" }, 1, is_of_mesh, "two"), 0);
 	}
 	kwgi_arena_free(&a);
 }
@@ -146,14 +146,14 @@ START_TEST(picking)
 	const struct kwgi_ipt_table *t = &r.tables[KWGI_IPT_FILTER];
 
 	/* By the interface, whatever the mark says; by the mark, whatever the interface. */
-	ck_assert(!kwgi_ipt_pick(&r, &a, &all, "kilo0", is_of_mesh, "none"));
+	ck_assert(!kwgi_ipt_pick(&r, &a, &all, &(const char[16]){ "kilo0" }, 1, is_of_mesh, "none"));
 	ck_assert(t->n_chains == 1 && t->n_jumps == 2);
-	ck_assert(!kwgi_ipt_pick(&r, &a, &all, NULL, is_of_mesh, "two"));
+	ck_assert(!kwgi_ipt_pick(&r, &a, &all, NULL, 0, is_of_mesh, "two"));
 	ck_assert(t->n_chains == 1 && t->n_jumps == 1);
 	ck_assert_str_eq(t->chains[0].name, "kilowg-wg7-fwd");
-	ck_assert(!kwgi_ipt_pick(&r, &a, &all, "kilo0", is_of_mesh, "two"));
+	ck_assert(!kwgi_ipt_pick(&r, &a, &all, &(const char[16]){ "kilo0" }, 1, is_of_mesh, "two"));
 	ck_assert(t->n_chains == 2 && t->n_jumps == 3);
-	ck_assert(!kwgi_ipt_pick(&r, &a, &all, "kilo", is_of_mesh, "tw"));
+	ck_assert(!kwgi_ipt_pick(&r, &a, &all, &(const char[16]){ "kilo" }, 1, is_of_mesh, "tw"));
 	ck_assert(kwgi_ipt_is_empty(&r));
 	kwgi_arena_free(&a);
 }

@@ -9,8 +9,8 @@
 #include <sodium.h>
 
 #include "sys/errtext.h"
-#include "userspace/dataplane.h"
 #include "userspace/path.h"
+#include "userspace/worker.h"
 
 /* Between two tries to open a port that is in use; the time doubles. */
 #define LISTEN_WAIT (50 * KWGI_MS)

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "dp/messages.h"
-#include "userspace/dataplane.h"
 #include "userspace/path.h"
+#include "userspace/worker.h"
 
 _Static_assert((int)KWGI_IN_MESSAGES <= (int)KWGI_UDP_BATCH, "all buffers are used");
 _Static_assert(KWGI_COALESCE_FRONT <= sizeof(struct kwgi_transport), "a packet has its message's header in front");

@@ -7,8 +7,8 @@
 
 #include "dp/ippacket.h"
 #include "dp/messages.h"
-#include "userspace/dataplane.h"
 #include "userspace/path.h"
+#include "userspace/worker.h"
 
 enum {
 	ICMP_INTERVAL = 10 * 1000 * 1000,	/* ns between two unreachable messages, on average */

@@ -14,8 +14,8 @@
 #include "dp/ippacket.h"
 #include "dp/protocol.h"
 #include "plane.h"
-#include "userspace/dataplane.h"
 #include "userspace/path.h"
+#include "userspace/worker.h"
 
 enum {
 	TUN = 1000,		/* descriptors: of worker n */

@@ -5,10 +5,10 @@
 #include "base/error.h"
 #include "kilowg.h"
 #include "sys/errtext.h"
+#include "userspace/dataplane.h"
 #include "userspace/notify.h"
 #include "userspace/sandbox.h"
 #include "userspace/tun.h"
-#include "userspace/userspace.h"
 
 int kwg_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *err)
 {

@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "sys/errtext.h"
+#include "userspace/dataplane.h"
 #include "userspace/notify.h"
 #include "userspace/sandbox.h"
-#include "userspace/userspace.h"
 #include "userspace/worker.h"
 
 enum { WORKERS_MAX = 4 };	/* without being told */

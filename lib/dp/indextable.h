@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dp/slots.h"
+#include "dp/hashtable.h"
 
 /* A zeroed table is an empty one. hash is the index. */
 struct kwgi_indextable {

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/key.h"
-#include "dp/slots.h"
+#include "dp/hashtable.h"
 
 enum { KWGI_KEYMAP_SEED = 16 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdlib.h>
 
-#include "dp/slots.h"
+#include "dp/hashtable.h"
 
 enum { FIRST_SIZE = 16 };
 

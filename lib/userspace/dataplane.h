@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef KWGI_USERSPACE_H
-#define KWGI_USERSPACE_H
+/* The running userspace WireGuard: opens all that it needs, starts the workers, is the first of them. */
+#ifndef KWGI_DATAPLANE_H
+#define KWGI_DATAPLANE_H
 
 #include "kilowg.h"
 
 /* kwg_userspace_run() without its check of arguments. */
-int kwgi_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *err);
+int kwgi_dataplane_run(const struct kwg_userspace_options *o, struct kwg_error *err);
 
 #endif

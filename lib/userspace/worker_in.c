@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* From the sockets to the TUN device: receive, open, coalesce, write. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "dp/messages.h"
 #include "userspace/path.h"
-#include "userspace/worker.h"
+#include "userspace/worker_in.h"
 
 _Static_assert((int)KWGI_IN_MESSAGES <= (int)KWGI_UDP_BATCH, "all buffers are used");
 _Static_assert(KWGI_COALESCE_FRONT <= sizeof(struct kwgi_transport), "a packet has its message's header in front");

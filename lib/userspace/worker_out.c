@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-/* From the TUN device to the sockets: read and split, seal, send in bursts. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +7,7 @@
 #include "dp/ippacket.h"
 #include "dp/messages.h"
 #include "userspace/path.h"
-#include "userspace/worker.h"
+#include "userspace/worker_out.h"
 
 enum {
 	ICMP_INTERVAL = 10 * 1000 * 1000,	/* ns between two unreachable messages, on average */

@@ -15,7 +15,8 @@
 #include "dp/protocol.h"
 #include "plane.h"
 #include "userspace/path.h"
-#include "userspace/worker.h"
+#include "userspace/worker_in.h"
+#include "userspace/worker_out.h"
 
 enum {
 	TUN = 1000,		/* descriptors: of worker n */

@@ -69,7 +69,7 @@ struct kwgi_dp_peer {
 	struct kwgi_path path;
 	struct kwgi_allowedips_list allowed_ips;
 	_Atomic uint64_t rx_bytes, tx_bytes;
-	atomic_flag attended;		/* stands in a list of kwgi_attention already */
+	atomic_flag deferred;		/* stands in a struct kwgi_deferred already */
 	struct kwgi_timers timers;
 	uint64_t persistent_interval;	/* ns; 0: off */
 

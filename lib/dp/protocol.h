@@ -20,17 +20,6 @@ static inline struct kwgi_keypair *kwgi_session(const struct kwgi_device *d, uin
 	return value && tag == KWGI_INDEX_KEYPAIR ? value : NULL;
 }
 
-/* Notes a session for kwgi_attend(), once. In any thread. */
-static inline void kwgi_call_attention(struct kwgi_attention *todo, struct kwgi_keypair *kp,
-				       enum kwgi_reason reason)
-{
-	if (todo->n == sizeof(todo->v) / sizeof(*todo->v) ||
-	    atomic_flag_test_and_set_explicit(&kp->peer->attended, memory_order_relaxed))
-		return;
-	todo->v[todo->n].index = kp->local_index;
-	todo->v[todo->n++].reason = reason;
-}
-
 /* ---- peer.c ------------------------------------ */
 
 /* Memory for what holds keys, zeroed; NULL without. io: also before there is a device. */

@@ -4,7 +4,7 @@
 
 #include <sodium.h>
 
-#include "dp/protocol.h"
+#include "dp/device.h"
 
 enum {
 	/* Of all peers together: a host may have many dead peers and much to say to them. */

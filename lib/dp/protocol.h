@@ -20,13 +20,6 @@ static inline struct kwgi_keypair *kwgi_session(const struct kwgi_device *d, uin
 	return value && tag == KWGI_INDEX_KEYPAIR ? value : NULL;
 }
 
-/* ---- peer.c ------------------------------------ */
-
-/* Memory for what holds keys, zeroed; NULL without. io: also before there is a device. */
-void *kwgi_secret_alloc(const struct kwgi_device_io *io, size_t size);
-/* Wipes it and gives it back. */
-void kwgi_secret_free(const struct kwgi_device_io *io, void *p, size_t size);
-
 /* ---- handshake.c: requests ------------------------------------ */
 
 /* Sends an initiation unless one was sent within REKEY_TIMEOUT. retry: by the timer. */

@@ -6,6 +6,7 @@
 #include <sodium.h>
 
 #include "base/error.h"
+#include "dp/deferred.h"
 #include "dp/protocol.h"
 #include "facade_dp.h"
 #include "kilowg.h"
@@ -228,12 +229,12 @@ static bool seal(struct kwg_tunnel *t, void *packet, size_t len, uint8_t **out, 
 		 const struct kwgi_time *now)
 {
 	struct kwgi_outgoing o = { .packet = packet, .len = (uint32_t)len };
-	struct kwgi_attention todo = { 0 };
+	struct kwgi_deferred todo = { 0 };
 
 	kwgi_send_batch(t->d, &o, 1, now->now, &todo);
 	if (o.status == KWGI_SEND_SLOW)
 		kwgi_send_slow(t->d, &o, now);
-	kwgi_attend(t->d, &todo, now);
+	kwgi_run_deferred(t->d, &todo, now);
 	*out = o.message;
 	*out_len = o.message_len;
 	return o.status == KWGI_SEND_NOW;

@@ -5,10 +5,10 @@
 #include "base/error.h"
 #include "kilowg.h"
 #include "sys/errtext.h"
+#include "userspace/dataplane.h"
 #include "userspace/notify.h"
 #include "userspace/sandbox.h"
 #include "userspace/tun.h"
-#include "userspace/userspace.h"
 
 int kwg_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *err)
 {
@@ -22,7 +22,7 @@ int kwg_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *e
 		kwgi_sandbox_no_dumps();
 		kwgi_sandbox_allow_locking();
 	}
-	return kwgi_userspace_run(o, err);
+	return kwgi_dataplane_run(o, err);
 }
 
 int kwg_notify(const char *socket_name, const char *state, struct kwg_error *err)

@@ -4,7 +4,7 @@
 
 #include <sodium.h>
 
-#include "dp/aead_batch.h"
+#include "dp/aead.h"
 
 static void sodium_seal(const uint8_t key[32], struct kwgi_aead_packet *v, unsigned n)
 {

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { KWGI_AEAD_TAG = 16 };
 
@@ -48,5 +49,20 @@ const struct kwgi_aead *kwgi_aead_best(void);
  * built in, or not possible on this CPU.
  */
 const struct kwgi_aead *kwgi_aead_by_name(const char *name);
+
+/* ---- for the implementations ------------------------------------ */
+
+/* Each where it is built in. Who uses it checks that the CPU has the instructions. */
+extern const struct kwgi_aead kwgi_aead_avx2, kwgi_aead_avx512, kwgi_aead_openssl;
+
+/* WireGuard paper (NDSS 2017), section 5.4.6: 32 zero bits, then the counter in little-endian order. */
+static inline void kwgi_aead_nonce(uint8_t nonce[12], uint64_t counter)
+{
+	unsigned i;
+
+	memset(nonce, 0, 4);
+	for (i = 0; i < 8; i++)
+		nonce[4 + i] = (uint8_t)(counter >> 8 * i);
+}
 
 #endif

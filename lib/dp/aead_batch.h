@@ -56,19 +56,6 @@ void kwgi_aead_batch_seal(const struct kwgi_aead_kernel *kernel, const uint8_t k
 unsigned kwgi_aead_batch_open(const struct kwgi_aead_kernel *kernel, const uint8_t key[32],
 			      struct kwgi_aead_packet *v, unsigned n);
 
-/* NULL where they are not built in; the caller checks that the CPU has the instructions. */
-extern const struct kwgi_aead kwgi_aead_avx2, kwgi_aead_avx512, kwgi_aead_openssl;
-
-/* WireGuard paper (NDSS 2017), section 5.4.6: 32 zero bits, then the counter in little-endian order. */
-static inline void kwgi_aead_nonce(uint8_t nonce[12], uint64_t counter)
-{
-	unsigned i;
-
-	memset(nonce, 0, 4);
-	for (i = 0; i < 8; i++)
-		nonce[4 + i] = (uint8_t)(counter >> 8 * i);
-}
-
 /* 16-byte blocks that Poly1305 sees of a packet: the ciphertext, and the two lengths. */
 static inline uint32_t kwgi_aead_poly_blocks(uint32_t len)
 {

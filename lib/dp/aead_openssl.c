@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The AEAD of OpenSSL's libcrypto: the fastest for long single messages where there is no AVX-512. */
-#include "dp/aead_batch.h"
+#include "dp/aead.h"
 
 #ifdef KWG_WITH_OPENSSL
 

@@ -142,7 +142,7 @@ static struct kwgi_dp_peer *peer_new(struct kwgi_device *d, const struct kwgi_ke
 		return NULL;
 	p->remote.static_public = *public_key;
 	p->staged_end = &p->staged;
-	atomic_flag_clear(&p->attended);
+	atomic_flag_clear(&p->deferred);
 	atomic_init(&p->timers.scheduled, UINT64_MAX);
 	kwgi_allowedips_list_init(&p->allowed_ips, p);
 	kwgi_cookie_keys(p->cookie.mac1_key, p->cookie.cookie_key, public_key);

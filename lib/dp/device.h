@@ -6,8 +6,8 @@
  * Threads. kwgi_send_batch() and kwgi_receive_batch() may run in several
  * threads at once, as long as no other function of the device does. What they
  * find that they may not change themselves is told in their results, for
- * kwgi_send_slow(), kwgi_receive_slow() and kwgi_attend(), which want the device
- * alone, as all the rest does.
+ * kwgi_send_slow(), kwgi_receive_slow() and kwgi_run_deferred() (dp/deferred.h),
+ * which want the device alone, as all the rest does.
  */
 #ifndef KWGI_DEVICE_H
 #define KWGI_DEVICE_H
@@ -145,6 +145,8 @@ void kwgi_device_print(const struct kwgi_device *d, struct kwgi_buf *out);
 
 /* ---- many packets at once ------------------------------------ */
 
+struct kwgi_deferred;
+
 enum kwgi_send_status {
 	KWGI_SEND_NOW,		/* sealed: message, message_len, to peer->path */
 	KWGI_SEND_SLOW,		/* untouched; to be given to kwgi_send_slow() */
@@ -165,27 +167,12 @@ struct kwgi_outgoing {
 	uint32_t message_len;
 };
 
-enum kwgi_reason {
-	KWGI_ATTEND_SCHEDULE,		/* a timer is due earlier than its peer is scheduled */
-	KWGI_ATTEND_REKEY,		/* the session is getting old, and was used to send */
-	KWGI_ATTEND_LAST_MINUTE,	/* it ends soon, and we only listen */
-};
-
-/* Sessions that kwgi_attend() has to look at. What is not noted is found again later. */
-struct kwgi_attention {
-	unsigned n;
-	struct {
-		uint32_t index;
-		enum kwgi_reason reason;
-	} v[32];
-};
-
 /*
  * Finds the peers of n packets and seals them; packets of one peer keep their
  * order and are those that stand together.
  */
 void kwgi_send_batch(struct kwgi_device *d, struct kwgi_outgoing *v, unsigned n, uint64_t now,
-		     struct kwgi_attention *todo);
+		     struct kwgi_deferred *todo);
 /* Stages a packet that had no session, and asks for one. */
 void kwgi_send_slow(struct kwgi_device *d, const struct kwgi_outgoing *o,
 		    const struct kwgi_time *t);
@@ -217,12 +204,10 @@ struct kwgi_incoming {
 };
 
 void kwgi_receive_batch(struct kwgi_device *d, struct kwgi_incoming *v, unsigned n, uint64_t now,
-			struct kwgi_attention *todo);
+			struct kwgi_deferred *todo);
 /* Takes over what an authentic datagram has told: a new path, a confirmed session. */
 void kwgi_receive_slow(struct kwgi_device *d, const struct kwgi_incoming *in,
 		       const struct kwgi_time *t);
-/* Does what is due for sessions: rekeying, timers. Empties the list. */
-void kwgi_attend(struct kwgi_device *d, struct kwgi_attention *todo, const struct kwgi_time *t);
 
 /* ---- handshakes and timers ------------------------------------ */
 

@@ -13,7 +13,7 @@ int kwgi_indextable_insert(struct kwgi_indextable *t, uint32_t tag, void *value,
 		random(ctx, &s.hash, sizeof(s.hash));
 		if (kwgi_indextable_find(t, s.hash))
 			continue;
-		if (kwgi_slots_add(&t->slots, &s))
+		if (kwgi_hashtable_add(&t->table, &s))
 			return -1;
 		*index = s.hash;
 		return 0;
@@ -38,11 +38,11 @@ bool kwgi_indextable_remove(struct kwgi_indextable *t, uint32_t index)
 
 	if (!s)
 		return false;
-	kwgi_slots_remove(&t->slots, s);
+	kwgi_hashtable_remove(&t->table, s);
 	return true;
 }
 
 void kwgi_indextable_free(struct kwgi_indextable *t)
 {
-	kwgi_slots_free(&t->slots);
+	kwgi_hashtable_free(&t->table);
 }

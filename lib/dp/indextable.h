@@ -10,11 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dp/slots.h"
+#include "dp/hashtable.h"
 
 /* A zeroed table is an empty one. hash is the index. */
 struct kwgi_indextable {
-	struct kwgi_slots slots;
+	struct kwgi_hashtable table;
 };
 
 /* Fills out with len random bytes. */
@@ -41,12 +41,12 @@ void kwgi_indextable_free(struct kwgi_indextable *t);
 static inline struct kwgi_slot *kwgi_indextable_find(const struct kwgi_indextable *t,
 						     uint32_t index)
 {
-	struct kwgi_slot *v = t->slots.v;
+	struct kwgi_slot *v = t->table.v;
 	uint32_t i;
 
-	if (!t->slots.n)
+	if (!t->table.n)
 		return NULL;
-	for (i = index & t->slots.mask; v[i].value; i = (i + 1) & t->slots.mask)
+	for (i = index & t->table.mask; v[i].value; i = (i + 1) & t->table.mask)
 		if (v[i].hash == index)
 			return &v[i];
 	return NULL;

@@ -13,7 +13,7 @@ void kwgi_keymap_init(struct kwgi_keymap *m, const uint8_t seed[KWGI_KEYMAP_SEED
 
 void kwgi_keymap_free(struct kwgi_keymap *m)
 {
-	kwgi_slots_free(&m->slots);
+	kwgi_hashtable_free(&m->table);
 }
 
 static const struct kwgi_key *key_of(const struct kwgi_keymap *m, const void *value)
@@ -34,13 +34,13 @@ static uint32_t hash_of(const struct kwgi_keymap *m, const struct kwgi_key *key)
 /* The slot of a key, or NULL. */
 static struct kwgi_slot *find(const struct kwgi_keymap *m, const struct kwgi_key *key)
 {
-	struct kwgi_slot *v = m->slots.v;
+	struct kwgi_slot *v = m->table.v;
 	uint32_t hash, i;
 
-	if (!m->slots.n)
+	if (!m->table.n)
 		return NULL;
 	hash = hash_of(m, key);
-	for (i = hash & m->slots.mask; v[i].value; i = (i + 1) & m->slots.mask)
+	for (i = hash & m->table.mask; v[i].value; i = (i + 1) & m->table.mask)
 		if (v[i].hash == hash && kwgi_key_equal(key_of(m, v[i].value), key))
 			return &v[i];
 	return NULL;
@@ -50,7 +50,7 @@ int kwgi_keymap_insert(struct kwgi_keymap *m, void *value)
 {
 	const struct kwgi_slot s = { .value = value, .hash = hash_of(m, key_of(m, value)) };
 
-	return kwgi_slots_add(&m->slots, &s);
+	return kwgi_hashtable_add(&m->table, &s);
 }
 
 void *kwgi_keymap_lookup(const struct kwgi_keymap *m, const struct kwgi_key *key)
@@ -66,6 +66,6 @@ void *kwgi_keymap_remove(struct kwgi_keymap *m, const struct kwgi_key *key)
 	void *value = s ? s->value : NULL;
 
 	if (s)
-		kwgi_slots_remove(&m->slots, s);
+		kwgi_hashtable_remove(&m->table, s);
 	return value;
 }

@@ -11,12 +11,12 @@
 #include <stdint.h>
 
 #include "base/key.h"
-#include "dp/slots.h"
+#include "dp/hashtable.h"
 
 enum { KWGI_KEYMAP_SEED = 16 };
 
 struct kwgi_keymap {
-	struct kwgi_slots slots;
+	struct kwgi_hashtable table;
 	size_t key_at;				/* where in a value its key is */
 	uint8_t seed[KWGI_KEYMAP_SEED];
 };

@@ -4,7 +4,7 @@
 
 #include <sodium.h>
 
-#include "dp/protocol.h"
+#include "dp/device.h"
 
 enum {
 	/* Of all peers together: a host may have many dead peers and much to say to them. */
@@ -53,8 +53,8 @@ void kwgi_keypair_drop(struct kwgi_device *d, struct kwgi_keypair *kp)
 	if (!kp)
 		return;
 	kwgi_indextable_remove(&d->indices, kp->local_index);
-	/* A list for kwgi_attend() may name it by an index that is none any more. */
-	atomic_flag_clear_explicit(&kp->peer->attended, memory_order_relaxed);
+	/* Deferred work may name it by an index that is none any more. */
+	atomic_flag_clear_explicit(&kp->peer->deferred, memory_order_relaxed);
 	kwgi_secret_free(&d->io, kp, sizeof(*kp));
 }
 

@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "dp/allowedips.h"
@@ -20,6 +21,7 @@
 #include "dp/replay.h"
 
 struct kwgi_device;
+struct kwgi_device_io;
 
 /* Where datagrams to a peer go, and from which of our addresses. */
 struct kwgi_path {
@@ -69,7 +71,7 @@ struct kwgi_dp_peer {
 	struct kwgi_path path;
 	struct kwgi_allowedips_list allowed_ips;
 	_Atomic uint64_t rx_bytes, tx_bytes;
-	atomic_flag attended;		/* stands in a list of kwgi_attention already */
+	atomic_flag deferred;		/* stands in a struct kwgi_deferred already */
 	struct kwgi_timers timers;
 	uint64_t persistent_interval;	/* ns; 0: off */
 
@@ -89,6 +91,13 @@ struct kwgi_dp_peer {
 
 	struct kwgi_dp_peer *prev_peer, *next_peer;	/* in the order of creation */
 };
+
+/* ---- memory: the device is held alone ------------------------------------ */
+
+/* Memory for what holds keys, zeroed; NULL without. io: also before there is a device. */
+void *kwgi_secret_alloc(const struct kwgi_device_io *io, size_t size);
+/* Wipes it and gives it back. */
+void kwgi_secret_free(const struct kwgi_device_io *io, void *p, size_t size);
 
 /* ---- sessions: the device is held alone ------------------------------------ */
 

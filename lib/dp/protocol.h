@@ -1,5 +1,23 @@
 /* SPDX-License-Identifier: ISC */
-/* What the parts of the device call of each other; the device is held alone. */
+/*
+ * What the parts of the device call of each other; the device is held alone.
+ *
+ * handshake.c, send.c, timers.c and deferred.c call each other in a circle, which is no lack of
+ * layers but the protocol's state machine (WireGuard paper, section 6): sending may need a
+ * handshake, a handshake that is done sends what has waited, both arm timers, and a timer that
+ * is due sends or begins a handshake. It is a circle of files, not of calls: each function calls
+ * only what stands further down here, so none comes back to itself. Read it from the bottom.
+ *
+ *  kwgi_work_handshakes()   answers initiations; a response begins a session, and is confirmed
+ *  kwgi_timers_work()       does what is due
+ *  kwgi_receive_slow()      notes a new path; a confirmed session sends what has waited
+ *  kwgi_send_slow()         lets a packet wait
+ *  kwgi_send_keepalive()    lets an empty one wait if nothing else does
+ *  kwgi_send_staged()       sends all that waits, or initiates
+ *  kwgi_run_deferred()      schedules or initiates, as sending and receiving have noted
+ *  kwgi_initiate()          sends an initiation, but not too soon after the last
+ *  kwgi_timers_any_sent()   and the others that say what has happened: write down what is due when
+ */
 #ifndef KWGI_PROTOCOL_H
 #define KWGI_PROTOCOL_H
 
@@ -19,24 +37,6 @@ static inline struct kwgi_keypair *kwgi_session(const struct kwgi_device *d, uin
 
 	return value && tag == KWGI_INDEX_KEYPAIR ? value : NULL;
 }
-
-/* Notes a session for kwgi_attend(), once. In any thread. */
-static inline void kwgi_call_attention(struct kwgi_attention *todo, struct kwgi_keypair *kp,
-				       enum kwgi_reason reason)
-{
-	if (todo->n == sizeof(todo->v) / sizeof(*todo->v) ||
-	    atomic_flag_test_and_set_explicit(&kp->peer->attended, memory_order_relaxed))
-		return;
-	todo->v[todo->n].index = kp->local_index;
-	todo->v[todo->n++].reason = reason;
-}
-
-/* ---- peer.c ------------------------------------ */
-
-/* Memory for what holds keys, zeroed; NULL without. io: also before there is a device. */
-void *kwgi_secret_alloc(const struct kwgi_device_io *io, size_t size);
-/* Wipes it and gives it back. */
-void kwgi_secret_free(const struct kwgi_device_io *io, void *p, size_t size);
 
 /* ---- handshake.c: requests ------------------------------------ */
 

@@ -2,6 +2,7 @@
 /* From the network to the host: message -> session -> opened packet -> its sender checked. */
 #include <string.h>
 
+#include "dp/deferred.h"
 #include "dp/ippacket.h"
 #include "dp/protocol.h"
 
@@ -89,12 +90,12 @@ static bool wants_last_minute(const struct kwgi_keypair *kp, uint64_t now)
 
 /* n messages of one session. */
 static void receive_run(struct kwgi_device *d, struct kwgi_keypair *kp, struct kwgi_incoming *v,
-			unsigned n, uint64_t now, struct kwgi_attention *todo)
+			unsigned n, uint64_t now, struct kwgi_deferred *todo)
 {
 	struct kwgi_incoming *last = NULL;
 	const uint8_t *last_source = NULL;
 	struct kwgi_dp_peer *p = kp->peer;
-	bool data = false, attend;
+	bool data = false, reschedule;
 	uint64_t bytes = 0;
 	unsigned i;
 
@@ -114,13 +115,13 @@ static void receive_run(struct kwgi_device *d, struct kwgi_keypair *kp, struct k
 	last->index = kp->local_index;
 	last->slow = kp == p->next_pair || !same_path(&p->path, last->from);
 	atomic_fetch_add_explicit(&p->rx_bytes, bytes, memory_order_relaxed);
-	attend = kwgi_timers_any_received(p, now);
+	reschedule = kwgi_timers_any_received(p, now);
 	if (data)
-		attend |= kwgi_timers_data_received(p, now);
+		reschedule |= kwgi_timers_data_received(p, now);
 	if (wants_last_minute(p->current, now))
-		kwgi_call_attention(todo, kp, KWGI_ATTEND_LAST_MINUTE);
-	else if (attend)
-		kwgi_call_attention(todo, kp, KWGI_ATTEND_SCHEDULE);
+		kwgi_defer(todo, kp, KWGI_DEFER_LAST_MINUTE);
+	else if (reschedule)
+		kwgi_defer(todo, kp, KWGI_DEFER_SCHEDULE);
 }
 
 /* The session of a transport message, or NULL with the status that says why not. */
@@ -149,7 +150,7 @@ static struct kwgi_keypair *classify(const struct kwgi_device *d, struct kwgi_in
 }
 
 void kwgi_receive_batch(struct kwgi_device *d, struct kwgi_incoming *v, unsigned n, uint64_t now,
-			struct kwgi_attention *todo)
+			struct kwgi_deferred *todo)
 {
 	struct kwgi_keypair *kp, *run = NULL;
 	unsigned i, first = 0;
@@ -187,32 +188,10 @@ void kwgi_receive_slow(struct kwgi_device *d, const struct kwgi_incoming *in,
 	}
 }
 
-void kwgi_attend(struct kwgi_device *d, struct kwgi_attention *todo, const struct kwgi_time *t)
-{
-	struct kwgi_keypair *kp;
-	struct kwgi_dp_peer *p;
-	unsigned i;
-
-	for (i = 0; i < todo->n; i++) {
-		kp = kwgi_session(d, todo->v[i].index);
-		if (!kp)
-			continue;
-		p = kp->peer;
-		atomic_flag_clear_explicit(&p->attended, memory_order_relaxed);
-		kwgi_timers_schedule(d, p);
-		if (todo->v[i].reason == KWGI_ATTEND_SCHEDULE)
-			continue;
-		if (todo->v[i].reason == KWGI_ATTEND_LAST_MINUTE)
-			p->last_minute_sent = true;
-		kwgi_initiate(d, p, false, t);
-	}
-	todo->n = 0;
-}
-
 enum kwgi_receive_status kwgi_device_receive(struct kwgi_device *d, struct kwgi_incoming *in,
 					     const struct kwgi_time *t)
 {
-	struct kwgi_attention todo = { 0 };
+	struct kwgi_deferred todo = { 0 };
 
 	if (!d->up)
 		return KWGI_DROPPED_NO_SESSION;
@@ -222,6 +201,6 @@ enum kwgi_receive_status kwgi_device_receive(struct kwgi_device *d, struct kwgi_
 		kwgi_work_handshakes(d, 1, t);
 	}
 	kwgi_receive_slow(d, in, t);
-	kwgi_attend(d, &todo, t);
+	kwgi_run_deferred(d, &todo, t);
 	return in->status;
 }

@@ -2,6 +2,7 @@
 /* From the host to the network: inner packet -> peer -> session -> sealed message. */
 #include <string.h>
 
+#include "dp/deferred.h"
 #include "dp/ippacket.h"
 #include "dp/protocol.h"
 
@@ -59,11 +60,11 @@ static uint32_t prepare(const struct kwgi_device *d, const struct kwgi_keypair *
 
 /* Seals n packets of one peer with its session kp. False if the counter is at its end. */
 static bool seal_run(struct kwgi_device *d, struct kwgi_keypair *kp, struct kwgi_outgoing *v,
-		     unsigned n, uint64_t now, struct kwgi_attention *todo)
+		     unsigned n, uint64_t now, struct kwgi_deferred *todo)
 {
 	struct kwgi_aead_packet a[KWGI_BATCH];
 	struct kwgi_dp_peer *p = kp->peer;
-	bool attend = false, data = false;
+	bool reschedule = false, data = false;
 	uint64_t counter, bytes = 0;
 	unsigned i;
 
@@ -76,18 +77,18 @@ static bool seal_run(struct kwgi_device *d, struct kwgi_keypair *kp, struct kwgi
 	}
 	d->aead->seal(kp->send_key.b, a, n);
 	atomic_fetch_add_explicit(&p->tx_bytes, bytes, memory_order_relaxed);
-	attend |= kwgi_timers_any_sent(p, now);
+	reschedule |= kwgi_timers_any_sent(p, now);
 	if (data)
-		attend |= kwgi_timers_data_sent(p, now);
+		reschedule |= kwgi_timers_data_sent(p, now);
 	if (wants_rekey(kp, counter + n, now))
-		kwgi_call_attention(todo, kp, KWGI_ATTEND_REKEY);
-	else if (attend)
-		kwgi_call_attention(todo, kp, KWGI_ATTEND_SCHEDULE);
+		kwgi_defer(todo, kp, KWGI_DEFER_REKEY);
+	else if (reschedule)
+		kwgi_defer(todo, kp, KWGI_DEFER_SCHEDULE);
 	return true;
 }
 
 static void send_run(struct kwgi_device *d, struct kwgi_outgoing *v, unsigned n, uint64_t now,
-		     struct kwgi_attention *todo)
+		     struct kwgi_deferred *todo)
 {
 	struct kwgi_dp_peer *p = v[0].peer;
 	enum kwgi_send_status status = KWGI_SEND_SLOW;
@@ -105,7 +106,7 @@ static void send_run(struct kwgi_device *d, struct kwgi_outgoing *v, unsigned n,
 }
 
 void kwgi_send_batch(struct kwgi_device *d, struct kwgi_outgoing *v, unsigned n, uint64_t now,
-		     struct kwgi_attention *todo)
+		     struct kwgi_deferred *todo)
 {
 	unsigned i, first = 0;
 
@@ -140,7 +141,7 @@ static unsigned list_staged(struct kwgi_dp_peer *p, struct kwgi_outgoing *v)
 /* Seals and sends the whole queue; it stays there for its memory. */
 static bool send_all(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_time *t)
 {
-	struct kwgi_attention todo = { 0 };
+	struct kwgi_deferred todo = { 0 };
 	struct kwgi_outgoing v[KWGI_BATCH];
 	unsigned i, n = list_staged(p, v);
 
@@ -151,7 +152,7 @@ static bool send_all(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct
 	if (n == 1 && !v[0].len)
 		kwgi_tell(d, p, KWGI_EVENT_KEEPALIVE_SENT);
 	kwgi_peer_drop_staged(d, p);
-	kwgi_attend(d, &todo, t);
+	kwgi_run_deferred(d, &todo, t);
 	return true;
 }
 
@@ -186,13 +187,13 @@ enum kwgi_send_status kwgi_device_send(struct kwgi_device *d, uint8_t *packet, u
 				       const struct kwgi_time *t)
 {
 	struct kwgi_outgoing o = { .packet = packet, .len = len };
-	struct kwgi_attention todo = { 0 };
+	struct kwgi_deferred todo = { 0 };
 
 	kwgi_send_batch(d, &o, 1, t->now, &todo);
 	if (o.status == KWGI_SEND_NOW)
 		d->io.send(d->io.arg, &o.peer->path, o.message, o.message_len, o.tos);
 	if (o.status == KWGI_SEND_SLOW)
 		kwgi_send_slow(d, &o, t);
-	kwgi_attend(d, &todo, t);
+	kwgi_run_deferred(d, &todo, t);
 	return o.status;
 }

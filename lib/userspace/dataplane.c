@@ -2,64 +2,19 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "sys/errtext.h"
 #include "userspace/dataplane.h"
+#include "userspace/dataplane_io.h"
 #include "userspace/notify.h"
 #include "userspace/sandbox.h"
-#include "userspace/userspace.h"
+#include "userspace/worker.h"
+#include "userspace/worker_in.h"
+#include "userspace/worker_out.h"
 
 enum { WORKERS_MAX = 4 };	/* without being told */
-
-/* ---- time and locks ------------------------------------ */
-
-struct kwgi_time kwgi_dataplane_time(void)
-{
-	struct kwgi_time t = { .now = kwgi_now() };
-	uint64_t sec;
-	uint32_t nsec;
-
-	kwgi_wall_clock(&sec, &nsec);
-	t.wall = sec * KWGI_SECOND + nsec;
-	return t;
-}
-
-void kwgi_worker_lock(struct kwgi_worker *w)
-{
-	pthread_mutex_lock(&w->lock);
-}
-
-void kwgi_worker_unlock(struct kwgi_worker *w)
-{
-	pthread_mutex_unlock(&w->lock);
-}
-
-void kwgi_worker_lock_all(struct kwgi_worker *w)
-{
-	struct kwgi_dataplane *p = w->plane;
-	unsigned i;
-
-	for (i = 0; i < p->n_workers; i++)
-		pthread_mutex_lock(&p->workers[i].lock);
-	p->alone = w;
-}
-
-void kwgi_worker_unlock_all(struct kwgi_worker *w)
-{
-	struct kwgi_dataplane *p = w->plane;
-	bool sooner = w != p->workers &&
-		      (p->device->queue_len || kwgi_timers_next(p->device) < p->deadline);
-	unsigned i;
-
-	p->alone = NULL;
-	for (i = p->n_workers; i--; )
-		pthread_mutex_unlock(&p->workers[i].lock);
-	if (sooner)
-		kwgi_wake_set(p->wake);
-}
 
 /* ---- making it ------------------------------------ */
 
@@ -392,7 +347,7 @@ static void run(struct kwgi_worker *w)
 	}
 }
 
-int kwgi_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *err)
+int kwgi_dataplane_run(const struct kwg_userspace_options *o, struct kwg_error *err)
 {
 	struct kwgi_dataplane p = { .wake = -1, .end = -1 };
 	struct kwg_error own = { 0 };

@@ -1,35 +1,20 @@
 /* SPDX-License-Identifier: ISC */
-/* What the device asks of its surroundings, and they of it: log, sockets, link, configuration. */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <sodium.h>
 
 #include "sys/errtext.h"
-#include "userspace/dataplane.h"
+#include "userspace/dataplane_io.h"
 #include "userspace/path.h"
+#include "userspace/worker_out.h"
 
 /* Between two tries to open a port that is in use; the time doubles. */
 #define LISTEN_WAIT (50 * KWGI_MS)
 #define LISTEN_WAIT_MAX (10 * KWGI_SECOND)
 
 /* ---- the log ------------------------------------ */
-
-void kwgi_dataplane_say(struct kwgi_dataplane *p, bool error, const char *fmt, ...)
-{
-	char line[256];
-	va_list ap;
-
-	if (!p->log || (!error && !p->verbose))
-		return;
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	p->log(p->log_arg, error, line);
-}
 
 /* Peers are named as wireguard-go does, so that its users find them: AbCd…wxYz. */
 static void tell_event(void *arg, const struct kwgi_dp_peer *peer, enum kwgi_event event)

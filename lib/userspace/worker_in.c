@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* From the sockets to the TUN device: receive, open, coalesce, write. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "dp/deferred.h"
 #include "dp/messages.h"
-#include "userspace/dataplane.h"
 #include "userspace/path.h"
+#include "userspace/worker_in.h"
 
 _Static_assert((int)KWGI_IN_MESSAGES <= (int)KWGI_UDP_BATCH, "all buffers are used");
 _Static_assert(KWGI_COALESCE_FRONT <= sizeof(struct kwgi_transport), "a packet has its message's header in front");
@@ -69,7 +69,7 @@ static void deliver(struct kwgi_worker *w, const struct kwgi_incoming *in)
 
 /* ---- what wants the device alone ------------------------------------ */
 
-static void receive_rest(struct kwgi_worker *w, struct kwgi_attention *todo)
+static void receive_rest(struct kwgi_worker *w, struct kwgi_deferred *todo)
 {
 	struct kwgi_device *d = w->plane->device;
 	struct kwgi_time t = kwgi_dataplane_time();
@@ -81,7 +81,7 @@ static void receive_rest(struct kwgi_worker *w, struct kwgi_attention *todo)
 			kwgi_queue_handshake(d, &w->in->batch[i], t.now);
 		kwgi_receive_slow(d, &w->in->batch[i], &t);
 	}
-	kwgi_attend(d, todo, &t);
+	kwgi_run_deferred(d, todo, &t);
 	kwgi_worker_unlock_all(w);
 }
 
@@ -89,7 +89,7 @@ static void receive_rest(struct kwgi_worker *w, struct kwgi_attention *todo)
 static void receive_batch(struct kwgi_worker *w, uint64_t now)
 {
 	struct kwgi_worker_in *in = w->in;
-	struct kwgi_attention todo;
+	struct kwgi_deferred todo;
 	bool rest;
 	unsigned i;
 

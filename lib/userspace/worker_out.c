@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-/* From the TUN device to the sockets: read and split, seal, send in bursts. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 
+#include "dp/deferred.h"
 #include "dp/ippacket.h"
 #include "dp/messages.h"
-#include "userspace/dataplane.h"
 #include "userspace/path.h"
+#include "userspace/worker_out.h"
 
 enum {
 	ICMP_INTERVAL = 10 * 1000 * 1000,	/* ns between two unreachable messages, on average */
@@ -183,7 +183,7 @@ static void answer_unreachable(struct kwgi_worker *w, const struct kwgi_outgoing
 		return;
 }
 
-static void send_rest(struct kwgi_worker *w, unsigned n, struct kwgi_attention *todo)
+static void send_rest(struct kwgi_worker *w, unsigned n, struct kwgi_deferred *todo)
 {
 	struct kwgi_time t = kwgi_dataplane_time();
 	unsigned i;
@@ -195,12 +195,12 @@ static void send_rest(struct kwgi_worker *w, unsigned n, struct kwgi_attention *
 	for (i = 0; i < n; i++)
 		if (w->out->packets[i].status == KWGI_SEND_SLOW)
 			kwgi_send_slow(w->plane->device, &w->out->packets[i], &t);
-	kwgi_attend(w->plane->device, todo, &t);
+	kwgi_run_deferred(w->plane->device, todo, &t);
 	kwgi_worker_unlock_all(w);
 }
 
 /* Packets that were sealed are gone; some of the others want more. */
-static void finish(struct kwgi_worker *w, unsigned n, uint64_t now, struct kwgi_attention *todo)
+static void finish(struct kwgi_worker *w, unsigned n, uint64_t now, struct kwgi_deferred *todo)
 {
 	bool rest = todo->n || w->sources_gone;
 	unsigned i;
@@ -255,7 +255,7 @@ static unsigned read_packets(struct kwgi_worker *w, int *error)
 }
 
 static void send_packets(struct kwgi_worker *w, unsigned n, uint64_t now,
-			 struct kwgi_attention *todo)
+			 struct kwgi_deferred *todo)
 {
 	struct kwgi_outgoing *v = w->out->packets;
 	unsigned i, k;
@@ -269,7 +269,7 @@ static void send_packets(struct kwgi_worker *w, unsigned n, uint64_t now,
 
 bool kwgi_worker_read_tun(struct kwgi_worker *w)
 {
-	struct kwgi_attention todo;
+	struct kwgi_deferred todo;
 	uint64_t now = 0;
 	int error = 0;
 	unsigned n;

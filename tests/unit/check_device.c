@@ -344,7 +344,7 @@ START_TEST(removed_peers_leave_nothing)
 	say(&w, 0, 1, 3);
 	ck_assert_uint_eq(p01()->staged_count, 1);
 	kwgi_device_remove(w.h[0].d, p01());
-	ck_assert_uint_eq(w.h[0].d->indices.slots.n, 0);
+	ck_assert_uint_eq(w.h[0].d->indices.table.n, 0);
 	ck_assert_uint_eq(w.h[0].d->allowed_ips.n, 0);
 	ck_assert_uint_eq(w.h[0].d->staged_bytes, 0);
 	ck_assert_uint_eq(kwgi_timers_next(w.h[0].d), UINT64_MAX);

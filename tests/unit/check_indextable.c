@@ -79,7 +79,7 @@ static void index_compare(const struct kwgi_indextable *t)
 		wrong += kwgi_indextable_lookup(t, model[i].index, &tag) != model[i].value ||
 			 tag != model[i].tag;
 	must(!wrong);
-	must(t->slots.n == n_model);
+	must(t->table.n == n_model);
 }
 
 START_TEST(indices)
@@ -102,7 +102,7 @@ START_TEST(indices)
 		if (i % 100 == 0)
 			index_compare(&t);
 	}
-	ck_assert_uint_le(t.slots.mask + 1, 4 * MAX_MODEL);
+	ck_assert_uint_le(t.table.mask + 1, 4 * MAX_MODEL);
 	kwgi_indextable_free(&t);
 	ck_assert(!kwgi_indextable_lookup(&t, 0, NULL));
 }
@@ -116,7 +116,7 @@ START_TEST(no_randomness)
 	ck_assert_int_eq(kwgi_indextable_insert(&t, 1, &t, draw_constant, NULL, &index), 0);
 	ck_assert_uint_eq(index, 0x07070707);
 	ck_assert_int_eq(kwgi_indextable_insert(&t, 1, &t, draw_constant, NULL, &index), -1);
-	ck_assert_uint_eq(t.slots.n, 1);
+	ck_assert_uint_eq(t.table.n, 1);
 	kwgi_indextable_free(&t);
 }
 END_TEST
@@ -155,7 +155,7 @@ START_TEST(keys)
 			n -= peers[k].in;
 			peers[k].in = false;
 		}
-		must(m.slots.n == n);
+		must(m.table.n == n);
 	}
 	kwgi_keymap_free(&m);
 	ck_assert(!kwgi_keymap_lookup(&m, &copy));

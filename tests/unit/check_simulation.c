@@ -172,7 +172,7 @@ static void check_keys(unsigned host)
 		if (kp[i] && kp[i]->created > newest)
 			newest = kp[i]->created;
 	}
-	hold(w.h[host].d->indices.slots.n == live);
+	hold(w.h[host].d->indices.table.n == live);
 	hold(!newest || w.t.now - newest < 540 * S);
 	hold(p->staged_count <= KWGI_STAGED_MAX);
 }
@@ -366,7 +366,7 @@ static void rest(void)
 {
 	pass_until(w.t.now + 700 * S);
 	hold(first_deadline(&w) == UINT64_MAX);
-	hold(!w.h[0].d->indices.slots.n && !w.h[1].d->indices.slots.n);
+	hold(!w.h[0].d->indices.table.n && !w.h[1].d->indices.table.n);
 }
 
 /* The devices stay for a batch; their peers, and all that is known of them, are new. */

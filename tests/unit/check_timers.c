@@ -279,7 +279,7 @@ START_TEST(keys_are_erased_at_540_s)
 	run_for(&w, 1);
 	ck_assert_ptr_null(p01()->current);
 	ck_assert_ptr_null(p10()->current);
-	ck_assert_uint_eq(w.h[0].d->indices.slots.n, 0);
+	ck_assert_uint_eq(w.h[0].d->indices.table.n, 0);
 	ck_assert_uint_eq(w.h[0].events[KWGI_EVENT_KEYS_ERASED], 1);
 	lose(&w.h[0]);
 	lose(&w.h[1]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Packets, paths, counters and cookies of devices that are wired together. */
+#include "dp/deferred.h"
 #include "pair.h"
 
 /* Host 0 says something that is not carried yet. */
@@ -123,7 +124,7 @@ END_TEST
 START_TEST(batch_out)
 {
 	uint8_t room[8][ROOM + 64 + 32];
-	struct kwgi_attention todo = { 0 };
+	struct kwgi_deferred todo = { 0 };
 	struct kwgi_outgoing v[8];
 	static const unsigned to[8] = { 1, 1, 2, 1, 3, 3, 0, 1 };
 	unsigned i;
@@ -160,7 +161,7 @@ START_TEST(batches_of_any_length)
 	static uint8_t room[N][ROOM + 64 + 32];
 	static struct kwgi_outgoing out[N];
 	static struct kwgi_incoming in[N];
-	struct kwgi_attention todo = { 0 };
+	struct kwgi_deferred todo = { 0 };
 	uint32_t i, heard_n;
 
 	meet(&w);
@@ -376,7 +377,7 @@ END_TEST
 START_TEST(batch_in_follows_the_last_valid)
 {
 	struct kwgi_path path[4] = { elsewhere(1), elsewhere(2), elsewhere(3), elsewhere(4) };
-	struct kwgi_attention todo = { 0 };
+	struct kwgi_deferred todo = { 0 };
 	struct kwgi_incoming v[4];
 	struct datagram g[4];
 	unsigned i;
@@ -397,7 +398,7 @@ START_TEST(batch_in_follows_the_last_valid)
 	for (i = 0; i < 4; i++)
 		kwgi_receive_slow(w.h[1].d, &v[i], &w.t);
 	ck_assert_mem_eq(p10()->path.addr, path[2].addr, 16);
-	kwgi_attend(w.h[1].d, &todo, &w.t);
+	kwgi_run_deferred(w.h[1].d, &todo, &w.t);
 	ck_assert_uint_eq(todo.n, 0);
 }
 END_TEST

@@ -7,7 +7,7 @@
  */
 #include "dp/ippacket.h"
 #include "plane.h"
-#include "userspace/dataplane.h"
+#include "userspace/worker.h"
 #include "unit.h"
 
 enum {

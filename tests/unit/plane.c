@@ -14,8 +14,9 @@
 #include "dp/ippacket.h"
 #include "dp/protocol.h"
 #include "plane.h"
-#include "userspace/dataplane.h"
 #include "userspace/path.h"
+#include "userspace/worker_in.h"
+#include "userspace/worker_out.h"
 
 enum {
 	TUN = 1000,		/* descriptors: of worker n */

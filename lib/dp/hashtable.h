@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the tables of indices and of keys have in common: open addressing with
- * linear probing, at most half of the slots in use, no marks of removed ones.
+ * A hash table, what the tables of indices and of keys have in common: open addressing
+ * with linear probing, at most half of the slots in use, no marks of removed ones.
+ * Looking up is theirs: the one has its hash at hand, the other compares keys.
  */
-#ifndef KWGI_SLOTS_H
-#define KWGI_SLOTS_H
+#ifndef KWGI_HASHTABLE_H
+#define KWGI_HASHTABLE_H
 
 #include <stdint.h>
 
@@ -14,19 +15,19 @@ struct kwgi_slot {
 };
 
 /* Zeroed, it is empty. The place of a hash is the first from hash & mask on. */
-struct kwgi_slots {
+struct kwgi_hashtable {
 	struct kwgi_slot *v;
 	uint32_t mask;			/* slots - 1 */
 	uint32_t n;			/* in use */
 };
 
 /* Adds one; 0, or -1 without memory: then nothing has changed. */
-int kwgi_slots_add(struct kwgi_slots *t, const struct kwgi_slot *s);
+int kwgi_hashtable_add(struct kwgi_hashtable *t, const struct kwgi_slot *s);
 
 /* Frees a slot in use. Others may move. */
-void kwgi_slots_remove(struct kwgi_slots *t, struct kwgi_slot *s);
+void kwgi_hashtable_remove(struct kwgi_hashtable *t, struct kwgi_slot *s);
 
 /* Frees the slots, not the values. It is then empty and usable. */
-void kwgi_slots_free(struct kwgi_slots *t);
+void kwgi_hashtable_free(struct kwgi_hashtable *t);
 
 #endif

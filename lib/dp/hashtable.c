@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdlib.h>
 
-#include "dp/slots.h"
+#include "dp/hashtable.h"
 
 enum { FIRST_SIZE = 16 };
 
 /* There is always a free one. */
-static void put(struct kwgi_slots *t, const struct kwgi_slot *s)
+static void put(struct kwgi_hashtable *t, const struct kwgi_slot *s)
 {
 	uint32_t i = s->hash & t->mask;
 
@@ -16,10 +16,10 @@ static void put(struct kwgi_slots *t, const struct kwgi_slot *s)
 }
 
 /* Makes room for one more, so that at most half of the slots are in use. */
-static int reserve(struct kwgi_slots *t)
+static int reserve(struct kwgi_hashtable *t)
 {
 	uint32_t size = t->v ? t->mask + 1 : 0, i;
-	struct kwgi_slots bigger = { .n = t->n };
+	struct kwgi_hashtable bigger = { .n = t->n };
 
 	if (t->n < size / 2)
 		return 0;
@@ -37,7 +37,7 @@ static int reserve(struct kwgi_slots *t)
 	return 0;
 }
 
-int kwgi_slots_add(struct kwgi_slots *t, const struct kwgi_slot *s)
+int kwgi_hashtable_add(struct kwgi_hashtable *t, const struct kwgi_slot *s)
 {
 	if (reserve(t))
 		return -1;
@@ -51,7 +51,7 @@ int kwgi_slots_add(struct kwgi_slots *t, const struct kwgi_slot *s)
  * search would pass it, moves into it and leaves a gap of its own (Knuth, TAOCP
  * volume 3, 6.4, algorithm R).
  */
-void kwgi_slots_remove(struct kwgi_slots *t, struct kwgi_slot *s)
+void kwgi_hashtable_remove(struct kwgi_hashtable *t, struct kwgi_slot *s)
 {
 	uint32_t i = (uint32_t)(s - t->v), j, home;
 
@@ -66,8 +66,8 @@ void kwgi_slots_remove(struct kwgi_slots *t, struct kwgi_slot *s)
 	t->n--;
 }
 
-void kwgi_slots_free(struct kwgi_slots *t)
+void kwgi_hashtable_free(struct kwgi_hashtable *t)
 {
 	free(t->v);
-	*t = (struct kwgi_slots){ 0 };
+	*t = (struct kwgi_hashtable){ 0 };
 }

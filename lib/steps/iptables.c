@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "config/encap.h"
-#include "steps/desired.h"
 #include "steps/iptables.h"
 
 static const char *const table_names[] = {

@@ -515,6 +515,49 @@ def without_secrets(text):
     return re.sub("^([-+ ]?preshared-key) = .*", r"\1 = (hidden)", text, flags=re.M)
 
 
+# ---- two files -------------------------------------------------------------
+
+
+class Files:
+    """Files as they are, but for the key of the node, whose private one is not in them."""
+
+    def __init__(self, file, node):
+        self.nodes, self.peers, self.node = {node: {}}, {}, node
+        with open(file) as f:
+            self.content = f.read()
+        private = walk_config.Config("files").private_key(node, 1)
+        self.private, self.public = private, walk_config.public_key(private)
+
+    def text(self, _):
+        parts = re.split(r"(?m)^(?=\[)", self.content)
+        own = rf"(?m)^name = {self.node}$"
+        return "".join(re.sub("(?m)^public-key = .*", f"public-key = {self.public}", part)
+                       if part.startswith("[node]") and re.search(own, part) else part for part in parts)
+
+    def node_private_key(self, _):
+        return self.private
+
+    def node_keys(self, _):
+        return {"public-key": self.public, "endpoint": "its own"}
+
+    def local_keys(self, _):
+        return dict(re.findall("(?m)^(cni|cni-path) = (.*)$", self.content))
+
+
+def follow(before, after, node):
+    """Applies one file after the other on a fresh host; shows how that differs from a first apply."""
+    files = [Files(file, node) for file in (before, after)]
+    twin = Twin(node)
+    fresh, said_first = twin.state_after(files[1])
+    both, said = twin.state_after(*files)
+    for what, (status, text) in zip(("first apply", "before", "after"), said_first + said):
+        say(f"{what}: apply ends with {status} {text}")
+    say(difference(fresh, both, "first apply", "one after the other"))
+    right = fresh == both and not any(status for status, _ in said_first + said)
+    print(f"{'ok' if right else 'not ok'} 1 - {after} after {before} on {node}\n1..1")
+    return 0 if right else 1
+
+
 # ---- what is run -----------------------------------------------------------
 
 
@@ -532,6 +575,9 @@ def check_keys():
 
 
 def main():
+    if len(sys.argv) == 4:
+        must("ip", "netns", "add", ALONE)
+        return follow(*sys.argv[1:])
     passed = check_keys()
     bridges()
     router()

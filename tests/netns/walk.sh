@@ -16,6 +16,8 @@
 #
 #     SEED=N WALKS=N STEPS=N     the first of the seeds, how many, and how long
 #     KEEP_GOING=yes             after a failure set the hosts right, and go on
+#
+# walk.sh BEFORE.ini AFTER.ini NODE does that with two files, as a failure prints them.
 
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
@@ -27,7 +29,7 @@ choose_backend
 [ "$backend" != external ] || cannot 'there is neither kernel WireGuard nor kilowg-userspace'
 
 : "${SEED:=1}" "${WALKS:=3}" "${STEPS:=30}"
-say "SEED=$SEED WALKS=$WALKS STEPS=$STEPS"
+[ $# -gt 0 ] || say "SEED=$SEED WALKS=$WALKS STEPS=$STEPS"
 
 # Prints what of these this machine has.
 has() {

@@ -17,7 +17,7 @@ import sys
 import time
 
 import walk_config
-from walk_config import NODES, SITE
+from walk_config import NODES
 from walk_hosts import ALONE, Host, batch, links, must, run
 from walk_reduce import reduced
 
@@ -199,14 +199,10 @@ def is_gateway(plans, node, other, via):
     """Its private address; in a tunnel its link-local one, by which its own pods are reached."""
     if plans[other]["private_ip"] and plans[other]["private_ip"].split("/")[0] == via:
         return True
+    if plans[other]["location"] != plans[node]["location"] or not via.startswith("fe80"):
+        return False
     own = [r.split() for r in plans[node]["routes"] if r.split()[0] in plans[other]["pod_subnets"]]
-    return via.startswith("fe80") and any("via" in w and w[w.index("via") + 1] == via for w in own) and \
-        plans[other]["location"] == plans[node]["location"] and not leads_for(plans, node, other)
-
-
-def leads_for(plans, node, other):
-    """Does another node stand between the two?"""
-    return plans[node]["location"] != plans[other]["location"]
+    return any("via" in w and w[w.index("via") + 1] == via for w in own)
 
 
 def way(plans, config, start, address):
@@ -224,7 +220,7 @@ def way(plans, config, start, address):
 
 
 def pod_addresses(config, node):
-    """The pods' addresses, as network addresses: nothing but their family and network counts here."""
+    """By family, that of a node's pod."""
     own = walk_config.pod_networks(node)
     return {network(c).version: pod_of(own[c]) for c in reversed(config.nodes[node]["pod-cidr"])}
 
@@ -284,7 +280,7 @@ class Observer:
             require_reach(plans, config, one, other, family)
             self.ping = start_ping(one, self.found[0], self.found[1], "-i", "0.01", "-W", "1")
 
-    def end(self, plans, config, is_disruptive):
+    def end(self, plans, config, may_lose):
         """No packet is lost if the ways are those from before and no session had to be made anew."""
         if not self.ping:
             return
@@ -294,12 +290,27 @@ class Observer:
         now = connection(plans, config, self.one, self.other, self.family) \
             if {self.one, self.other} <= set(config.nodes) else None
         lost = lost_packets(text)
-        require(is_disruptive or now != self.found or not lost,
+        require(may_lose or now != self.found or not lost,
                 f"{lost} packets from the pod of {self.one} to that of {self.other} were lost, "
                 "though nothing on their way has changed", self.one, str(self.found), text)
 
 
 # ---- a walk ----------------------------------------------------------------
+
+
+class Drawn:
+    """What is random in a step, but for the files: drawn at once, so that it does not
+    depend on what happens."""
+
+    def __init__(self, rng, config, everywhere):
+        self.pairs = [(*rng.sample(sorted(NODES), 2), rng.choice((4, 6))) for _ in range(3)]
+        self.failing = rng.choice(sorted(NODES)) if rng.random() < 0.3 else None
+        self.call = rng.choice(("sendto,sendmsg", "sendto,sendmsg", "recvmsg"))
+        self.when = rng.randint(8, 60)
+        self.by_new_file = rng.random() < 0.5
+        self.through_down = rng.random() < 0.1
+        self.order = rng.sample(sorted(NODES), len(NODES))
+        self.compared = set(NODES) if everywhere else {rng.choice(sorted(config.nodes))}
 
 
 class Walk:
@@ -352,8 +363,8 @@ class Walk:
 
     # ---- steps
 
-    def present(self, config=None):
-        return [self.hosts[n] for n in sorted((config or self.config).nodes)]
+    def present(self, config=None, order=tuple(NODES)):
+        return [self.hosts[n] for n in order if n in (config or self.config).nodes]
 
     def write(self):
         for host in self.present():
@@ -366,39 +377,40 @@ class Walk:
         on_all(self.compare, self.present())
 
     def change(self):
-        rng = self.rng
-        # All that is random is drawn here, so that it does not depend on what happens.
-        pairs = [(*rng.sample(sorted(NODES), 2), rng.choice((4, 6))) for _ in range(3)]
-        failing = rng.choice(sorted(NODES)) if rng.random() < 0.3 else None
-        call, when = rng.choice(("sendto,sendmsg", "sendto,sendmsg", "recvmsg")), rng.randint(8, 60)
-        by_new_file = rng.random() < 0.5
-        through_down = rng.random() < 0.1 or self.roamer_moves()
-        order = rng.sample(sorted(NODES), len(NODES))
-        compared = set(NODES) if self.step % 5 == 0 else {rng.choice(sorted(self.config.nodes))}
-
-        renamed = self.config.mesh.get("name") != self.before.mesh.get("name")
-        observer = self.observe(*pairs[0])
-        # The marks of a mesh have its name, so one of another name does not take its place.
-        leaving = [h for h in self.present(self.before)
-                   if renamed or through_down or h.node not in self.config.nodes]
-        if not by_new_file or renamed:
-            on_all(self.down, leaving)
-        self.write()
-        if by_new_file and not renamed:
-            self.leave_by_new_file(leaving)
-        self.plans = plans_of(self.hosts, self.config)
-        if failing in self.config.nodes and "strace" in HAS:
-            self.apply_failing(self.hosts[failing], call, when)
-        on_all(self.apply, [self.hosts[n] for n in order if n in self.config.nodes])
+        drawn = Drawn(self.rng, self.config, everywhere=self.step % 5 == 0)
+        observer = self.observe(*drawn.pairs[0])
+        leaving = self.leaving(drawn)
+        self.leave(leaving, drawn)
+        if drawn.failing in self.config.nodes and "strace" in HAS:
+            self.apply_failing(self.hosts[drawn.failing], drawn.call, drawn.when)
+        on_all(self.apply, self.present(order=drawn.order))
         if observer:
-            observer.end(self.plans, self.config, leaving or failing)
+            observer.end(self.plans, self.config, may_lose=leaving or drawn.failing)
         if self.is_disruptive():
             self.settle()
         on_all(self.require_no_difference, self.present())
-        on_all(self.compare, [self.hosts[n] for n in sorted(compared) if n in self.config.nodes])
-        for one, other, family in pairs:
+        on_all(self.compare, [h for h in self.present() if h.node in drawn.compared])
+        for one, other, family in drawn.pairs:
             if {one, other} <= set(self.config.nodes):
                 require_reach(self.plans, self.config, one, other, family)
+
+    def is_renamed(self):
+        """A mesh of another name has its own marks, and is refused beside the first."""
+        return self.config.mesh.get("name") != self.before.mesh.get("name")
+
+    def leaving(self, drawn):
+        """The hosts on which down comes first."""
+        every = self.is_renamed() or drawn.through_down or self.roamer_moves()
+        return [h for h in self.present(self.before) if every or h.node not in self.config.nodes]
+
+    def leave(self, leaving, drawn):
+        """Down, with the old file or the new, and the new file for all."""
+        if drawn.by_new_file and not self.is_renamed():
+            for host in leaving:
+                host.write(self.config)
+        on_all(self.down, leaving)
+        self.write()
+        self.plans = plans_of(self.hosts, self.config)
 
     def observe(self, one, other, family):
         if not self.is_disruptive() and {one, other} <= set(self.config.nodes) & set(self.before.nodes):
@@ -414,11 +426,6 @@ class Walk:
 
     def is_disruptive(self):
         return set(self.changed) & walk_config.DISRUPTIVE
-
-    def leave_by_new_file(self, leaving):
-        for host in leaving:
-            host.write(self.config)
-        on_all(self.down, leaving)
 
     def end(self):
         on_all(self.down, self.present())

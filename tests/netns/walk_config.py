@@ -214,8 +214,8 @@ def change_peer_key(rng, config, name):
         del peer["@owner"]
     elif rng.random() < 0.3 and not any("@owner" in p for p in config.peers.values()):
         peer["@owner"] = some_node(rng, config)
-        # Which that node itself would not use.
-        peer["@psk"] = None
+        # The node itself knows of no preshared key, and is where it says.
+        peer["@psk"] = peer["endpoint"] = None
     else:
         peer["@key"] += 1
 
@@ -236,6 +236,8 @@ def change_allowed_ip(rng, config, name):
 
 def change_peer_endpoint(rng, config, name):
     peer, i = config.peers[name], PEERS[name]
+    if "@owner" in peer:
+        return
     choices = (None, f"203.0.113.{100 + i}:51820", f"203.0.113.{100 + i}:4500",
                f"[2001:db8::{100 + i}]:51820", f"{name}.example.org:51820")
     peer["endpoint"] = another(rng, choices, peer.get("endpoint"))

@@ -184,10 +184,8 @@ class Host:
     # ---- state
 
     def state(self, cni_path=None):
-        parts = self.state_parts()
-        for _ in range(20):
-            if is_settled(parts):
-                break
+        parts, until = self.state_parts(), time.monotonic() + 1
+        while not is_settled(parts) and time.monotonic() < until:
             time.sleep(0.02)
             parts = self.state_parts()
         return state_lines(parts) + self.cni_lines(cni_path)

@@ -16,7 +16,7 @@ accel=${KWG_VM_ACCEL:-uml}
 case ${1:-} in
 --inside)
 	# For walk.sh; a guest is slow.
-	WALKS=1 STEPS=15
+	WALKS=1 STEPS=10
 	export WALKS STEPS
 	run_marked "$2"
 	exit ;;

@@ -38,15 +38,16 @@ has() {
 	! iptables-save >/dev/null 2>&1 || ! ip6tables-save >/dev/null 2>&1 || echo iptables
 }
 
-# Prints the values of keys that cannot be here.
+# Prints the values of keys that cannot be here. Where there is one backend, it is not named.
 lacking() {
 	has_ipip || echo ipip
-	[ "$backend" = kernel ] && own_userspace >/dev/null && can_tun || echo userspace
+	[ "$backend" = kernel ] && [ -n "${KILOWG_USERSPACE:-}" ] && can_tun || echo userspace
 	[ "$backend" = kernel ] || echo kernel
 	case $HAS in *iptables*) ;; *) echo iptables ;; esac
 	! grep -q 'built without libjansson' "$KILOWG" || echo cni
 }
 
+[ "$backend" = userspace ] || ! KILOWG_USERSPACE=$(own_userspace) || export KILOWG_USERSPACE
 HAS=$(has)
 LACKING=$(lacking)
 PYTHONDONTWRITEBYTECODE=yes

@@ -230,14 +230,16 @@ echo @file; cd /run/kilowg && find . -type f ! -name '*.lock' ! -name '*.conflis
 """
 
 # Of a link nothing that the kernel chooses for itself.
-LINK = ("ifname", "ifalias", "flags", "mtu", "address", "link_type", "operstate", "master", "linkinfo")
+LINK = ("ifname", "ifalias", "flags", "mtu", "address", "link_type", "master", "linkinfo")
+# What it notices some moments later.
+LATE = ("NO-CARRIER", "LOWER_UP", "linkdown")
 
 
 def cleaned(value):
-    """Without the clocks of a bridge."""
+    """Without the clocks of a bridge and the carrier of cables."""
     if isinstance(value, dict):
         return {k: cleaned(v) for k, v in value.items() if not k.endswith("_timer")}
-    return [cleaned(v) for v in value] if isinstance(value, list) else value
+    return [cleaned(v) for v in value if v not in LATE] if isinstance(value, list) else value
 
 
 def objects(parts, name):

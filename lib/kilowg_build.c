@@ -57,6 +57,7 @@ static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 		ret = find_endpoints(s, endpoints, err);
 	if (!ret)
 		ret = kwgi_desired_build(&s->wanted, plan, &s->host, &resolved, err);
+	s->wanted.now = kwgi_wall_seconds();
 	s->wanted.userspace = s->backend.userspace;
 	s->wanted.program = program_of(s->opt.userspace_command);
 	sodium_memzero(&resolved, sizeof(resolved));

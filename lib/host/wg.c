@@ -50,16 +50,23 @@ enum {
 	EVERYTHING = KWGI_WG_ENDPOINT | KWGI_WG_KEEPALIVE | KWGI_WG_PSK | KWGI_WG_ALLOWED_REPLACE,
 };
 
+/* No request takes an endpoint away: the peer that had none is made anew. */
+static bool got_endpoint(const struct kwgi_step *s)
+{
+	return s->parts & KWGI_WG_ENDPOINT && !s->u.peer.old->endpoint.port;
+}
+
 static int undo_set_peer(struct kwgi_wg *w, const struct kwgi_step *s, struct kwg_error *err)
 {
+	const struct kwgi_host_peer *old = s->u.peer.old;
 	uint32_t i;
-	int ret;
+	int ret = 0;
 
-	/* All of it: another peer may have taken allowed IPs away meanwhile. */
-	if (s->u.peer.old)
-		ret = w->ops->set_peer(w, EVERYTHING, s->u.peer.old, true, err);
-	else
+	if (!old || got_endpoint(s))
 		ret = w->ops->del_peer(w, &s->u.peer.peer->key, err);
+	/* All of it: another peer may have taken allowed IPs away meanwhile. */
+	if (!ret && old)
+		ret = w->ops->set_peer(w, EVERYTHING, old, !got_endpoint(s), err);
 	for (i = 0; i < s->u.peer.n_victims && !ret; i++)
 		ret = w->ops->set_peer(w, KWGI_WG_ALLOWED_REPLACE, s->u.peer.victims[i], true, err);
 	return ret;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The difference of WireGuard devices: key, port, peers. */
 #include "steps/diff.h"
+#include "steps/names.h"
 
 void kwgi_diff_device(struct kwgi_diff *d)
 {
@@ -44,7 +45,7 @@ static bool same_endpoint(const struct kwgi_endpoint *a, const struct kwgi_endpo
 	return a->port == b->port && kwgi_addr_equal(&a->addr, &b->addr);
 }
 
-static uint32_t differing_parts(const struct kwgi_desired_peer *want,
+static uint32_t differing_parts(const struct kwgi_diff *d, const struct kwgi_desired_peer *want,
 				const struct kwgi_host_peer *have)
 {
 	const struct kwgi_host_peer *p = &want->peer;
@@ -52,11 +53,12 @@ static uint32_t differing_parts(const struct kwgi_desired_peer *want,
 
 	/*
 	 * WireGuard learns where a peer really is. What it knows stays if the
-	 * peer moves about (it has a keepalive, as in Kilo), or if there is
-	 * nothing better to say.
+	 * peer moves about (it has a keepalive, as in Kilo) and a session works
+	 * there, or if there is nothing better to say. Without a session, two
+	 * that have moved at the same time would never find each other.
 	 */
 	if (p->endpoint.port && !same_endpoint(&p->endpoint, &have->endpoint) &&
-	    !(want->keep_endpoint && have->endpoint.port))
+	    !(want->keep_endpoint && kwgi_names_works(have, d->w->now)))
 		parts |= KWGI_WG_ENDPOINT;
 	if (p->keepalive != have->keepalive)
 		parts |= KWGI_WG_KEEPALIVE;
@@ -95,7 +97,7 @@ static const struct kwgi_host_peer *new_peer(struct kwgi_diff *d,
 {
 	const struct kwgi_host_peer *known = kwgi_host_peer(&d->h->aside_wg, &want->peer.key);
 
-	return known ? complete_peer(d, want, known, differing_parts(want, known)) : &want->peer;
+	return known ? complete_peer(d, want, known, differing_parts(d, want, known)) : &want->peer;
 }
 
 static void build_owners(struct kwgi_diff *d)
@@ -142,7 +144,7 @@ static void diff_peer(struct kwgi_diff *d, const struct kwgi_desired_peer *want,
 				  .userspace = d->userspace, .label = want->name };
 
 	if (have) {
-		step.parts = differing_parts(want, have);
+		step.parts = differing_parts(d, want, have);
 		if (!step.parts)
 			return;
 		step.u.peer.peer = complete_peer(d, want, have, step.parts);

@@ -278,6 +278,8 @@ static void set_interface(struct mtu *m)
 	}
 	if (largest)
 		m->w->mtu = within(largest, m->has_v6);
+	else if (!m->n_rooms && m->w->create)
+		m->w->mtu = KWGI_MTU_DEFAULT;	/* no peers: as when it was made */
 }
 
 /* What passes to every peer. */

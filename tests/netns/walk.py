@@ -394,18 +394,14 @@ class Walk:
             if {one, other} <= set(self.config.nodes):
                 require_reach(self.plans, self.config, one, other, family)
 
-    def is_renamed(self):
-        """A mesh of another name has its own marks, and is refused beside the first."""
-        return self.config.mesh.get("name") != self.before.mesh.get("name")
-
     def leaving(self, drawn):
         """The hosts on which down comes first."""
-        every = self.is_renamed() or drawn.through_down or self.roamer_moves()
+        every = drawn.through_down or self.roamer_moves()
         return [h for h in self.present(self.before) if every or h.node not in self.config.nodes]
 
     def leave(self, leaving, drawn):
         """Down, with the old file or the new, and the new file for all."""
-        if drawn.by_new_file and not self.is_renamed():
+        if drawn.by_new_file:
             for host in leaving:
                 host.write(self.config)
         on_all(self.down, leaving)

@@ -120,7 +120,20 @@ static void unknown_peer(struct world *o)
 static void moved_peer(struct world *o) { o->host_peers[0].endpoint = endpoint("203.0.113.9:9"); }
 static void lost_endpoint(struct world *o) { o->host_peers[0].endpoint = endpoint(""); }
 static void nameless_endpoint(struct world *o) { o->peers[0].peer.endpoint = endpoint(""); }
-static void learnt_endpoint(struct world *o) { o->host_peers[1].endpoint = endpoint("198.51.100.1:1"); }
+/* By packets of a session that works. */
+static void learnt_endpoint(struct world *o)
+{
+	o->host_peers[1].endpoint = endpoint("198.51.100.1:1");
+	o->w.now = 10000;
+	o->host_peers[1].last_handshake = o->w.now - 120;
+}
+
+static void learnt_long_ago(struct world *o)
+{
+	learnt_endpoint(o);
+	o->host_peers[1].last_handshake = o->w.now - 200;
+}
+
 static void unlearnt_endpoint(struct world *o) { o->host_peers[1].endpoint = endpoint(""); }
 /* What WireGuard has learnt stays, also where the peer changes otherwise. */
 static void learnt_and_changed(struct world *o)
@@ -220,6 +233,8 @@ static void other_backend(struct world *o)
 	o->h.aside_wg = o->h.wg;
 	o->h.aside_wg.userspace = true;
 	o->host_peers[1].endpoint = endpoint("203.0.113.7:7");
+	o->w.now = 10000;
+	o->host_peers[1].last_handshake = o->w.now - 120;
 	o->h.wg = (struct kwgi_host_wg){ 0 };
 	o->routes[0].route.oif = o->routes[1].route.oif = 0;
 }
@@ -533,6 +548,9 @@ static const struct {
 	  NULL },
 	{ "no endpoint wanted", nameless_endpoint, "", "" },
 	{ "learnt endpoint", learnt_endpoint, "", "" },
+	{ "endpoint learnt long ago", learnt_long_ago,
+	  "~ wireguard-peer " B " (b) dev wg0 endpoint [2001:db8::2]:51820\n",
+	  "~ wireguard-peer " B " (b) dev wg0 endpoint 198.51.100.1:1\n" },
 	{ "nothing learnt yet", unlearnt_endpoint,
 	  "~ wireguard-peer " B " (b) dev wg0 endpoint [2001:db8::2]:51820\n", NULL },
 	{ "learnt endpoint and a change", learnt_and_changed,

@@ -268,6 +268,16 @@ def require_reach(plans, config, one, other, family):
                 f"{here} and {there}, the ways by the plans: {ways}", text)
 
 
+def end_ping(ping):
+    """What it has printed. Before it listens to the signal, the signal may be lost."""
+    while True:
+        ping.send_signal(signal.SIGINT)
+        try:
+            return ping.communicate(timeout=1)[0]
+        except subprocess.TimeoutExpired:
+            pass
+
+
 class Observer:
     """A ping through the mesh while it changes."""
 
@@ -285,8 +295,7 @@ class Observer:
         if not self.ping:
             return
         time.sleep(0.05)
-        self.ping.send_signal(signal.SIGINT)
-        text = self.ping.communicate()[0]
+        text = end_ping(self.ping)
         now = connection(plans, config, self.one, self.other, self.family) \
             if {self.one, self.other} <= set(config.nodes) else None
         lost = lost_packets(text)

@@ -52,4 +52,5 @@ HAS=$(has)
 LACKING=$(lacking)
 PYTHONDONTWRITEBYTECODE=yes
 export SEED WALKS STEPS HAS LACKING KILOWG T PYTHONDONTWRITEBYTECODE
-exec python3 -u "$lib_dir/netns/walk.py" "$@"
+# Not in place of the shell, which as the first process sees to the daemons that end.
+python3 -u "$lib_dir/netns/walk.py" "$@"

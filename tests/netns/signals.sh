@@ -42,7 +42,7 @@ as_before() {
 	wait_for 5 gone on a ip link show kilo0
 	state a >"$T/now"
 	same "$1: the host is as before" "$T/before" "$T/now"
-	is "$1: no note of a start is left" no "$([ -e "$T/nodes/a/kilowg/kilo.starting" ] && echo yes || echo no)"
+	check "$1: no journal is left" gone [ -e "$T/nodes/a/kilowg/kilo.journal" ]
 }
 
 # ---- at every point ----
@@ -146,8 +146,8 @@ if [ "$backend" = userspace ]; then
 	check 'soon' [ $(($(date +%s) - since)) -le 3 ]
 	like 'it says so' "$T/bg.err" 'step 1 of .*stopped before .*/slow went into the background' \
 		'^kilowg: ended by SIGTERM, with all steps undone$'
-	check 'the program has ended' gone kill -0 "$(cat "$T/slow.pid")"
-	check 'and its child' gone kill -0 "$(cat "$T/child.pid")"
+	check 'the program has ended' wait_for 10 gone kill -0 "$(cat "$T/slow.pid")"
+	check 'and its child' wait_for 10 gone kill -0 "$(cat "$T/child.pid")"
 	as_before 'starting a daemon'
 
 	# As a terminal does: all of the process group get it.

@@ -343,7 +343,7 @@ static void settle(struct kwg_steps *s)
 		kwgi_journal_end(&s->host, KWG_RUNDIR, mesh, (uint8_t)s->cfg->local.route_protocol);
 	} else {
 		kwgi_pathmemo_forget(KWG_RUNDIR, mesh->name);
-		kwgi_journal_remove(&s->host, KWG_RUNDIR);
+		kwgi_journal_remove(&s->host, KWG_RUNDIR, mesh);
 	}
 }
 

@@ -38,6 +38,16 @@ static int file_path(char path[4096], const char *dir, const char *mesh)
 	return snprintf(path, 4096, "%s/%s%s", dir, mesh, suffix) < 4096 ? 0 : -1;
 }
 
+/*
+ * What it is written to first. By the origin, if there is one, which stays when the mesh gets
+ * another name: so a crash leaves one file at most, and whoever comes next removes it.
+ */
+static int new_path(char path[4096], const char *dir, const struct kwgi_mesh *mesh)
+{
+	return snprintf(path, 4096, "%s/%s%s.new", dir, *mesh->origin ? mesh->origin : mesh->name,
+			suffix) < 4096 ? 0 : -1;
+}
+
 /* "-" where the kernel does not say. */
 static void read_boot(char boot[BOOT_MAX])
 {
@@ -229,13 +239,10 @@ static bool is_there(const char *path, const struct kwgi_buf *b)
 	return n >= 0 && (size_t)n == b->len && !memcmp(text, b->p, b->len);
 }
 
-static int write_text(const char *path, const struct kwgi_buf *b)
+static int write_text(const char *tmp, const char *path, const struct kwgi_buf *b)
 {
-	char tmp[4096 + 4];
 	int fd, e = 0;
 
-	snprintf(tmp, sizeof(tmp), "%s.new", path);
-	unlink(tmp);
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return errno;
@@ -254,16 +261,17 @@ static int save(const char *dir, const struct kwgi_mesh *mesh, const struct kwgi
 		struct kwg_error *err)
 {
 	struct kwgi_buf b = { 0 };
-	char path[4096];
+	char path[4096], tmp[4096];
 	int e = 0;
 
-	if (file_path(path, dir, mesh->name))
+	if (file_path(path, dir, mesh->name) || new_path(tmp, dir, mesh))
 		return kwgi_fail(err, KWG_ERR_IO, ENAMETOOLONG, "%.300s: the path is too long", dir);
 	format(&b, mesh, j);
 	if (b.failed)
 		return kwgi_nomem(err);
+	unlink(tmp);
 	if (!is_there(path, &b))
-		e = write_text(path, &b);
+		e = write_text(tmp, path, &b);
 	kwgi_buf_free(&b);
 	return e ? kwgi_fail(err, KWG_ERR_IO, e, "%.300s: writing: %s", path, kwgi_errtext(e)) : 0;
 }
@@ -334,8 +342,12 @@ void kwgi_journal_undo(const struct kwgi_host *h, const char *dir, const struct 
 		remove_one(dir, mesh->name);
 }
 
-void kwgi_journal_remove(const struct kwgi_host *h, const char *dir)
+void kwgi_journal_remove(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh)
 {
+	char tmp[4096];
+
+	if (!new_path(tmp, dir, mesh))
+		unlink(tmp);
 	remove_former(h, dir);
-	remove_one(dir, h->owner.mesh);
+	remove_one(dir, mesh->name);
 }

@@ -29,6 +29,6 @@ void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct k
 /* All was undone: as it was. */
 void kwgi_journal_undo(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh);
 /* Nothing of the mesh is left. */
-void kwgi_journal_remove(const struct kwgi_host *h, const char *dir);
+void kwgi_journal_remove(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh);
 
 #endif

@@ -48,18 +48,22 @@ static int new_path(char path[4096], const char *dir, const struct kwgi_mesh *me
 			suffix) < 4096 ? 0 : -1;
 }
 
-/* "-" where the kernel does not say. */
-static void read_boot(char boot[BOOT_MAX])
+/* "-" where the kernel does not say. Returns 0 or errno. */
+static int read_boot(char boot[BOOT_MAX])
 {
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, boot, BOOT_MAX - 1);
+	int e = n < 0 ? errno : 0;
 
 	if (fd >= 0)
 		close(fd);
+	if (e && e != ENOENT && e != EACCES)
+		return e;
 	boot[n > 0 ? n : 0] = '\0';
 	boot[strcspn(boot, "\n")] = '\0';
 	if (!*boot)
 		memcpy(boot, "-", 2);
+	return 0;
 }
 
 /* ---- reading --------------------------------------------------------- */
@@ -89,11 +93,10 @@ static bool read_line(struct entry *e, const char *word, const char *value, cons
 }
 
 /* False if it is of another start of the host. */
-static bool parse(struct entry *e, char *text)
+static bool parse(struct entry *e, char *text, const char *boot)
 {
-	char *line, *value, *rest = text + sizeof(header) - 1, boot[BOOT_MAX];
+	char *line, *value, *rest = text + sizeof(header) - 1;
 
-	read_boot(boot);
 	while ((line = strtok_r(rest, "\n", &rest))) {
 		value = strchr(line, ' ');
 		if (!value)
@@ -114,25 +117,52 @@ static bool is_trusted(int fd)
 	       (!st.st_uid || st.st_uid == geteuid());
 }
 
-static void read_entry(struct entry *e, const char *dir, const char *mesh)
+/*
+ * What is there and cannot be read may name what nobody else knows to be ours: then nothing is done.
+ * Who may not read it is not root, and changes nothing anyway.
+ */
+static int fail_reading(struct kwg_error *err, const char *path, int e)
 {
-	char path[4096], text[TEXT_MAX];
-	ssize_t n = -1;
-	int fd;
+	if (e == ENOENT || e == ELOOP || e == EACCES)
+		return 0;
+	return kwgi_fail(err, KWG_ERR_IO, e, "%.300s: reading: %s", path, kwgi_errtext(e));
+}
+
+static int read_text(const char *path, char text[TEXT_MAX], ssize_t *n, struct kwg_error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), ret = 0;
+
+	*n = 0;
+	if (fd < 0)
+		return fail_reading(err, path, errno);
+	if (is_trusted(fd))
+		*n = read(fd, text, TEXT_MAX - 1);
+	if (*n < 0)
+		ret = fail_reading(err, path, errno);
+	close(fd);
+	return ret;
+}
+
+static int read_entry(struct entry *e, const char *dir, const char *mesh, struct kwg_error *err)
+{
+	char path[4096], text[TEXT_MAX], boot[BOOT_MAX];
+	ssize_t n;
+	int ret, no_boot;
 
 	memset(e, 0, sizeof(*e));
-	fd = file_path(path, dir, mesh) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
-		return;
-	if (is_trusted(fd))
-		n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n < (ssize_t)sizeof(header) - 1 || memcmp(text, header, sizeof(header) - 1))
-		return;
+	if (file_path(path, dir, mesh))
+		return 0;
+	ret = read_text(path, text, &n, err);
+	if (ret || n < (ssize_t)sizeof(header) - 1 || memcmp(text, header, sizeof(header) - 1))
+		return ret;
+	no_boot = read_boot(boot);
+	if (no_boot)
+		return fail_reading(err, path, no_boot);
 	text[n] = '\0';
-	e->journal.exists = parse(e, text);
+	e->journal.exists = parse(e, text, boot);
 	if (!e->journal.exists)
 		memset(e, 0, sizeof(*e));
+	return 0;
 }
 
 static void merge(struct kwgi_journal *to, const struct kwgi_journal *from)
@@ -164,24 +194,26 @@ static char *mesh_of(struct kwgi_arena *a, const char *file)
 }
 
 static int look_at(struct kwgi_host *h, const char *dir, const char *file,
-		   const struct kwgi_mesh *mesh, struct names *names)
+		   const struct kwgi_mesh *mesh, struct names *names, struct kwg_error *err)
 {
 	char *name = mesh_of(&h->arena, file);
 	struct entry e;
+	int ret;
 
 	if (!name || !strcmp(name, mesh->name))
 		return 0;
-	read_entry(&e, dir, name);
-	if (!e.journal.exists || strcmp(e.origin, mesh->origin))
-		return 0;
+	ret = read_entry(&e, dir, name, err);
+	if (ret || !e.journal.exists || strcmp(e.origin, mesh->origin))
+		return ret;
 	if (kwgi_arena_grow(&h->arena, &names->v, names->n, &names->cap, sizeof(*names->v)))
-		return -1;
+		return kwgi_nomem(err);
 	names->v[names->n++] = name;
 	merge(&h->journal, &e.journal);
 	return 0;
 }
 
-static int find_former(struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh)
+static int find_former(struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
+		       struct kwg_error *err)
 {
 	struct names names = { 0 };
 	const struct dirent *d;
@@ -192,9 +224,9 @@ static int find_former(struct kwgi_host *h, const char *dir, const struct kwgi_m
 		return 0;
 	stream = opendir(dir);
 	if (!stream)
-		return 0;
+		return fail_reading(err, dir, errno);
 	while (!ret && (d = readdir(stream)))
-		ret = look_at(h, dir, d->d_name, mesh, &names);
+		ret = look_at(h, dir, d->d_name, mesh, &names, err);
 	closedir(stream);
 	h->owner.former = names.v;
 	h->owner.n_former = names.n;
@@ -205,21 +237,23 @@ int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_me
 		      struct kwg_error *err)
 {
 	struct entry own;
+	int ret;
 
 	h->owner = (struct kwgi_owner){ .mesh = mesh->name };
-	read_entry(&own, dir, mesh->name);
+	ret = read_entry(&own, dir, mesh->name, err);
+	if (ret)
+		return ret;
 	h->journal = own.journal;
-	return find_former(h, dir, mesh) ? kwgi_nomem(err) : 0;
+	return find_former(h, dir, mesh, err);
 }
 
 /* ---- writing --------------------------------------------------------- */
 
-static void format(struct kwgi_buf *b, const struct kwgi_mesh *mesh, const struct kwgi_journal *j)
+static void format(struct kwgi_buf *b, const struct kwgi_mesh *mesh, const struct kwgi_journal *j,
+		   const char *boot)
 {
-	char boot[BOOT_MAX];
 	uint32_t i;
 
-	read_boot(boot);
 	kwgi_buf_printf(b, "%sboot %s\norigin %s\n", header, boot, mesh->origin);
 	for (i = 0; i < 256; i++)
 		if (j->protocols[i])
@@ -261,16 +295,16 @@ static int save(const char *dir, const struct kwgi_mesh *mesh, const struct kwgi
 		struct kwg_error *err)
 {
 	struct kwgi_buf b = { 0 };
-	char path[4096], tmp[4096];
-	int e = 0;
+	char path[4096], tmp[4096], boot[BOOT_MAX];
+	int e = read_boot(boot);
 
 	if (file_path(path, dir, mesh->name) || new_path(tmp, dir, mesh))
 		return kwgi_fail(err, KWG_ERR_IO, ENAMETOOLONG, "%.300s: the path is too long", dir);
-	format(&b, mesh, j);
+	format(&b, mesh, j, boot);
 	if (b.failed)
 		return kwgi_nomem(err);
 	unlink(tmp);
-	if (!is_there(path, &b))
+	if (!e && !is_there(path, &b))
 		e = write_text(tmp, path, &b);
 	kwgi_buf_free(&b);
 	return e ? kwgi_fail(err, KWG_ERR_IO, e, "%.300s: writing: %s", path, kwgi_errtext(e)) : 0;

@@ -243,7 +243,7 @@ int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_me
 	ret = read_entry(&own, dir, mesh->name, err);
 	if (ret)
 		return ret;
-	h->journal = own.journal;
+	h->journal = h->own_journal = own.journal;
 	return find_former(h, dir, mesh, err);
 }
 
@@ -370,8 +370,8 @@ void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct k
 
 void kwgi_journal_undo(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh)
 {
-	if (h->journal.exists)
-		(void)save(dir, mesh, &h->journal, NULL);
+	if (h->own_journal.exists)
+		(void)save(dir, mesh, &h->own_journal, NULL);
 	else
 		remove_one(dir, mesh->name);
 }

@@ -166,6 +166,7 @@ struct kwgi_host {
 	struct kwgi_arena arena;
 	struct kwgi_owner owner;
 	struct kwgi_journal journal;	/* of the mesh, under all its names; with what marks say */
+	struct kwgi_journal own_journal;	/* under the name that it has now, as the file says */
 	uint8_t protocol;		/* routes and rules with it are in here as well, whosever they are */
 	struct kwgi_link *links;	/* all links of the namespace */
 	uint32_t n_links, links_cap;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The facade over this host: plan and snapshot to steps, steps to the kernel. */
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <sodium.h>
@@ -333,14 +334,28 @@ static int run_what_is_left(struct kwg_steps *s, bool *stays, struct kwg_error *
 	}
 }
 
+/* What iptables-nft made for rules that are gone; now or, if that fails, the next time. */
+static void tidy_chains(const struct kwg_steps *s, uint8_t bases[2])
+{
+	struct kwgi_journal j = s->host.journal;
+
+	for (; s; s = s->again)
+		kwgi_journal_note(&j, &s->steps);
+	memcpy(bases, j.bases, sizeof(j.bases));
+	kwgi_ipt_tidy(bases);
+}
+
 /* What is kept for the next time. */
 static void settle(struct kwg_steps *s)
 {
 	const struct kwgi_mesh *mesh = &s->cfg->mesh;
+	uint8_t bases[2];
 
+	tidy_chains(s, bases);
 	if (s->plan) {
 		kwgi_pathmemo_save(KWG_RUNDIR, mesh->name, &s->host);
-		kwgi_journal_end(&s->host, KWG_RUNDIR, mesh, (uint8_t)s->cfg->local.route_protocol);
+		kwgi_journal_end(&s->host, KWG_RUNDIR, mesh, (uint8_t)s->cfg->local.route_protocol,
+				 bases);
 	} else {
 		kwgi_pathmemo_forget(KWG_RUNDIR, mesh->name);
 		kwgi_journal_remove(&s->host, KWG_RUNDIR, mesh);

@@ -179,7 +179,7 @@ static bool has_jump(const struct kwgi_ipt_rules *r, int table, const char *chai
 	return false;
 }
 
-/* Built-in chains that there are because of jumps that are gone. */
+/* Built-in chains that there are because of jumps that are gone. If it fails: kwgi_ipt_tidy(). */
 static void remove_made(const struct kwgi_ipt_rules *to, const struct kwgi_ipt_rules *from)
 {
 	uint32_t i;
@@ -190,9 +190,9 @@ static void remove_made(const struct kwgi_ipt_rules *to, const struct kwgi_ipt_r
 			const struct kwgi_ipt_jump *j = &from->tables[t].jumps[i];
 
 			if (kwgi_ipt_has_made(j) && !has_jump(to, t, j->chain))
-				kwgi_nft_remove_empty(from->family == KWGI_AF_V6 ? NFPROTO_IPV6
-										 : NFPROTO_IPV4,
-						      kwgi_ipt_table_name(t), j->chain);
+				(void)kwgi_nft_remove_empty(from->family == KWGI_AF_V6 ? NFPROTO_IPV6
+										       : NFPROTO_IPV4,
+							    kwgi_ipt_table_name(t), j->chain);
 		}
 }
 
@@ -217,6 +217,25 @@ static int restore(const struct kwgi_ipt_rules *to, const struct kwgi_ipt_rules 
 	if (!ret)
 		remove_made(to, from);
 	return ret;
+}
+
+static bool tidy_base(bool v6, int n)
+{
+	const char *chain;
+	int table = kwgi_ipt_base_table(n, &chain);
+
+	return !kwgi_nft_remove_empty(v6 ? NFPROTO_IPV6 : NFPROTO_IPV4, kwgi_ipt_table_name(table),
+				      chain);
+}
+
+void kwgi_ipt_tidy(uint8_t bases[2])
+{
+	int i, n;
+
+	for (i = 0; i < 2; i++)
+		for (n = 0; n < KWGI_IPT_BASES; n++)
+			if (bases[i] & 1 << n && tidy_base(i, n))
+				bases[i] &= (uint8_t)~(1 << n);
 }
 
 static bool has_mark(const struct kwgi_ipt_rules *r, const char *mark)

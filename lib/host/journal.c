@@ -7,6 +7,7 @@
  *	origin 0123456789abcdef
  *	protocol 107
  *	making kwgnew12345678
+ *	chain ip6 mangle FORWARD
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include "base/error.h"
 #include "host/files.h"
 #include "host/journal.h"
+#include "steps/iptables.h"
 #include "steps/mark.h"
 #include "sys/errtext.h"
 
@@ -74,6 +76,28 @@ static void add_making(struct kwgi_journal *j, const char *name)
 		memcpy(j->making[j->n_making++], name, strlen(name) + 1);
 }
 
+enum { CHAIN_TEXT = 32 };
+
+static const char *chain_text(char text[CHAIN_TEXT], bool v6, int n)
+{
+	const char *chain;
+	int table = kwgi_ipt_base_table(n, &chain);
+
+	snprintf(text, CHAIN_TEXT, "%s %s %s", v6 ? "ip6" : "ip", kwgi_ipt_table_name(table), chain);
+	return text;
+}
+
+static void read_chain(struct kwgi_journal *j, const char *value)
+{
+	char text[CHAIN_TEXT];
+	int i, n;
+
+	for (i = 0; i < 2; i++)
+		for (n = 0; n < KWGI_IPT_BASES; n++)
+			if (!strcmp(value, chain_text(text, i, n)))
+				j->bases[i] |= (uint8_t)(1 << n);
+}
+
 static bool read_line(struct entry *e, const char *word, const char *value, const char *boot)
 {
 	unsigned long number;
@@ -84,6 +108,8 @@ static bool read_line(struct entry *e, const char *word, const char *value, cons
 		memcpy(e->origin, value, strlen(value) + 1);
 	if (!strcmp(word, "making"))
 		add_making(&e->journal, value);
+	if (!strcmp(word, "chain"))
+		read_chain(&e->journal, value);
 	if (!strcmp(word, "protocol")) {
 		number = strtoul(value, NULL, 10);
 		if (number && number < 256)
@@ -174,6 +200,8 @@ static void merge(struct kwgi_journal *to, const struct kwgi_journal *from)
 		to->protocols[i] |= from->protocols[i];
 	for (i = 0; i < from->n_making; i++)
 		add_making(to, from->making[i]);
+	for (i = 0; i < 2; i++)
+		to->bases[i] |= from->bases[i];
 }
 
 /* ---- former names ---------------------------------------------------- */
@@ -252,7 +280,9 @@ int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_me
 static void format(struct kwgi_buf *b, const struct kwgi_mesh *mesh, const struct kwgi_journal *j,
 		   const char *boot)
 {
+	char text[CHAIN_TEXT];
 	uint32_t i;
+	int n;
 
 	kwgi_buf_printf(b, "%sboot %s\norigin %s\n", header, boot, mesh->origin);
 	for (i = 0; i < 256; i++)
@@ -260,6 +290,10 @@ static void format(struct kwgi_buf *b, const struct kwgi_mesh *mesh, const struc
 			kwgi_buf_printf(b, "protocol %u\n", i);
 	for (i = 0; i < j->n_making; i++)
 		kwgi_buf_printf(b, "making %s\n", j->making[i]);
+	for (i = 0; i < 2; i++)
+		for (n = 0; n < KWGI_IPT_BASES; n++)
+			if (j->bases[i] & 1 << n)
+				kwgi_buf_printf(b, "chain %s\n", chain_text(text, i, n));
 }
 
 static bool is_there(const char *path, const struct kwgi_buf *b)
@@ -310,7 +344,13 @@ static int save(const char *dir, const struct kwgi_mesh *mesh, const struct kwgi
 	return e ? kwgi_fail(err, KWG_ERR_IO, e, "%.300s: writing: %s", path, kwgi_errtext(e)) : 0;
 }
 
-static void note_steps(struct kwgi_journal *j, const struct kwgi_steps *s)
+static void note_iptables(struct kwgi_journal *j, const struct kwgi_ipt_rules *r)
+{
+	if (r)
+		j->bases[r->family == KWGI_AF_V6] |= kwgi_ipt_made_bases(r);
+}
+
+void kwgi_journal_note(struct kwgi_journal *j, const struct kwgi_steps *s)
 {
 	char name[KWGI_IFNAME_MAX + 1];
 	uint32_t i;
@@ -329,6 +369,10 @@ static void note_steps(struct kwgi_journal *j, const struct kwgi_steps *s)
 			j->protocols[step->u.route.route.protocol] = true;
 		if (step->kind == KWGI_STEP_RULE_ADD)
 			j->protocols[step->u.rule.rule.protocol] = true;
+		if (step->kind == KWGI_STEP_IPTABLES) {
+			note_iptables(j, step->u.iptables.rules);
+			note_iptables(j, step->u.iptables.old);
+		}
 	}
 }
 
@@ -337,7 +381,7 @@ int kwgi_journal_begin(const struct kwgi_host *h, const char *dir, const struct 
 {
 	struct kwgi_journal j = h->journal;
 
-	note_steps(&j, s);
+	kwgi_journal_note(&j, s);
 	return save(dir, mesh, &j, err);
 }
 
@@ -358,9 +402,9 @@ static void remove_former(const struct kwgi_host *h, const char *dir)
 }
 
 void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
-		      uint8_t protocol)
+		      uint8_t protocol, const uint8_t bases[2])
 {
-	struct kwgi_journal j = { .exists = true };
+	struct kwgi_journal j = { .exists = true, .bases = { bases[0], bases[1] } };
 
 	j.protocols[protocol] = true;
 	/* If it cannot be written, it says too much: that does no harm. */

@@ -19,13 +19,16 @@
 int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
 		      struct kwg_error *err);
 
+/* Adds what these steps are about to make. */
+void kwgi_journal_note(struct kwgi_journal *j, const struct kwgi_steps *s);
+
 /* Before these steps: adds what they are about to make to what h->journal has. KWG_ERR_IO. */
 int kwgi_journal_begin(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
 		       const struct kwgi_steps *s, struct kwg_error *err);
 
-/* All is done: this number only, under this name only. */
+/* All is done: this number only, under this name only; and the chains that could not be removed yet. */
 void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
-		      uint8_t protocol);
+		      uint8_t protocol, const uint8_t bases[2]);
 /* All was undone: as it was. */
 void kwgi_journal_undo(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh);
 /* Nothing of the mesh is left. */

@@ -153,13 +153,15 @@ enum { KWGI_MAKING_MAX = 32 };
 
 /*
  * What is noted before anything is changed, and holds until all is done (host/journal.h): numbers
- * that routes and rules of ours may have, and links that are ours although they have no mark yet.
+ * that routes and rules of ours may have, links that are ours although they have no mark yet, and
+ * chains (bits of kwgi_ipt_base()) in which no rule of ours may be left that would say so.
  */
 struct kwgi_journal {
 	bool exists;
 	bool protocols[256];
 	char making[KWGI_MAKING_MAX][KWGI_IFNAME_MAX + 1];
 	uint32_t n_making;
+	uint8_t bases[2];	/* v4, v6: built-in chains that iptables-nft made for us, and left empty */
 };
 
 struct kwgi_host {

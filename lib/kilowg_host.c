@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "config/json.h"
 #include "facade.h"
+#include "host/cni.h"
 #include "host/files.h"
 #include "host/journal.h"
 #include "host/pathmemo.h"
@@ -350,8 +351,12 @@ static void settle(struct kwg_steps *s)
 {
 	const struct kwgi_mesh *mesh = &s->cfg->mesh;
 	uint8_t bases[2];
+	uint32_t i;
 
 	tidy_chains(s, bases);
+	kwgi_cni_tidy(s->cfg->local.cni_path);
+	for (i = 0; i < s->host.owner.n_former; i++)
+		kwgi_pathmemo_forget(KWG_RUNDIR, s->host.owner.former[i]);
 	if (s->plan) {
 		kwgi_pathmemo_save(KWG_RUNDIR, mesh->name, &s->host);
 		kwgi_journal_end(&s->host, KWG_RUNDIR, mesh, (uint8_t)s->cfg->local.route_protocol,

@@ -371,6 +371,7 @@ change() {
 # STATE: what it is, from a clean host.
 learn() {
 	go_to clean
+	rm -rf /run/kilowg/cni
 	go_to "$1"
 	host_state >"$T/$1.state"
 }

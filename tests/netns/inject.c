@@ -183,7 +183,7 @@ ssize_t sendto(int fd, const void *p, size_t len, int flags, const struct sockad
 	int e;
 
 	changes = is_change(fd, nlh, len);
-	e = operation("sendto", REASONS(ENOBUFS, can_be_refused(nlh, len) ? REFUSED : ENOMEM, EPERM));
+	e = operation("sendto", REASONS(ENOBUFS, can_be_refused(nlh, len) ? REFUSED : EPERM));
 	if (e == REFUSED && len > NLMSG_ALIGN(nlh->nlmsg_len))
 		return send_wrong(fd, p, len, flags, to, to_len);
 	if (e == REFUSED)
@@ -193,7 +193,7 @@ ssize_t sendto(int fd, const void *p, size_t len, int flags, const struct sockad
 
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	int e = operation("recvmsg", REASONS(ENOBUFS, ENOMEM));
+	int e = operation("recvmsg", REASONS(ENOBUFS));
 	ssize_t n = NEXT(recvmsg)(fd, msg, flags);
 
 	return e ? fail(e) : n;
@@ -206,7 +206,7 @@ ssize_t send(int fd, const void *p, size_t len, int flags)
 	int e;
 
 	changes = !strncmp(p, wrong, 4);
-	e = operation("send", REASONS(EPIPE, REFUSED, EAGAIN));
+	e = operation("send", REASONS(EPIPE, REFUSED));
 	if (e == REFUSED)
 		return NEXT(send)(fd, wrong, sizeof(wrong) - 1, flags) < 0 ? -1 : (ssize_t)len;
 	return e ? fail(e) : NEXT(send)(fd, p, len, flags);
@@ -214,7 +214,7 @@ ssize_t send(int fd, const void *p, size_t len, int flags)
 
 ssize_t recv(int fd, void *p, size_t len, int flags)
 {
-	int e = operation("recv", REASONS(ECONNRESET, EAGAIN));
+	int e = operation("recv", REASONS(ECONNRESET));
 	ssize_t n = NEXT(recv)(fd, p, len, flags);
 
 	return e ? fail(e) : n;
@@ -228,7 +228,7 @@ ssize_t __recv_chk(int fd, void *p, size_t len, size_t room, int flags)
 
 int socket(int domain, int type, int protocol)
 {
-	int e = operation("socket", REASONS(EMFILE, ENOBUFS));
+	int e = operation("socket", REASONS(EMFILE));
 
 	return e ? fail(e) : NEXT(socket)(domain, type, protocol);
 }
@@ -242,7 +242,7 @@ int bind(int fd, const struct sockaddr *to, socklen_t len)
 
 int connect(int fd, const struct sockaddr *to, socklen_t len)
 {
-	int e = operation("connect", REASONS(EAGAIN, ENOMEM));
+	int e = operation("connect", REASONS(EAGAIN));
 
 	return e ? fail(e) : NEXT(connect)(fd, to, len);
 }
@@ -275,7 +275,7 @@ int open(const char *path, int flags, ...)
 	int e;
 
 	changes = flags & O_CREAT;
-	e = operation("open", REASONS(EMFILE, changes ? ENOSPC : EIO));
+	e = operation("open", REASONS(changes ? ENOSPC : EMFILE));
 	va_start(args, flags);
 	if (flags & (O_CREAT | O_TMPFILE))
 		mode = va_arg(args, unsigned);

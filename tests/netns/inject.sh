@@ -12,10 +12,11 @@
 # SIGKILL the next apply, of the new file or of the old one, and down come out right.
 #
 # Each kind of change goes from one state of the host to another, and back. KWG_TEST_POINTS says
-# how many points of each direction are tried, all for every one of them; KWG_TEST_SEED chooses
-# which, KWG_TEST_KINDS names the kinds.
+# how many points of each direction are tried, "all" for every one; without, it is a few points of
+# one direction. KWG_TEST_STRACE says how many system calls fail by strace, too. KWG_TEST_SEED
+# chooses which, KWG_TEST_KINDS names the kinds.
 
-# shellcheck disable=SC2119,SC2317
+# shellcheck disable=SC2119,SC2154,SC2317,SC3043
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
 enter "$@"
@@ -26,6 +27,8 @@ choose_backend
 shim=${top_builddir:-${KILOWG%/*}}/tests/netns/inject.so
 [ -e "$shim" ] || cannot 'tests/netns/inject.so is not built'
 points=${KWG_TEST_POINTS:-2}
+# Without that only one direction of most kinds, by turns.
+both=${KWG_TEST_POINTS:+yes}
 seed=${KWG_TEST_SEED:-1}
 
 # ---- the host --------------------------------------------------------------
@@ -61,8 +64,7 @@ make_rules() {
 
 has_iptables() { command -v iptables-restore >/dev/null && command -v ip6tables-save >/dev/null; }
 
-# All that kilowg could change here. Without what a link, address or table has by when it was made,
-# and link-local addresses, which the kernel gives later.
+# All that kilowg could change here. Without what a link, address or table has by when it was made.
 host_state() {
 	{
 		ip -o -d link
@@ -143,21 +145,27 @@ write_base() {
 # ---- kinds of change: each writes what the host is to go to, from base --------
 
 kinds='first location peers leader full subnet4 subnet6 never vxlan-id ipip iptables no-firewall interface names mtu-cni'
-text_first='first apply, and down'
-text_location='a location that sorts before the own one'
-text_peers='keys, allowed IPs and preshared keys of peers'
-text_leader='another leader'
-text_full='granularity full'
-text_subnet4='another subnet'
-text_subnet6='a subnet of IPv6'
-text_never='no encapsulation'
-text_vxlan_id='another VXLAN identifier'
-text_ipip='IPIP instead of VXLAN'
-text_iptables='iptables instead of nftables'
-text_no_firewall='no firewall'
-text_interface='another name of the interface'
-text_names='another name of the mesh, protocol and table'
-text_mtu_cni='MTU, and a CNI configuration'
+
+# KIND
+text_of() {
+	case $1 in
+	first) echo 'first apply, and down' ;;
+	location) echo 'a location that sorts before the own one' ;;
+	peers) echo 'keys, allowed IPs and preshared keys of peers' ;;
+	leader) echo 'another leader' ;;
+	full) echo 'granularity full' ;;
+	subnet4) echo 'another subnet' ;;
+	subnet6) echo 'a subnet of IPv6' ;;
+	never) echo 'no encapsulation' ;;
+	vxlan_id) echo 'another VXLAN identifier' ;;
+	ipip) echo 'IPIP instead of VXLAN' ;;
+	iptables) echo 'iptables instead of nftables' ;;
+	no_firewall) echo 'no firewall' ;;
+	interface) echo 'another name of the interface' ;;
+	names) echo 'another name of the mesh, protocol and table' ;;
+	mtu_cni) echo 'MTU, and a CNI configuration' ;;
+	esac
+}
 
 kind_first() { :; }
 kind_location() {
@@ -216,7 +224,7 @@ lead_to() {
 # STATE: brings the host there.
 go_to() {
 	lead_to "$1"
-	kw $command >"$T/out" 2>&1 || { say "$command fails on the way to $1:"; show "$T/out"; }
+	kw "$command" >"$T/out" 2>&1 || { say "$command fails on the way to $1:"; show "$T/out"; }
 }
 
 # ... after something went wrong: without what that has left.
@@ -244,8 +252,13 @@ clean_up() {
 # STATE: is the host in it? Else $T/difference tells. A CNI configuration stays where it is (kilowg.ini(5)).
 is_in() {
 	[ "$1" = mtu-cni ] || [ "$1" = "$keeps_cni" ] || rm -rf /run/kilowg/cni
+	: >"$T/difference"
+	wait_for 1 looks_as "$1" || diff -U0 "$T/$1.state" "$T/now" >"$T/difference"
+}
+# The kernel brings some of what belongs to an IPv6 address a moment later.
+looks_as() {
 	host_state >"$T/now"
-	diff -U0 "$T/$1.state" "$T/now" >"$T/difference"
+	cmp -s "$T/$1.state" "$T/now"
 }
 
 # ... but for the journal, which may say too much if it could not be written at the end.
@@ -263,7 +276,7 @@ is_in_but_journal() {
 injected() {
 	rm -f "$T/ops"
 	ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD=$shim KWG_INJECT="$1" KWG_INJECT_LOG="$T/ops" \
-		"$KILOWG" -f "$mesh_ini" -f "$T/local.ini" --node a $command >"$T/injected" 2>&1
+		"$KILOWG" -f "$mesh_ini" -f "$T/local.ini" --node a "$command" >"$T/injected" 2>&1
 }
 
 # TEXT: this point is bad.
@@ -279,18 +292,35 @@ bad() {
 
 # After 0, all is as the file says, and a second time finds nothing to do.
 look_at_success() {
-	[ $command = down ] || kw diff >"$T/difference" 2>&1 || bad 'diff is not empty'
+	[ "$command" = down ] || kw diff >"$T/difference" 2>&1 || bad 'diff is not empty'
 	is_in_but_journal "$to" || bad 'the host is not as it should be'
-	[ ! -s "$T/difference" ] || kw $command >"$T/out" 2>&1
-	is_in "$to" || { kw $command >"$T/out" 2>&1; is_in "$to"; } || bad 'nor after doing it once more'
+	is_in "$to" || { kw "$command" >"$T/out" 2>&1; is_in "$to"; } || bad 'nor after doing it once more'
 }
+
+# Of the WireGuard interface: its sessions live as long as it does, and with them its daemon.
+index() { ip -o link | grep -o '^[0-9]*: kilo[01]:'; }
 
 # N REASON
 try_fail() {
 	lead_to "$to"
+	before=$(index)
 	injected "fail $1 $2"
 	status=$?
-	if [ $status = 0 ]; then
+	look_at_outcome
+}
+
+# SYSTEM-CALL N ERROR
+try_strace() {
+	lead_to "$to"
+	before=$(index)
+	strace -o "$T/ops" -e trace="$1" -e inject="$1:error=$3:when=$2" \
+		"$KILOWG" -f "$mesh_ini" -f "$T/local.ini" --node a "$command" >"$T/injected" 2>&1
+	status=$?
+	look_at_outcome
+}
+
+look_at_outcome() {
+	if [ "$status" = 0 ]; then
 		look_at_success
 		came_through=$((came_through + 1))
 	else
@@ -298,8 +328,9 @@ try_fail() {
 		keeps_cni=$from
 		is_in "$from" || bad 'the host is not as it was'
 		keeps_cni=
+		[ "$(index)" = "$before" ] || bad 'the interface is another one'
 	fi
-	[ $status = 0 ] || [ $is_bad = yes ] || return
+	[ "$status" = 0 ] || [ "$is_bad" = yes ] || return
 	back_again
 }
 
@@ -308,28 +339,30 @@ try_kill() {
 	lead_to "$to"
 	injected "kill $1"
 	status=$?
-	[ $status = 137 ] || { [ $status = 0 ] || bad 'it was not killed'; }
+	[ "$status" = 137 ] || { [ "$status" = 0 ] || bad 'it was not killed'; }
 	case $2 in
 	new) lead_to "$to"; then_state=$to ;;
 	old) lead_to "$from"; then_state=$from ;;
 	down) lead_to clean; then_state=clean ;;
 	esac
-	kw $command >"$T/difference" 2>&1 || bad "$command of $then_state fails"
-	[ $command = down ] || kw diff >"$T/difference" 2>&1 || bad "after apply of $then_state diff is not empty"
+	kw "$command" >"$T/difference" 2>&1 || bad "$command of $then_state fails"
+	[ "$command" = down ] || kw diff >"$T/difference" 2>&1 || bad "after apply of $then_state diff is not empty"
 	is_in "$then_state" || bad "after $command the host is not in the state $then_state"
-	[ "$then_state" = "$from" ] && [ $is_bad = no ] || back_again
+	[ "$then_state$is_bad" = "${from}no" ] || back_again
 }
 
 back_again() {
-	if [ $is_bad = yes ]; then go_afresh "$from"; else go_to "$from"; fi
+	if [ "$is_bad" = yes ]; then go_afresh "$from"; else go_to "$from"; fi
 	is_in "$from" || { bad 'the way back leads elsewhere'; go_afresh "$from"; }
 }
 
 # ---- all points of a change ----------------------------------------------------
 
-# Prints a line for each point: fail N REASON, kill N THEN; some of each, or all of them.
+# Prints a line for each point: fail N REASON, kill N THEN; some of each, or all of them. What is
+# asked before anything is changed is the same for all kinds: two are enough.
 list_points() {
-	awk -v points="$points" -v seed="$seed" '
+	case $kind in first | peers) changed=1 ;; *) changed=0 ;; esac
+	awk -v points="$points" -v seed="$seed" -v changed=$changed '
 		function take(list, n,    i, k, t) {
 			for (i = 1; i <= n && (points == "all" || i <= points); i++) {
 				k = points == "all" ? i : i + int(rand() * (n - i + 1))
@@ -337,11 +370,39 @@ list_points() {
 				print list[i]
 			}
 		}
-		{ for (r = 0; r < $3; r++) fail[++fails] = "fail " $1 " " r }
+		$4 { changed = 1 }
+		changed { for (r = 0; r < $3; r++) fail[++fails] = "fail " $1 " " r }
 		$4 {
 			killed[++kills] = "kill " $1 " new"; killed[++kills] = "kill " $1 " old"; killed[++kills] = "kill " $1 " down"
 		}
 		END { srand(seed); take(fail, fails); take(killed, kills) }' "$T/list"
+}
+
+# Those that libraries call inside of themselves, and errors that are told apart, or tried again.
+errors='sendto:ENOMEM sendto:EINTR recvmsg:EINTR recvmsg:EAGAIN recvfrom:EINTR connect:EINTR ioctl:ENOMEM openat:ENFILE
+openat:EINTR close:EIO read:EINTR write:EINTR write:EFBIG getsockname:ENOBUFS setsockopt:EPERM newfstatat:EIO poll:EINTR
+wait4:EINTR pidfd_open:EMFILE mmap:ENOMEM brk:ENOMEM getdents64:EIO rename:EACCES unlink:EROFS mkdir:EROFS flock:EINTR'
+
+# Prints a line for each point after the lock was taken: strace SYSTEM-CALL N ERROR; some of them.
+list_system_calls() {
+	lead_to "$to"
+	strace -o "$T/trace" "$KILOWG" -f "$mesh_ini" -f "$T/local.ini" --node a "$command" >"$T/out" 2>&1
+	back_again
+	awk -v errors="$errors" -v points="$KWG_TEST_STRACE" -v seed="$seed" '
+		BEGIN { srand(seed); m = split(errors, e, "[: \n]+") }
+		{ call = $0; sub(/\(.*/, "", call); seen[call]++ }
+		call == "flock" { locked = 1 }
+		locked {
+			for (k = 1; k < m; k += 2)
+				if (e[k] == call) list[++n] = "strace " call " " seen[call] " " e[k + 1]
+		}
+		END {
+			for (i = 1; i <= n && i <= points; i++) {
+				k = i + int(rand() * (n - i + 1))
+				t = list[i]; list[i] = list[k]; list[k] = t
+				print list[i]
+			}
+		}' "$T/trace"
 }
 
 # FROM TO: also without anything going wrong the way has to lead there.
@@ -358,12 +419,12 @@ change() {
 	look_at_success
 	back_again
 	list_points >"$T/points"
+	[ -z "${KWG_TEST_STRACE:-}" ] || list_system_calls >>"$T/points"
 	while read -r point; do
 		is_bad=no
 		# shellcheck disable=SC2086  # words on purpose
-		set -- $point
-		"try_$1" "$2" "$3"
-		case $1 in fail) fails=$((fails + 1)) ;; *) kills=$((kills + 1)) ;; esac
+		try_$point
+		case $point in kill*) kills=$((kills + 1)) ;; *) fails=$((fails + 1)) ;; esac
 	done <"$T/points"
 	is "$text, $from to $to: $fails of $(awk '{ n += $3 } END { print n }' "$T/list") ways to fail ($came_through came through), killed at $kills of $(($(grep -c changes "$T/list") * 3))" '' "$bad"
 }
@@ -385,9 +446,10 @@ kw down >"$T/out" 2>&1 || { show "$T/out"; bail 'down fails'; }
 host_state >"$T/clean.state"
 learn base
 say "seed $seed"
+turn=$seed
 for kind in ${KWG_TEST_KINDS:-$kinds}; do
 	name=$(echo "$kind" | tr - _)
-	eval "text=\$text_$name"
+	text=$(text_of "$name")
 	why=$(lacks "$name")
 	if [ -n "$why" ]; then
 		skip "$text" "$why"
@@ -399,8 +461,9 @@ for kind in ${KWG_TEST_KINDS:-$kinds}; do
 		"kind_$name"
 		keep "$kind"
 		learn "$kind"
-		change base "$kind"
-		change "$kind" base
+		turn=$((turn + 1))
+		[ "$both$((turn % 2))" = 0 ] || change base "$kind"
+		[ "$both$((turn % 2))" = 1 ] || change "$kind" base
 	fi
 done
 finish

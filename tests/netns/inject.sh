@@ -358,50 +358,47 @@ back_again() {
 
 # ---- all points of a change ----------------------------------------------------
 
-# Prints a line for each point: fail N REASON, kill N THEN; some of each, or all of them. What is
-# asked before anything is changed is the same for all kinds: two are enough.
+# Prints a line for each point: fail N REASON, kill N THEN. What is asked before anything is changed
+# is the same for all kinds: two are enough.
 list_points() {
 	case $kind in first | peers) changed=1 ;; *) changed=0 ;; esac
-	awk -v points="$points" -v seed="$seed" -v changed=$changed '
-		function take(list, n,    i, k, t) {
-			for (i = 1; i <= n && (points == "all" || i <= points); i++) {
-				k = points == "all" ? i : i + int(rand() * (n - i + 1))
-				t = list[i]; list[i] = list[k]; list[k] = t
-				print list[i]
-			}
-		}
+	awk -v changed=$changed '
 		$4 { changed = 1 }
-		changed { for (r = 0; r < $3; r++) fail[++fails] = "fail " $1 " " r }
-		$4 {
-			killed[++kills] = "kill " $1 " new"; killed[++kills] = "kill " $1 " old"; killed[++kills] = "kill " $1 " down"
-		}
-		END { srand(seed); take(fail, fails); take(killed, kills) }' "$T/list"
+		changed { for (r = 0; r < $3; r++) print "fail", $1, r }
+		$4 { print "kill", $1, "new"; print "kill", $1, "old"; print "kill", $1, "down" }' "$T/list"
+}
+
+# NUMBER PATTERN: prints so many of the lines, or all, that match.
+some() {
+	awk -v wanted="$1" -v pattern="$2" -v seed="$seed" '
+		$0 ~ pattern { line[++n] = $0 }
+		END {
+			srand(seed)
+			for (i = 1; i <= n && (wanted == "all" || i <= wanted); i++) {
+				k = wanted == "all" ? i : i + int(rand() * (n - i + 1))
+				t = line[i]; line[i] = line[k]; line[k] = t
+				print line[i]
+			}
+		}'
 }
 
 # Those that libraries call inside of themselves, and errors that are told apart, or tried again.
 errors='sendto:ENOMEM sendto:EINTR recvmsg:EINTR recvmsg:EAGAIN recvfrom:EINTR connect:EINTR ioctl:ENOMEM openat:ENFILE
 openat:EINTR close:EIO read:EINTR write:EINTR write:EFBIG getsockname:ENOBUFS setsockopt:EPERM newfstatat:EIO poll:EINTR
-wait4:EINTR pidfd_open:EMFILE mmap:ENOMEM brk:ENOMEM getdents64:EIO rename:EACCES unlink:EROFS mkdir:EROFS flock:EINTR'
+wait4:EINTR pidfd_open:EMFILE mmap:ENOMEM getdents64:EIO rename:EACCES unlink:EROFS mkdir:EROFS flock:EINTR'
 
-# Prints a line for each point after the lock was taken: strace SYSTEM-CALL N ERROR; some of them.
+# Prints a line for each point after the lock was taken: strace SYSTEM-CALL N ERROR.
 list_system_calls() {
 	lead_to "$to"
 	strace -o "$T/trace" "$KILOWG" -f "$mesh_ini" -f "$T/local.ini" --node a "$command" >"$T/out" 2>&1
 	back_again
-	awk -v errors="$errors" -v points="$KWG_TEST_STRACE" -v seed="$seed" '
-		BEGIN { srand(seed); m = split(errors, e, "[: \n]+") }
+	awk -v errors="$errors" '
+		BEGIN { m = split(errors, e, "[: \n]+") }
 		{ call = $0; sub(/\(.*/, "", call); seen[call]++ }
 		call == "flock" { locked = 1 }
 		locked {
 			for (k = 1; k < m; k += 2)
-				if (e[k] == call) list[++n] = "strace " call " " seen[call] " " e[k + 1]
-		}
-		END {
-			for (i = 1; i <= n && i <= points; i++) {
-				k = i + int(rand() * (n - i + 1))
-				t = list[i]; list[i] = list[k]; list[k] = t
-				print list[i]
-			}
+				if (e[k] == call) print "strace", call, seen[call], e[k + 1]
 		}' "$T/trace"
 }
 
@@ -418,15 +415,20 @@ change() {
 		cannot 'nothing can be injected: the program is linked statically, or has another C library than the compiler'
 	look_at_success
 	back_again
-	list_points >"$T/points"
-	[ -z "${KWG_TEST_STRACE:-}" ] || list_system_calls >>"$T/points"
+	list_points >"$T/all"
+	[ -z "${KWG_TEST_STRACE:-}" ] || list_system_calls >>"$T/all"
+	{
+		some "$points" ^fail <"$T/all"
+		some "$points" ^kill <"$T/all"
+		some "${KWG_TEST_STRACE:-0}" ^strace <"$T/all"
+	} >"$T/points"
 	while read -r point; do
 		is_bad=no
 		# shellcheck disable=SC2086  # words on purpose
 		try_$point
 		case $point in kill*) kills=$((kills + 1)) ;; *) fails=$((fails + 1)) ;; esac
 	done <"$T/points"
-	is "$text, $from to $to: $fails of $(awk '{ n += $3 } END { print n }' "$T/list") ways to fail ($came_through came through), killed at $kills of $(($(grep -c changes "$T/list") * 3))" '' "$bad"
+	is "$text, $from to $to: $fails of $(grep -vc ^kill "$T/all") ways to fail ($came_through came through), killed at $kills of $(grep -c ^kill "$T/all")" '' "$bad"
 }
 
 # STATE: what it is, from a clean host.

@@ -14,7 +14,8 @@
 # Each kind of change goes from one state of the host to another, and back. KWG_TEST_POINTS says
 # how many points of each direction are tried, "all" for every one; without, it is a few points of
 # one direction. KWG_TEST_STRACE says how many system calls fail by strace, too. KWG_TEST_SEED
-# chooses which, KWG_TEST_KINDS names the kinds.
+# chooses which, KWG_TEST_KINDS names the kinds. KWG_TEST_ONLY repeats points of a failure, such as
+# "fail 120 0", one a line.
 
 # shellcheck disable=SC2119,SC2154,SC2317,SC3043
 # shellcheck source=tests/lib.sh
@@ -28,7 +29,7 @@ shim=${top_builddir:-${KILOWG%/*}}/tests/netns/inject.so
 [ -e "$shim" ] || cannot 'tests/netns/inject.so is not built'
 points=${KWG_TEST_POINTS:-2}
 # Without that only one direction of most kinds, by turns.
-both=${KWG_TEST_POINTS:+yes}
+both=${KWG_TEST_POINTS:+yes}${KWG_TEST_ONLY:+yes}
 seed=${KWG_TEST_SEED:-1}
 
 # ---- the host --------------------------------------------------------------
@@ -416,12 +417,13 @@ change() {
 	look_at_success
 	back_again
 	list_points >"$T/all"
-	[ -z "${KWG_TEST_STRACE:-}" ] || list_system_calls >>"$T/all"
+	[ "${KWG_TEST_STRACE:-0}" = 0 ] || list_system_calls >>"$T/all"
 	{
 		some "$points" ^fail <"$T/all"
 		some "$points" ^kill <"$T/all"
 		some "${KWG_TEST_STRACE:-0}" ^strace <"$T/all"
 	} >"$T/points"
+	[ -z "${KWG_TEST_ONLY:-}" ] || printf '%s\n' "$KWG_TEST_ONLY" >"$T/points"
 	while read -r point; do
 		is_bad=no
 		# shellcheck disable=SC2086  # words on purpose

@@ -4,7 +4,8 @@
 # The tests in tests/netns once more, where the kernel has WireGuard, each in a guest of
 # its own, as many at a time as there are processors. Those that are only about
 # kilowg-userspace meet an older kernel with one slow processor there; not the one that
-# compiles it for a sanitizer, and not units, which have boots of their own (units.sh).
+# compiles it for a sanitizer, not units, which have boots of their own (units.sh), and of inject
+# the short form.
 
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
@@ -32,7 +33,7 @@ need_vm --accel "$accel"
 tests='mtu-matrix ownership mtu long switch rollback userspace interop'
 for f in "$lib_dir"/netns/*.sh; do
 	name=$(basename "$f" .sh)
-	case " $tests threads_tsan units " in *" $name "*) ;; *) tests="$tests $name" ;; esac
+	case " $tests inject_long threads_tsan units " in *" $name "*) ;; *) tests="$tests $name" ;; esac
 done
 dir=$(mktemp -d) || bail 'mktemp fails'
 trap 'rm -rf "$dir"' EXIT

@@ -72,16 +72,25 @@ static int add_drop(struct kwgi_host *h, const struct kwgi_ipt_rules *r)
 	return 0;
 }
 
-/* Which of the two is it? Of interest where there are no tables, which tell it, too. */
-static bool says_nft(const char *path)
+/*
+ * Which of the two is it? Of interest where there are no tables, which tell it, too. A program that
+ * does not know the option is the older one; one that cannot be run may be either.
+ */
+static int ask_version(const char *path, bool *nft, struct kwg_error *err)
 {
 	const char *const argv[] = { path, "--version", NULL };
 	struct kwgi_buf out = { 0 };
 	struct kwgi_program p = { .argv = argv, .out = &out, .out_max = 4096, .timeout = TIMEOUT };
-	bool nft = !kwgi_program_run(&p, NULL) && out.p && strstr(out.p, "nf_tables");
+	struct kwg_error own = { 0 };
+	int ret = kwgi_program_run(&p, &own);
 
+	*nft = !ret && out.p && strstr(out.p, "nf_tables");
 	kwgi_buf_free(&out);
-	return nft;
+	if (!ret || (ret == KWG_ERR_KERNEL && !own.sys_errno))
+		return 0;
+	if (err)
+		*err = own;
+	return ret;
 }
 
 /* legacy: whether that has tables here. Then a program that prints none is the other. */
@@ -99,7 +108,12 @@ static int save(struct kwgi_host *h, char path[KWGI_PROGRAM_PATH_MAX], struct kw
 	kwgi_buf_free(&out);
 	if (ret)
 		return ret;
-	r->is_nft |= !r->has_tables && (legacy || says_nft(path));
+	if (!r->has_tables && !r->is_nft && !legacy) {
+		ret = ask_version(path, &r->is_nft, err);
+		if (ret)
+			return ret;
+	}
+	r->is_nft |= !r->has_tables && legacy;
 	r->bases = r->is_nft ? h->nft_bases[r->family == KWGI_AF_V6] : KWGI_IPT_ALL_BASES;
 	if (add_drop(h, r) || kwgi_arena_grow(&h->arena, &h->iptables, h->n_iptables,
 					      &h->iptables_cap, sizeof(*h->iptables)))

@@ -72,6 +72,11 @@ static int read_boot(char boot[BOOT_MAX])
 
 static void add_making(struct kwgi_journal *j, const char *name)
 {
+	uint32_t i;
+
+	for (i = 0; i < j->n_making; i++)
+		if (!strcmp(j->making[i], name))
+			return;
 	if (j->n_making < KWGI_MAKING_MAX && *name && strlen(name) <= KWGI_IFNAME_MAX)
 		memcpy(j->making[j->n_making++], name, strlen(name) + 1);
 }

@@ -341,6 +341,9 @@ try_kill() {
 	injected "kill $1"
 	status=$?
 	[ "$status" = 137 ] || { [ "$status" = 0 ] || bad 'it was not killed'; }
+	# Room for names is bounded.
+	awk '/^making/ && seen[FILENAME $0]++' /run/kilowg/*.journal >"$T/difference" 2>/dev/null
+	[ ! -s "$T/difference" ] || bad 'the journal says it twice'
 	case $2 in
 	new) lead_to "$to"; then_state=$to ;;
 	old) lead_to "$from"; then_state=$from ;;

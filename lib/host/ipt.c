@@ -271,7 +271,10 @@ static bool is_of_step(const char *mark, const void *arg)
 	return has_mark(s->u.iptables.rules, mark) || has_mark(s->u.iptables.old, mark);
 }
 
-/* Each table is a transaction of its own: goes back from those that were changed before one failed. */
+/*
+ * Each table is a transaction of its own: goes back from those that were changed before one failed.
+ * From what there is, since jumps that are there already would be there twice.
+ */
 static int go_back(const struct kwgi_step *s, struct kwg_error *err)
 {
 	const struct kwgi_ipt_rules *any = s->u.iptables.old ? s->u.iptables.old : s->u.iptables.rules;
@@ -293,11 +296,5 @@ static int go_back(const struct kwgi_step *s, struct kwg_error *err)
 
 int kwgi_ipt_step(const struct kwgi_step *s, bool undo, struct kwg_error *err)
 {
-	const struct kwgi_ipt_rules *rules = s->u.iptables.rules, *old = s->u.iptables.old;
-	int ret = undo ? restore(old, rules, err) : restore(rules, old, err);
-
-	/* Its own failure would hide the one that is to be told. */
-	if (ret && !undo)
-		(void)go_back(s, NULL);
-	return ret;
+	return undo ? go_back(s, err) : restore(s->u.iptables.rules, s->u.iptables.old, err);
 }

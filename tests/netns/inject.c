@@ -23,6 +23,7 @@
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
 #include <net/if.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -401,7 +402,13 @@ int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *
 	return e ? e : NEXT(posix_spawn)(pid, path, files, attr, argv, env);
 }
 
-/* Fails for no reason; but it is a moment to be killed. */
+/* These fail for no reason; but they are moments to be killed: while a program runs, and after it. */
+int poll(struct pollfd *fds, nfds_t n, int ms)
+{
+	(void)operation("poll", &(const int){ LIST_END });
+	return NEXT(poll)(fds, n, ms);
+}
+
 pid_t waitpid(pid_t pid, int *status, int options)
 {
 	(void)operation("waitpid", &(const int){ LIST_END });

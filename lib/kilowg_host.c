@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "config/json.h"
 #include "facade.h"
+#include "host/cni.h"
 #include "host/files.h"
 #include "host/journal.h"
 #include "host/pathmemo.h"
@@ -356,17 +357,34 @@ static int run_what_is_left(struct kwg_steps *s, bool *stays, struct kwg_error *
 	}
 }
 
+/* What iptables-nft made for rules that are gone; now or, if that fails, the next time. */
+static void tidy_chains(const struct kwg_steps *s, uint8_t bases[2])
+{
+	struct kwgi_journal j = s->host.journal;
+
+	for (; s; s = s->again)
+		kwgi_journal_note(&j, &s->steps);
+	memcpy(bases, j.bases, sizeof(j.bases));
+	kwgi_ipt_tidy(bases);
+}
+
 /* What is kept for the next time. */
 static void settle(struct kwg_steps *s)
 {
 	const struct kwgi_mesh *mesh = &s->cfg->mesh;
+	uint8_t bases[2];
+	uint32_t i;
 
+	tidy_chains(s, bases);
+	kwgi_cni_tidy(s->cfg->local.cni_path);
+	for (i = 0; i < s->host.owner.n_former; i++)
+		kwgi_pathmemo_forget(KWG_RUNDIR, s->host.owner.former[i]);
 	if (s->plan) {
 		kwgi_pathmemo_save(KWG_RUNDIR, mesh->name, &s->host);
-		kwgi_journal_end(&s->host, KWG_RUNDIR, mesh, &s->wanted);
+		kwgi_journal_end(&s->host, KWG_RUNDIR, mesh, &s->wanted, bases);
 	} else {
 		kwgi_pathmemo_forget(KWG_RUNDIR, mesh->name);
-		kwgi_journal_remove(&s->host, KWG_RUNDIR);
+		kwgi_journal_remove(&s->host, KWG_RUNDIR, mesh);
 	}
 }
 

@@ -104,7 +104,7 @@ static void learn_protocols(struct kwgi_host *h)
 int kwgi_live_observe(struct kwgi_live *live, uint8_t protocol, struct kwgi_host *h,
 		      struct kwg_error *err)
 {
-	int ret = 0;
+	int i, ret = 0;
 
 	h->owner.mesh = live->mesh->name;
 	if (live->dir)
@@ -114,6 +114,9 @@ int kwgi_live_observe(struct kwgi_live *live, uint8_t protocol, struct kwgi_host
 	if (ret)
 		return ret;
 	learn_protocols(h);
+	/* As if they were not there: who needs them now has to remove them later. */
+	for (i = 0; i < 2; i++)
+		h->nft_bases[i] &= (uint8_t)~h->journal.bases[i];
 	return kwgi_rtnl_observe(&live->nl, protocol, h, err);
 }
 

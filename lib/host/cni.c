@@ -245,3 +245,11 @@ int kwgi_cni_step(const struct kwgi_step *s, bool undo, struct kwg_error *err)
 	return undo ? change(f->path, f->text, f->len, f->old, f->old_len, err)
 		    : change(f->path, f->old, f->old_len, f->text, f->len, err);
 }
+
+void kwgi_cni_tidy(const char *path)
+{
+	char tmp[4096];
+
+	if (!temporary_name(tmp, path))
+		unlink(tmp);
+}

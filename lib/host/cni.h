@@ -25,4 +25,7 @@ void kwgi_cni_free(struct kwgi_cni_file *f);
  */
 int kwgi_cni_step(const struct kwgi_step *s, bool undo, struct kwg_error *err);
 
+/* Removes what a crash left beside the file. */
+void kwgi_cni_tidy(const char *path);
+
 #endif

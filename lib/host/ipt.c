@@ -72,16 +72,25 @@ static int add_drop(struct kwgi_host *h, const struct kwgi_ipt_rules *r)
 	return 0;
 }
 
-/* Which of the two is it? Of interest where there are no tables, which tell it, too. */
-static bool says_nft(const char *path)
+/*
+ * Which of the two is it? Of interest where there are no tables, which tell it, too. A program that
+ * does not know the option is the older one; one that cannot be run may be either.
+ */
+static int ask_version(const char *path, bool *nft, struct kwg_error *err)
 {
 	const char *const argv[] = { path, "--version", NULL };
 	struct kwgi_buf out = { 0 };
 	struct kwgi_program p = { .argv = argv, .out = &out, .out_max = 4096, .timeout = TIMEOUT };
-	bool nft = !kwgi_program_run(&p, NULL) && out.p && strstr(out.p, "nf_tables");
+	struct kwg_error own = { 0 };
+	int ret = kwgi_program_run(&p, &own);
 
+	*nft = !ret && out.p && strstr(out.p, "nf_tables");
 	kwgi_buf_free(&out);
-	return nft;
+	if (!ret || (ret == KWG_ERR_KERNEL && !own.sys_errno))
+		return 0;
+	if (err)
+		*err = own;
+	return ret;
 }
 
 /* legacy: whether that has tables here. Then a program that prints none is the other. */
@@ -99,7 +108,12 @@ static int save(struct kwgi_host *h, char path[KWGI_PROGRAM_PATH_MAX], struct kw
 	kwgi_buf_free(&out);
 	if (ret)
 		return ret;
-	r->is_nft |= !r->has_tables && (legacy || says_nft(path));
+	if (!r->has_tables && !r->is_nft && !legacy) {
+		ret = ask_version(path, &r->is_nft, err);
+		if (ret)
+			return ret;
+	}
+	r->is_nft |= !r->has_tables && legacy;
 	r->bases = r->is_nft ? h->nft_bases[r->family == KWGI_AF_V6] : KWGI_IPT_ALL_BASES;
 	if (add_drop(h, r) || kwgi_arena_grow(&h->arena, &h->iptables, h->n_iptables,
 					      &h->iptables_cap, sizeof(*h->iptables)))
@@ -179,7 +193,7 @@ static bool has_jump(const struct kwgi_ipt_rules *r, int table, const char *chai
 	return false;
 }
 
-/* Built-in chains that there are because of jumps that are gone. */
+/* Built-in chains that there are because of jumps that are gone. If it fails: kwgi_ipt_tidy(). */
 static void remove_made(const struct kwgi_ipt_rules *to, const struct kwgi_ipt_rules *from)
 {
 	uint32_t i;
@@ -190,9 +204,9 @@ static void remove_made(const struct kwgi_ipt_rules *to, const struct kwgi_ipt_r
 			const struct kwgi_ipt_jump *j = &from->tables[t].jumps[i];
 
 			if (kwgi_ipt_has_made(j) && !has_jump(to, t, j->chain))
-				kwgi_nft_remove_empty(from->family == KWGI_AF_V6 ? NFPROTO_IPV6
-										 : NFPROTO_IPV4,
-						      kwgi_ipt_table_name(t), j->chain);
+				(void)kwgi_nft_remove_empty(from->family == KWGI_AF_V6 ? NFPROTO_IPV6
+										       : NFPROTO_IPV4,
+							    kwgi_ipt_table_name(t), j->chain);
 		}
 }
 
@@ -219,6 +233,25 @@ static int restore(const struct kwgi_ipt_rules *to, const struct kwgi_ipt_rules 
 	return ret;
 }
 
+static bool tidy_base(bool v6, int n)
+{
+	const char *chain;
+	int table = kwgi_ipt_base_table(n, &chain);
+
+	return !kwgi_nft_remove_empty(v6 ? NFPROTO_IPV6 : NFPROTO_IPV4, kwgi_ipt_table_name(table),
+				      chain);
+}
+
+void kwgi_ipt_tidy(uint8_t bases[2])
+{
+	int i, n;
+
+	for (i = 0; i < 2; i++)
+		for (n = 0; n < KWGI_IPT_BASES; n++)
+			if (bases[i] & 1 << n && tidy_base(i, n))
+				bases[i] &= (uint8_t)~(1 << n);
+}
+
 static bool has_mark(const struct kwgi_ipt_rules *r, const char *mark)
 {
 	uint32_t i;
@@ -238,7 +271,10 @@ static bool is_of_step(const char *mark, const void *arg)
 	return has_mark(s->u.iptables.rules, mark) || has_mark(s->u.iptables.old, mark);
 }
 
-/* Each table is a transaction of its own: goes back from those that were changed before one failed. */
+/*
+ * Each table is a transaction of its own: goes back from those that were changed before one failed.
+ * From what there is, since jumps that are there already would be there twice.
+ */
 static int go_back(const struct kwgi_step *s, struct kwg_error *err)
 {
 	const struct kwgi_ipt_rules *any = s->u.iptables.old ? s->u.iptables.old : s->u.iptables.rules;
@@ -260,11 +296,5 @@ static int go_back(const struct kwgi_step *s, struct kwg_error *err)
 
 int kwgi_ipt_step(const struct kwgi_step *s, bool undo, struct kwg_error *err)
 {
-	const struct kwgi_ipt_rules *rules = s->u.iptables.rules, *old = s->u.iptables.old;
-	int ret = undo ? restore(old, rules, err) : restore(rules, old, err);
-
-	/* Its own failure would hide the one that is to be told. */
-	if (ret && !undo)
-		(void)go_back(s, NULL);
-	return ret;
+	return undo ? go_back(s, err) : restore(s->u.iptables.rules, s->u.iptables.old, err);
 }

@@ -17,4 +17,10 @@ int kwgi_ipt_observe(struct kwgi_host *h, bool wanted, struct kwg_error *err);
 /* Carries out or undoes a step KWGI_STEP_IPTABLES: one run of iptables-restore. */
 int kwgi_ipt_step(const struct kwgi_step *s, bool undo, struct kwg_error *err);
 
+/*
+ * Of the built-in chains of nf_tables in bases (IPv4, IPv6), deletes those that are empty. What
+ * could not be done stays in bases.
+ */
+void kwgi_ipt_tidy(uint8_t bases[2]);
+
 #endif

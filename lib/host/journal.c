@@ -8,6 +8,7 @@
  *	protocol 107
  *	making kwgnew12345678
  *	chains kilo0
+ *	base ip6 mangle FORWARD
  */
 #include <dirent.h>
 #include <errno.h>
@@ -22,6 +23,7 @@
 #include "base/error.h"
 #include "host/files.h"
 #include "host/journal.h"
+#include "steps/iptables.h"
 #include "steps/mark.h"
 #include "sys/errtext.h"
 
@@ -39,18 +41,32 @@ static int file_path(char path[4096], const char *dir, const char *mesh)
 	return snprintf(path, 4096, "%s/%s%s", dir, mesh, suffix) < 4096 ? 0 : -1;
 }
 
-/* "-" where the kernel does not say. */
-static void read_boot(char boot[BOOT_MAX])
+/*
+ * What it is written to first. By the origin, if there is one, which stays when the mesh gets
+ * another name: so a crash leaves one file at most, and whoever comes next removes it.
+ */
+static int new_path(char path[4096], const char *dir, const struct kwgi_mesh *mesh)
+{
+	return snprintf(path, 4096, "%s/%s%s.new", dir, *mesh->origin ? mesh->origin : mesh->name,
+			suffix) < 4096 ? 0 : -1;
+}
+
+/* "-" where the kernel does not say. Returns 0 or errno. */
+static int read_boot(char boot[BOOT_MAX])
 {
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, boot, BOOT_MAX - 1);
+	int e = n < 0 ? errno : 0;
 
 	if (fd >= 0)
 		close(fd);
+	if (e && e != ENOENT && e != EACCES)
+		return e;
 	boot[n > 0 ? n : 0] = '\0';
 	boot[strcspn(boot, "\n")] = '\0';
 	if (!*boot)
 		memcpy(boot, "-", 2);
+	return 0;
 }
 
 /* ---- reading --------------------------------------------------------- */
@@ -78,6 +94,28 @@ static void add_chains(struct kwgi_journal *j, const char *ifname)
 	add_to(j->chains, &j->n_chains, KWGI_CHAINS_MAX, ifname);
 }
 
+enum { BASE_TEXT = 32 };
+
+static const char *base_text(char text[BASE_TEXT], bool v6, int n)
+{
+	const char *chain;
+	int table = kwgi_ipt_base_table(n, &chain);
+
+	snprintf(text, BASE_TEXT, "%s %s %s", v6 ? "ip6" : "ip", kwgi_ipt_table_name(table), chain);
+	return text;
+}
+
+static void read_base(struct kwgi_journal *j, const char *value)
+{
+	char text[BASE_TEXT];
+	int i, n;
+
+	for (i = 0; i < 2; i++)
+		for (n = 0; n < KWGI_IPT_BASES; n++)
+			if (!strcmp(value, base_text(text, i, n)))
+				j->bases[i] |= (uint8_t)(1 << n);
+}
+
 static bool read_line(struct entry *e, const char *word, const char *value, const char *boot)
 {
 	unsigned long number;
@@ -90,6 +128,8 @@ static bool read_line(struct entry *e, const char *word, const char *value, cons
 		add_making(&e->journal, value);
 	if (!strcmp(word, "chains"))
 		add_chains(&e->journal, value);
+	if (!strcmp(word, "base"))
+		read_base(&e->journal, value);
 	if (!strcmp(word, "protocol")) {
 		number = strtoul(value, NULL, 10);
 		if (number && number < 256)
@@ -99,11 +139,10 @@ static bool read_line(struct entry *e, const char *word, const char *value, cons
 }
 
 /* False if it is of another start of the host. */
-static bool parse(struct entry *e, char *text)
+static bool parse(struct entry *e, char *text, const char *boot)
 {
-	char *line, *value, *rest = text + sizeof(header) - 1, boot[BOOT_MAX];
+	char *line, *value, *rest = text + sizeof(header) - 1;
 
-	read_boot(boot);
 	while ((line = strtok_r(rest, "\n", &rest))) {
 		value = strchr(line, ' ');
 		if (!value)
@@ -124,25 +163,52 @@ static bool is_trusted(int fd)
 	       (!st.st_uid || st.st_uid == geteuid());
 }
 
-static void read_entry(struct entry *e, const char *dir, const char *mesh)
+/*
+ * What is there and cannot be read may name what nobody else knows to be ours: then nothing is done.
+ * Who may not read it is not root, and changes nothing anyway.
+ */
+static int fail_reading(struct kwg_error *err, const char *path, int e)
 {
-	char path[4096], text[TEXT_MAX];
-	ssize_t n = -1;
-	int fd;
+	if (e == ENOENT || e == ELOOP || e == EACCES)
+		return 0;
+	return kwgi_fail(err, KWG_ERR_IO, e, "%.300s: reading: %s", path, kwgi_errtext(e));
+}
+
+static int read_text(const char *path, char text[TEXT_MAX], ssize_t *n, struct kwg_error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), ret = 0;
+
+	*n = 0;
+	if (fd < 0)
+		return fail_reading(err, path, errno);
+	if (is_trusted(fd))
+		*n = read(fd, text, TEXT_MAX - 1);
+	if (*n < 0)
+		ret = fail_reading(err, path, errno);
+	close(fd);
+	return ret;
+}
+
+static int read_entry(struct entry *e, const char *dir, const char *mesh, struct kwg_error *err)
+{
+	char path[4096], text[TEXT_MAX], boot[BOOT_MAX];
+	ssize_t n;
+	int ret, no_boot;
 
 	memset(e, 0, sizeof(*e));
-	fd = file_path(path, dir, mesh) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
-		return;
-	if (is_trusted(fd))
-		n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n < (ssize_t)sizeof(header) - 1 || memcmp(text, header, sizeof(header) - 1))
-		return;
+	if (file_path(path, dir, mesh))
+		return 0;
+	ret = read_text(path, text, &n, err);
+	if (ret || n < (ssize_t)sizeof(header) - 1 || memcmp(text, header, sizeof(header) - 1))
+		return ret;
+	no_boot = read_boot(boot);
+	if (no_boot)
+		return fail_reading(err, path, no_boot);
 	text[n] = '\0';
-	e->journal.exists = parse(e, text);
+	e->journal.exists = parse(e, text, boot);
 	if (!e->journal.exists)
 		memset(e, 0, sizeof(*e));
+	return 0;
 }
 
 static void merge(struct kwgi_journal *to, const struct kwgi_journal *from)
@@ -156,6 +222,8 @@ static void merge(struct kwgi_journal *to, const struct kwgi_journal *from)
 		add_making(to, from->making[i]);
 	for (i = 0; i < from->n_chains; i++)
 		add_chains(to, from->chains[i]);
+	for (i = 0; i < 2; i++)
+		to->bases[i] |= from->bases[i];
 }
 
 /* ---- former names ---------------------------------------------------- */
@@ -174,27 +242,29 @@ static size_t mesh_len(const char *file)
 }
 
 static int look_at(struct kwgi_host *h, const char *dir, const char *file,
-		   const struct kwgi_mesh *mesh, struct names *names)
+		   const struct kwgi_mesh *mesh, struct names *names, struct kwg_error *err)
 {
 	size_t len = mesh_len(file);
 	char *name = len ? kwgi_arena_strndup(&h->arena, file, len) : NULL;
 	struct entry e;
+	int ret;
 
 	if (!name)
 		return len ? -1 : 0;
 	if (!strcmp(name, mesh->name))
 		return 0;
-	read_entry(&e, dir, name);
-	if (!e.journal.exists || strcmp(e.origin, mesh->origin))
-		return 0;
+	ret = read_entry(&e, dir, name, err);
+	if (ret || !e.journal.exists || strcmp(e.origin, mesh->origin))
+		return ret;
 	if (kwgi_arena_grow(&h->arena, &names->v, names->n, &names->cap, sizeof(*names->v)))
-		return -1;
+		return kwgi_nomem(err);
 	names->v[names->n++] = name;
 	merge(&h->journal, &e.journal);
 	return 0;
 }
 
-static int find_former(struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh)
+static int find_former(struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
+		       struct kwg_error *err)
 {
 	struct names names = { 0 };
 	const struct dirent *d;
@@ -205,9 +275,9 @@ static int find_former(struct kwgi_host *h, const char *dir, const struct kwgi_m
 		return 0;
 	stream = opendir(dir);
 	if (!stream)
-		return 0;
+		return fail_reading(err, dir, errno);
 	while (!ret && (d = readdir(stream)))
-		ret = look_at(h, dir, d->d_name, mesh, &names);
+		ret = look_at(h, dir, d->d_name, mesh, &names, err);
 	closedir(stream);
 	h->owner.former = names.v;
 	h->owner.n_former = names.n;
@@ -232,21 +302,25 @@ int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_me
 		      struct kwg_error *err)
 {
 	struct entry own;
+	int ret;
 
 	h->owner = (struct kwgi_owner){ .mesh = mesh->name };
-	read_entry(&own, dir, mesh->name);
-	h->journal = own.journal;
-	return find_former(h, dir, mesh) ? kwgi_nomem(err) : 0;
+	ret = read_entry(&own, dir, mesh->name, err);
+	if (ret)
+		return ret;
+	h->journal = h->own_journal = own.journal;
+	return find_former(h, dir, mesh, err);
 }
 
 /* ---- writing --------------------------------------------------------- */
 
-static void format(struct kwgi_buf *b, const struct kwgi_mesh *mesh, const struct kwgi_journal *j)
+static void format(struct kwgi_buf *b, const struct kwgi_mesh *mesh, const struct kwgi_journal *j,
+		   const char *boot)
 {
-	char boot[BOOT_MAX];
+	char text[BASE_TEXT];
 	uint32_t i;
+	int n;
 
-	read_boot(boot);
 	kwgi_buf_printf(b, "%sboot %s\norigin %s\n", header, boot, mesh->origin);
 	for (i = 0; i < 256; i++)
 		if (j->protocols[i])
@@ -255,6 +329,10 @@ static void format(struct kwgi_buf *b, const struct kwgi_mesh *mesh, const struc
 		kwgi_buf_printf(b, "making %s\n", j->making[i]);
 	for (i = 0; i < j->n_chains; i++)
 		kwgi_buf_printf(b, "chains %s\n", j->chains[i]);
+	for (i = 0; i < 2; i++)
+		for (n = 0; n < KWGI_IPT_BASES; n++)
+			if (j->bases[i] & 1 << n)
+				kwgi_buf_printf(b, "base %s\n", base_text(text, i, n));
 }
 
 static bool is_there(const char *path, const struct kwgi_buf *b)
@@ -268,13 +346,10 @@ static bool is_there(const char *path, const struct kwgi_buf *b)
 	return n >= 0 && (size_t)n == b->len && !memcmp(text, b->p, b->len);
 }
 
-static int write_text(const char *path, const struct kwgi_buf *b)
+static int write_text(const char *tmp, const char *path, const struct kwgi_buf *b)
 {
-	char tmp[4096 + 4];
 	int fd, e = 0;
 
-	snprintf(tmp, sizeof(tmp), "%s.new", path);
-	unlink(tmp);
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return errno;
@@ -293,21 +368,28 @@ static int save(const char *dir, const struct kwgi_mesh *mesh, const struct kwgi
 		struct kwg_error *err)
 {
 	struct kwgi_buf b = { 0 };
-	char path[4096];
-	int e = 0;
+	char path[4096], tmp[4096], boot[BOOT_MAX];
+	int e = read_boot(boot);
 
-	if (file_path(path, dir, mesh->name))
+	if (file_path(path, dir, mesh->name) || new_path(tmp, dir, mesh))
 		return kwgi_fail(err, KWG_ERR_IO, ENAMETOOLONG, "%.300s: the path is too long", dir);
-	format(&b, mesh, j);
+	format(&b, mesh, j, boot);
 	if (b.failed)
 		return kwgi_nomem(err);
-	if (!is_there(path, &b))
-		e = write_text(path, &b);
+	unlink(tmp);
+	if (!e && !is_there(path, &b))
+		e = write_text(tmp, path, &b);
 	kwgi_buf_free(&b);
 	return e ? kwgi_fail(err, KWG_ERR_IO, e, "%.300s: writing: %s", path, kwgi_errtext(e)) : 0;
 }
 
-static void note_steps(struct kwgi_journal *j, const struct kwgi_steps *s)
+static void note_iptables(struct kwgi_journal *j, const struct kwgi_ipt_rules *r)
+{
+	if (r)
+		j->bases[r->family == KWGI_AF_V6] |= kwgi_ipt_made_bases(r);
+}
+
+void kwgi_journal_note(struct kwgi_journal *j, const struct kwgi_steps *s)
 {
 	char name[KWGI_IFNAME_MAX + 1];
 	uint32_t i;
@@ -328,6 +410,10 @@ static void note_steps(struct kwgi_journal *j, const struct kwgi_steps *s)
 			add_chains(j, step->link);
 		if (step->kind == KWGI_STEP_RULE_ADD)
 			j->protocols[step->u.rule.rule.protocol] = true;
+		if (step->kind == KWGI_STEP_IPTABLES) {
+			note_iptables(j, step->u.iptables.rules);
+			note_iptables(j, step->u.iptables.old);
+		}
 	}
 }
 
@@ -336,7 +422,7 @@ int kwgi_journal_begin(const struct kwgi_host *h, const char *dir, const struct 
 {
 	struct kwgi_journal j = h->journal;
 
-	note_steps(&j, s);
+	kwgi_journal_note(&j, s);
 	return save(dir, mesh, &j, err);
 }
 
@@ -357,9 +443,9 @@ static void remove_former(const struct kwgi_host *h, const char *dir)
 }
 
 void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
-		      const struct kwgi_desired *w)
+		      const struct kwgi_desired *w, const uint8_t bases[2])
 {
-	struct kwgi_journal j = { .exists = true };
+	struct kwgi_journal j = { .exists = true, .bases = { bases[0], bases[1] } };
 
 	j.protocols[w->protocol] = true;
 	if (w->n_iptables)
@@ -371,14 +457,18 @@ void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct k
 
 void kwgi_journal_undo(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh)
 {
-	if (h->journal.exists)
-		(void)save(dir, mesh, &h->journal, NULL);
+	if (h->own_journal.exists)
+		(void)save(dir, mesh, &h->own_journal, NULL);
 	else
 		remove_one(dir, mesh->name);
 }
 
-void kwgi_journal_remove(const struct kwgi_host *h, const char *dir)
+void kwgi_journal_remove(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh)
 {
+	char tmp[4096];
+
+	if (!new_path(tmp, dir, mesh))
+		unlink(tmp);
 	remove_former(h, dir);
-	remove_one(dir, h->owner.mesh);
+	remove_one(dir, mesh->name);
 }

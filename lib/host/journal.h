@@ -14,8 +14,8 @@
 
 /*
  * Reads the journal of the mesh, and those of meshes that came from the same file under another
- * name, into h->owner and h->journal. What cannot be read, or is of somebody else or another start
- * of the host, is none. KWG_ERR_NOMEM.
+ * name, into h->owner and h->journal. What is of somebody else or another start of the host is none.
+ * KWG_ERR_IO, KWG_ERR_NOMEM.
  */
 int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
 		      struct kwg_error *err);
@@ -24,16 +24,22 @@ int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_me
 void kwgi_journal_list(const char *dir, void (*found)(void *arg, const char *mesh, size_t len),
 		       void *arg);
 
+/* Adds what these steps are about to make. */
+void kwgi_journal_note(struct kwgi_journal *j, const struct kwgi_steps *s);
+
 /* Before these steps: adds what they are about to make to what h->journal has. KWG_ERR_IO. */
 int kwgi_journal_begin(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
 		       const struct kwgi_steps *s, struct kwg_error *err);
 
-/* All is done: what is wanted only, and under this name only. */
+/*
+ * All is done: what is wanted only, and under this name only; and the built-in chains that could
+ * not be removed yet.
+ */
 void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
-		      const struct kwgi_desired *w);
+		      const struct kwgi_desired *w, const uint8_t bases[2]);
 /* All was undone: as it was. */
 void kwgi_journal_undo(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh);
 /* Nothing of the mesh is left. */
-void kwgi_journal_remove(const struct kwgi_host *h, const char *dir);
+void kwgi_journal_remove(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh);
 
 #endif

@@ -37,9 +37,9 @@ int kwgi_nft_step(const struct kwgi_step *s, bool undo, struct kwg_error *err);
 
 /*
  * Deletes a base chain of others that has no rule, no use and no policy but accept,
- * and its table if there is nothing else in it. Leaves it, without a word, if not,
- * or if anything changes meanwhile. family: NFPROTO_IPV4 or NFPROTO_IPV6.
+ * and its table if there is nothing else in it. Leaves it, without a word, if not.
+ * Not 0 if anything changes meanwhile, or it fails. family: NFPROTO_IPV4 or NFPROTO_IPV6.
  */
-void kwgi_nft_remove_empty(uint8_t family, const char *table, const char *chain);
+int kwgi_nft_remove_empty(uint8_t family, const char *table, const char *chain);
 
 #endif

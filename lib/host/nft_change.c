@@ -185,13 +185,14 @@ static void add_deletion(struct kwgi_buf *b, uint8_t type, uint8_t family,
 }
 
 /* If the generation is another by now, the kernel refuses the batch. */
-static void delete_leftover(struct kwgi_nl *nl, uint8_t family, const struct leftover *l)
+static int delete_leftover(struct kwgi_nl *nl, uint8_t family, const struct leftover *l)
 {
 	struct kwgi_buf batch = { 0 };
 	char room[SMALL];
 	struct nlmsghdr *nlh = put_message(room, NFNL_MSG_BATCH_BEGIN, 0, NFPROTO_UNSPEC,
 					   NFNL_SUBSYS_NFTABLES);
 	size_t start;
+	int ret = -1;
 
 	mnl_attr_put_u32(nlh, NFNL_BATCH_GENID, htonl(l->generation));
 	kwgi_buf_add(&batch, nlh, kwgi_nl_aligned(nlh));
@@ -202,18 +203,22 @@ static void delete_leftover(struct kwgi_nl *nl, uint8_t family, const struct lef
 	ask_for_answer(&batch, start);
 	add_control(&batch, NFNL_MSG_BATCH_END);
 	if (!batch.failed)
-		(void)kwgi_nl_batch(nl, batch.p, batch.len, "an empty table", NULL);
+		ret = kwgi_nl_batch(nl, batch.p, batch.len, "an empty table", NULL);
 	kwgi_buf_free(&batch);
+	return ret;
 }
 
-void kwgi_nft_remove_empty(uint8_t family, const char *table, const char *chain)
+int kwgi_nft_remove_empty(uint8_t family, const char *table, const char *chain)
 {
 	struct leftover l = { .table = table, .chain = chain };
 	struct kwgi_nl nl;
+	int ret = kwgi_nl_open(&nl, NETLINK_NETFILTER, NULL);
 
-	if (kwgi_nl_open(&nl, NETLINK_NETFILTER, NULL))
-		return;
-	if (!look_at_leftover(&nl, family, &l) && l.empty)
-		delete_leftover(&nl, family, &l);
+	if (ret)
+		return ret;
+	ret = look_at_leftover(&nl, family, &l);
+	if (!ret && l.empty)
+		ret = delete_leftover(&nl, family, &l);
 	kwgi_nl_close(&nl);
+	return ret;
 }

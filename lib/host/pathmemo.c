@@ -31,12 +31,20 @@ static int file_path(char path[4096], const char *dir, const char *mesh)
 	return snprintf(path, 4096, "%s/%s.paths", dir, mesh) < 4096 ? 0 : -1;
 }
 
+static void new_path(char tmp[4096 + 4], const char *path)
+{
+	snprintf(tmp, 4096 + 4, "%s.new", path);
+}
+
 void kwgi_pathmemo_forget(const char *dir, const char *mesh)
 {
-	char path[4096];
+	char path[4096], tmp[4096 + 4];
 
-	if (!file_path(path, dir, mesh))
-		unlink(path);
+	if (file_path(path, dir, mesh))
+		return;
+	unlink(path);
+	new_path(tmp, path);
+	unlink(tmp);
 }
 
 static struct kwgi_host_path *find(struct kwgi_host *h, const struct kwgi_addr *to)
@@ -140,10 +148,10 @@ void kwgi_pathmemo_save(const char *dir, const char *mesh, const struct kwgi_hos
 	if (file_path(path, dir, mesh))
 		return;
 	if (!has_learnt(h)) {
-		unlink(path);
+		kwgi_pathmemo_forget(dir, mesh);
 		return;
 	}
-	snprintf(tmp, sizeof(tmp), "%s.new", path);
+	new_path(tmp, path);
 	unlink(tmp);
 	format_paths(&b, h);
 	text = kwgi_buf_take(&b, &len);

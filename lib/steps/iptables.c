@@ -29,6 +29,27 @@ bool kwgi_ipt_has_made(const struct kwgi_ipt_jump *j)
 	return strstr(j->rule, " made\" ") != NULL;
 }
 
+int kwgi_ipt_base_table(int n, const char **chain)
+{
+	int table = n / 2;
+
+	*chain = n % 2 ? "INPUT" : table == KWGI_IPT_NAT ? "POSTROUTING" : "FORWARD";
+	return table;
+}
+
+uint8_t kwgi_ipt_made_bases(const struct kwgi_ipt_rules *r)
+{
+	uint8_t bases = 0;
+	uint32_t i;
+	int t;
+
+	for (t = 0; r && t < KWGI_IPT_TABLES; t++)
+		for (i = 0; i < r->tables[t].n_jumps; i++)
+			if (kwgi_ipt_has_made(&r->tables[t].jumps[i]))
+				bases |= kwgi_ipt_base(t, r->tables[t].jumps[i].chain);
+	return bases;
+}
+
 const char *kwgi_ipt_table_name(int table)
 {
 	return table_names[table];

@@ -65,8 +65,12 @@ bool kwgi_ipt_takes(const char *ifname);
  * comment of the jump that was the first use ends with " made", so that we know to
  * take them away again.
  */
-enum { KWGI_IPT_ALL_BASES = 0x3f };
+enum { KWGI_IPT_ALL_BASES = 0x3f, KWGI_IPT_BASES = 6 };
 uint8_t kwgi_ipt_base(int table, const char *chain);
+/* Of the nth bit: the table, and *chain. */
+int kwgi_ipt_base_table(int n, const char **chain);
+/* Of the jumps that made one, in r or NULL. */
+uint8_t kwgi_ipt_made_bases(const struct kwgi_ipt_rules *r);
 bool kwgi_ipt_has_made(const struct kwgi_ipt_jump *j);
 const char *kwgi_ipt_table_name(int table);
 

@@ -154,7 +154,8 @@ enum { KWGI_MAKING_MAX = 32, KWGI_CHAINS_MAX = 8 };
 
 /*
  * What is noted before anything is changed, and holds until all is done (host/journal.h): numbers
- * that routes and rules of ours may have, and links that are ours although they have no mark yet.
+ * that routes and rules of ours may have, links that are ours although they have no mark yet, and
+ * chains (bits of kwgi_ipt_base()) in which no rule of ours may be left that would say so.
  */
 struct kwgi_journal {
 	bool exists;
@@ -164,6 +165,7 @@ struct kwgi_journal {
 	/* Interfaces whose chains of iptables are ours, also if no jump with a mark leads to them. */
 	char chains[KWGI_CHAINS_MAX][KWGI_IFNAME_MAX + 1];
 	uint32_t n_chains;
+	uint8_t bases[2];	/* v4, v6: built-in chains that iptables-nft made for us, and left empty */
 };
 
 /* A route of somebody else, and the kernel's message about it, to make it again from. */
@@ -180,6 +182,7 @@ struct kwgi_host {
 	struct kwgi_prefixset interest;
 	struct kwgi_owner owner;
 	struct kwgi_journal journal;	/* of the mesh, under all its names; with what marks say */
+	struct kwgi_journal own_journal;	/* under the name that it has now, as the file says */
 	uint8_t protocol;		/* routes and rules with it are in here as well, whosever they are */
 	struct kwgi_link *links;	/* all links of the namespace */
 	uint32_t n_links, links_cap;

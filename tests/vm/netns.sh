@@ -5,7 +5,7 @@
 # its own, as many at a time as there are processors. Those that are only about
 # kilowg-userspace meet an older kernel with one slow processor there; not the one that
 # compiles it for a sanitizer, not units, which have boots of their own (units.sh), and
-# not the walks that take an hour.
+# of walk and inject the short forms.
 
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
@@ -36,7 +36,7 @@ need_vm --accel "$accel"
 tests='mtu-matrix walk ownership mtu long switch rollback userspace interop'
 for f in "$lib_dir"/netns/*.sh; do
 	name=$(basename "$f" .sh)
-	case " $tests threads_tsan units walk_long " in *" $name "*) ;; *) tests="$tests $name" ;; esac
+	case " $tests inject_long threads_tsan units walk_long " in *" $name "*) ;; *) tests="$tests $name" ;; esac
 done
 dir=$(mktemp -d) || bail 'mktemp fails'
 trap 'rm -rf "$dir"' EXIT

@@ -80,7 +80,11 @@ static int del_link(struct kwgi_nl *nl, const char *name, struct kwg_error *err)
 	if (ret)
 		return ret;
 	snprintf(what, sizeof(what), "%s: deleting the link", name);
-	return kwgi_nl_request(nl, begin_link(nl, RTM_DELLINK, 0, index, 0, false), what, err);
+	ret = kwgi_nl_request(nl, begin_link(nl, RTM_DELLINK, 0, index, 0, false), what, err);
+	/* If the answer was lost, the link itself has it. */
+	if (ret != KWGI_IN_DOUBT)
+		return ret;
+	return if_nametoindex(name) == index ? KWG_ERR_KERNEL : 0;
 }
 
 /*

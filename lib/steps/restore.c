@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
 #include <string.h>
 
 #include "steps/restore.h"
@@ -138,29 +139,46 @@ static struct kwgi_host_route as_now(const struct kwgi_host_route *was, const st
 	return route;
 }
 
-static const struct kwgi_host_route *find_route(const struct kwgi_host *h,
-						const struct kwgi_host_route *r)
+static int by_destination(const void *a, const void *b)
 {
-	uint32_t i;
-
-	for (i = 0; i < h->n_routes; i++)
-		if (!kwgi_host_route_cmp(&h->routes[i], r))
-			return &h->routes[i];
-	return NULL;
+	return kwgi_host_route_cmp(*(const struct kwgi_host_route *const *)a,
+				   *(const struct kwgi_host_route *const *)b);
 }
 
-static void restore_route(struct restore *r, const struct kwgi_host_route *was)
+/* The routes of a host in the order of their destinations, or NULL. */
+static const struct kwgi_host_route **sorted(struct restore *r, const struct kwgi_host *h)
+{
+	const struct kwgi_host_route **v = kwgi_arena_alloc(&r->s->arena, h->n_routes + 1u, sizeof(*v));
+	uint32_t i;
+
+	for (i = 0; v && i < h->n_routes; i++)
+		v[i] = &h->routes[i];
+	if (v && h->n_routes)
+		qsort(v, h->n_routes, sizeof(*v), by_destination);
+	r->failed |= !v;
+	return v;
+}
+
+static const struct kwgi_host_route *find_route(const struct kwgi_host_route **v, uint32_t n,
+						const struct kwgi_host_route *r)
+{
+	const struct kwgi_host_route **found = n ? bsearch(&r, v, n, sizeof(*v), by_destination) : NULL;
+
+	return found ? *found : NULL;
+}
+
+/* have: the one to the same destination now, or NULL. */
+static void restore_route(struct restore *r, const struct kwgi_host_route *was,
+			  const struct kwgi_host_route *have)
 {
 	const struct kwgi_link *l = same_link(r, was->oif), *other;
 	struct kwgi_step step = { .kind = KWGI_STEP_ROUTE_ADD };
-	const struct kwgi_host_route *have;
 
 	if (!l)
 		return;
 	step.link = l->name;
 	step.u.route.route = as_now(was, l);
 	step.u.route.company = (uint8_t)kwgi_host_company(r->before, was, (uint32_t)(was - r->before->routes));
-	have = find_route(r->now, was);
 	if (have && kwgi_host_same_way(have, &step.u.route.route))
 		return;
 	if (have) {
@@ -174,20 +192,23 @@ static void restore_route(struct restore *r, const struct kwgi_host_route *was)
 
 static void restore_routes(struct restore *r)
 {
+	const struct kwgi_host *now = r->now, *before = r->before;
+	const struct kwgi_host_route **now_v = sorted(r, now), **before_v = sorted(r, before);
 	const struct kwgi_link *l;
 	uint32_t i;
 
-	for (i = 0; i < r->now->n_routes; i++) {
-		const struct kwgi_host_route *have = &r->now->routes[i];
-
-		l = kwgi_host_link_by_index(r->now, have->oif);
-		if (!find_route(r->before, have))
+	if (r->failed)
+		return;
+	for (i = 0; i < now->n_routes; i++) {
+		l = kwgi_host_link_by_index(now, now->routes[i].oif);
+		if (!find_route(before_v, before->n_routes, &now->routes[i]))
 			add(r, &(struct kwgi_step){ .kind = KWGI_STEP_ROUTE_DEL,
 						    .link = l ? l->name : "?",
-						    .u.route = { .old = *have } });
+						    .u.route = { .old = now->routes[i] } });
 	}
-	for (i = 0; i < r->before->n_routes; i++)
-		restore_route(r, &r->before->routes[i]);
+	for (i = 0; i < before->n_routes; i++)
+		restore_route(r, &before->routes[i],
+			      find_route(now_v, now->n_routes, &before->routes[i]));
 }
 
 static bool has_other(const struct kwgi_host *h, const struct kwgi_host_route *r)

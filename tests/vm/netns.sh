@@ -4,7 +4,8 @@
 # The tests in tests/netns once more, where the kernel has WireGuard, each in a guest of
 # its own, as many at a time as there are processors. Those that are only about
 # kilowg-userspace meet an older kernel with one slow processor there; not the one that
-# compiles it for a sanitizer, and not units, which have boots of their own (units.sh).
+# compiles it for a sanitizer, not units, which have boots of their own (units.sh), and
+# not the walks that take an hour.
 
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
@@ -14,6 +15,9 @@
 accel=${KWG_VM_ACCEL:-uml}
 case ${1:-} in
 --inside)
+	# For walk.sh; a guest is slow.
+	WALKS=1 STEPS=10
+	export WALKS STEPS
 	run_marked "$2"
 	exit ;;
 --one)	# by xargs, below
@@ -29,10 +33,10 @@ esac
 
 need_vm --accel "$accel"
 # Those first that take longest.
-tests='mtu-matrix ownership mtu long switch rollback userspace interop'
+tests='mtu-matrix walk ownership mtu long switch rollback userspace interop'
 for f in "$lib_dir"/netns/*.sh; do
 	name=$(basename "$f" .sh)
-	case " $tests threads_tsan units " in *" $name "*) ;; *) tests="$tests $name" ;; esac
+	case " $tests threads_tsan units walk_long " in *" $name "*) ;; *) tests="$tests $name" ;; esac
 done
 dir=$(mktemp -d) || bail 'mktemp fails'
 trap 'rm -rf "$dir"' EXIT

@@ -1,0 +1,8 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+#
+# The walks of walk.sh, many of them, and others each time.
+
+: "${SEED:=$(date +%s)}" "${WALKS:=60}" "${STEPS:=30}"
+export SEED WALKS STEPS
+exec "${0%_long.sh}.sh" "$@"

@@ -279,13 +279,12 @@ static int look_again(const struct kwg_steps *s, struct kwg_steps **out, struct 
 	return ret;
 }
 
-/* A WireGuard device that was deleted would come back without its keys and peers. */
 static bool can_be_undone(const struct kwgi_steps *s)
 {
 	uint32_t i;
 
 	for (i = 0; i < s->n; i++)
-		if (s->v[i].kind == KWGI_STEP_LINK_DEL && !s->v[i].u.link_alias.tunnel)
+		if (kwgi_step_is_final(&s->v[i]))
 			return false;
 	return true;
 }

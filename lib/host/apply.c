@@ -295,11 +295,11 @@ void kwgi_live_undo(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_
 
 /*
  * May a step that failed have been carried out, in part or as a whole? A peer is several requests,
- * and the kernel's answer may have been lost.
+ * and so are the tables of iptables; and the kernel's answer may have been lost.
  */
 static bool may_be_done(const struct kwgi_step *s, int ret)
 {
-	return ret == KWGI_IN_DOUBT || is_wireguard_step(s);
+	return ret == KWGI_IN_DOUBT || is_wireguard_step(s) || s->kind == KWGI_STEP_IPTABLES;
 }
 
 /* It is somebody else's: no reason to give up. */
@@ -310,25 +310,46 @@ static int tell(kwg_log_fn *log, void *log_arg, const struct kwg_error *err)
 	return 0;
 }
 
-int kwgi_live_run(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn *log,
-		  void *log_arg, struct kwg_error *err)
+static int give_up(struct kwgi_live *live, const struct kwgi_steps *s, uint32_t done, int ret,
+		   kwg_log_fn *log, void *log_arg)
+{
+	undo_steps(live, s, done, log, log_arg);
+	restore(live, s->host, log, log_arg);
+	return ret == KWGI_IN_DOUBT ? KWG_ERR_KERNEL : ret;
+}
+
+static int run_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint32_t from, uint32_t to,
+		     kwg_log_fn *log, void *log_arg, struct kwg_error *err)
 {
 	uint32_t i;
 	int ret;
 
-	for (i = 0; i < s->n; i++) {
+	for (i = from; i < to; i++) {
 		ret = run_step(live, &s->v[i], false, err);
 		if (ret && s->v[i].kind == KWGI_STEP_ROUTE_AGAIN)
 			ret = tell(log, log_arg, err);
 		if (!ret)
 			continue;
 		name_step(s, i, err);
-		undo_steps(live, s, may_be_done(&s->v[i], ret) ? i + 1 : i, log, log_arg);
-		restore(live, s->host, log, log_arg);
-		return ret == KWGI_IN_DOUBT ? KWG_ERR_KERNEL : ret;
+		return give_up(live, s, may_be_done(&s->v[i], ret) ? i + 1 : i, ret, log, log_arg);
 	}
+	return 0;
+}
+
+int kwgi_live_run(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_fn *log,
+		  void *log_arg, struct kwg_error *err)
+{
+	uint32_t last = s->n;
+	int ret;
+
+	/* What cannot be undone comes after all that can fail. */
+	while (last && kwgi_step_is_final(&s->v[last - 1]))
+		last--;
+	ret = run_steps(live, s, 0, last, log, log_arg, err);
+	if (ret)
+		return ret;
 	ret = kwgi_wake(s, err);
 	if (ret)
-		kwgi_live_undo(live, s, log, log_arg);
-	return ret;
+		return give_up(live, s, last, ret, log, log_arg);
+	return run_steps(live, s, last, s->n, log, log_arg, err);
 }

@@ -83,8 +83,8 @@ static int del_link(struct kwgi_nl *nl, const char *name, struct kwg_error *err)
 	ret = kwgi_nl_request(nl, begin_link(nl, RTM_DELLINK, 0, index, 0, false), what, err);
 	if (ret != KWGI_IN_DOUBT)
 		return ret;
-	/* No doubt is left: nobody could undo it, keys and peers went with the link. */
-	return if_nametoindex(name) ? KWG_ERR_KERNEL : 0;
+	/* The link itself has the answer; undoing would not bring its keys and peers back. */
+	return if_nametoindex(name) == index ? KWG_ERR_KERNEL : 0;
 }
 
 /*

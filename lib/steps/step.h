@@ -108,6 +108,12 @@ struct kwgi_step {
 	} u;
 };
 
+/* A WireGuard device that was deleted would come back without its keys and peers. */
+static inline bool kwgi_step_is_final(const struct kwgi_step *s)
+{
+	return s->kind == KWGI_STEP_LINK_DEL && !s->u.link_alias.tunnel;
+}
+
 struct kwgi_steps {
 	struct kwgi_arena arena;
 	const struct kwgi_host *host;

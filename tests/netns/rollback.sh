@@ -8,7 +8,7 @@
 #        b ------- lan ----- a ---------- wan --------- c
 #     .2   10.1.1.0/24   .1    .1  203.0.113.0/24   .3
 
-# shellcheck disable=SC2119,SC2317
+# shellcheck disable=SC2119,SC2317,SC3043
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
 enter "$@"
@@ -99,14 +99,15 @@ is_done() {
 	esac
 }
 
-# WHAT FILE BACK: the command with each of its sends failing. If it fails, then
+# WHAT FILE BACK...: the command with each of its sends failing. If it fails, then
 # the state has to stay that of the file; if it goes on, then with a warning,
 # unless all was done. BACK undoes what was done nevertheless.
 each_failing() {
-	k=0 bad='' silent=''
-	sed -E 's/^[0-9]+: //' "$2" >"$T/want"
-	while k=$((k + 1)); failing "$1" $k && [ $k -lt 200 ]; do
-		if [ ! -s "$T/err" ] && { [ "$status" != 0 ] || ! is_done "$1"; }; then
+	local what="$1" file="$2" k=0 bad='' silent=''
+	shift 2
+	sed -E 's/^[0-9]+: //' "$file" >"$T/want"
+	while k=$((k + 1)); failing "$what" $k && [ $k -lt 400 ]; do
+		if [ ! -s "$T/err" ] && { [ "$status" != 0 ] || ! is_done "$what"; }; then
 			silent="$silent $k"
 			say "send $k fails, exit status $status, no message"
 		fi
@@ -120,20 +121,48 @@ each_failing() {
 			show "$T/failing.err"
 			diff -u "$T/want" "$T/now" | sed 's/^/#   /'
 		fi
-		kwg a "$3" >"$T/out" 2>&1
+		"$@" >"$T/out" 2>&1
 	done
-	check "$1: there were sends to let fail" [ $k -ge 5 ]
-	is "$1: each of $((k - 1)) failing sends is reported" '' "$silent"
-	is "$1: after each failure all is as before" '' "$bad"
+	check "$what: there were sends to let fail" [ $k -ge 5 ]
+	is "$what: each of $((k - 1)) failing sends is reported" '' "$silent"
+	is "$what: after each failure all is as before" '' "$bad"
+}
+
+# Back to the interface that there was.
+old_interface() {
+	cp "$T/local.old" "$T/local.ini"
+	kwg a apply
+	cp "$T/local.new" "$T/local.ini"
 }
 
 if can_strace; then
 	kwg a down || bail 'down fails'
 	state a >"$T/fresh"
 	sed -E 's/^[0-9]+: //' "$T/fresh" >"$T/fresh.want"
-	each_failing apply "$T/fresh" down
+	each_failing apply "$T/fresh" kwg a down
 	state a >"$T/applied"
-	each_failing down "$T/applied" apply
+	each_failing down "$T/applied" kwg a apply
+	if [ "$backend" != external ]; then
+		say 'another interface name'
+		kwg a apply || bail 'apply fails'
+		state a >"$T/applied"
+		cp "$T/local.ini" "$T/local.old"
+		echo 'interface = kilo1' >>"$T/local.ini"
+		cp "$T/local.ini" "$T/local.new"
+		each_failing apply "$T/applied" old_interface
+
+		# The old one is deleted last of all, and the kernel's answer to that is lost.
+		on a strace -o "$T/trace" -e trace=sendto,recvmsg \
+			"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node a apply >"$T/out" 2>&1
+		k=$(awk '/RTM_DELLINK/ { at = n } /^recvmsg/ { n++ } END { print at + 1 }' "$T/trace")
+		old_interface
+		expect 0 'the answer to the last request is lost: all is done' on a strace -o "$T/trace" \
+			-e trace=recvmsg -e "inject=recvmsg:error=ENOBUFS:when=$k" \
+			"$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node a apply
+		like 'one was' "$T/trace" INJECTED
+		expect 0 'there is no difference' kwg a diff
+		check 'packets flow' reaches a 10.2.3.2
+	fi
 else
 	skip 'each request fails once' 'strace does not work here'
 fi

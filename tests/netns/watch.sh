@@ -13,9 +13,8 @@
 . "$(dirname -- "$0")/../lib.sh"
 enter "$@"
 need wg ip
-# An interface that goes with its daemon is one more thing to repair.
-use_userspace
-backend=userspace
+choose_backend
+[ "$backend" != external ] || cannot 'kilowg makes no interface here'
 three_nodes
 firewall=none
 ! command -v nft >/dev/null || ! on a nft list tables >/dev/null 2>&1 || firewall=nftables
@@ -192,11 +191,13 @@ must ip -n a link del kilo0
 repaired 'interface deleted: the name is asked for, too' has_named_endpoint
 check 'all is there' wait_for 5 no_difference
 settled
-since=$(ms)
-for p in /proc/[0-9]*; do
-	[ "$(cat "$p/comm" 2>/dev/null)" != "$(printf %.15s "$userspace")" ] || kill -KILL "${p#/proc/}"
-done
-repaired 'daemon killed' no_difference
+if [ "$backend" = userspace ]; then
+	since=$(ms)
+	for p in /proc/[0-9]*; do
+		[ "$(cat "$p/comm" 2>/dev/null)" != "$(printf %.15s "$userspace")" ] || kill -KILL "${p#/proc/}"
+	done
+	repaired 'daemon killed' no_difference
+fi
 most=1000
 settled
 check 'routes are all there' has_all_routes
@@ -311,7 +312,7 @@ is 'SIGTERM ends it well' 0 "$status"
 routes >"$T/now"
 same 'the network stays' "$T/before" "$T/now"
 [ ! -e "$T/notified" ] || check 'the service manager is told' grep -q '^STOPPING=1' "$T/notified"
-check 'so does the daemon' daemon_answers a
+check 'so does the interface' daemon_answers a
 
 # ---- policy rules, and neighbours of a tunnel ------------------------------------------
 

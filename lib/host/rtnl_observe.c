@@ -248,6 +248,8 @@ static int on_addr(const struct nlmsghdr *nlh, void *arg)
 		.prefix = { local.family ? local : address, ifa->ifa_prefixlen },
 		.auto_made = ifa->ifa_family == AF_INET6 && ifa->ifa_scope == RT_SCOPE_LINK,
 	};
+	if (local.family && address.family && !kwgi_addr_equal(&local, &address))
+		a->peer = address;
 	return MNL_CB_OK;
 }
 

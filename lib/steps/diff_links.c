@@ -31,7 +31,7 @@ static void take_addrs(struct kwgi_diff *d, const struct kwgi_link *l)
 			kwgi_diff_take_sources(d, &h->addrs[i].prefix.addr);
 			kwgi_diff_make(d, &(struct kwgi_step){
 				.kind = KWGI_STEP_ADDR_DEL, .link = l->name,
-				.u.addr = { h->addrs[i].prefix } });
+				.u.addr = { h->addrs[i].prefix, h->addrs[i].peer } });
 		}
 }
 
@@ -346,6 +346,6 @@ void kwgi_diff_addrs(struct kwgi_diff *d)
 		    (kwgi_mark_is_adopted(l->alias) || w->keep_link))
 			kwgi_diff_break(d, &(struct kwgi_step){ .kind = KWGI_STEP_ADDR_DEL,
 								.link = l->name,
-								.u.addr = { a->prefix } });
+								.u.addr = { a->prefix, a->peer } });
 	}
 }

@@ -47,6 +47,7 @@ struct kwgi_link {
 struct kwgi_host_addr {
 	uint32_t ifindex;
 	struct kwgi_prefix prefix;	/* host bits kept */
+	struct kwgi_addr peer;		/* the other end, whose network it then is; family NONE: none */
 	bool auto_made;			/* IPv6 link-local and the like: made by the kernel */
 };
 

@@ -1,0 +1,104 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+#
+# A host at work, and what nobody expects: what others do to the interface and around it,
+# files that come another way, two runs at once. Afterwards the host is as a first apply
+# makes it, or as it was; and down leaves what was there before.
+#
+#   z: a node whose mesh has two others, a and c, that are in the file only.
+
+# shellcheck disable=SC2119
+# shellcheck source=tests/lib.sh
+. "$(dirname -- "$0")/../lib.sh"
+enter "$@"
+need wg
+can_ipv6 || cannot 'there is no IPv6 here'
+choose_backend
+
+bridge_add wan
+node_add z
+plug z wan0 wan 203.0.113.9/24 2001:db8::9/64
+daemons z
+[ "$backend" != external ] || must on z ip link set kilo0 down
+
+# LINE...: of [mesh].
+mesh_of() {
+	mesh_begin "$@"
+	for i in a:1 c:3 z:9; do
+		mesh_node "${i%:*}" "location = ${i%:*}" "endpoint = 203.0.113.${i#*:}:51820" \
+			"pod-cidr = 10.2.${i#*:}.0/24, fd02:${i#*:}::/64"
+	done
+	mesh_peer laptop 'allowed-ip = 10.5.0.1/32'
+}
+
+# KEY VALUE: in [local].
+set_local() {
+	sed "/^$1 = /d" "$T/local.ini" >"$T/local.new"
+	echo "$1 = $2" >>"$T/local.new"
+	mv "$T/local.new" "$T/local.ini"
+}
+
+# But for indices of links.
+state_of_z() { down_state z | sed -E 's/^[0-9]+: //'; }
+
+# FILE TEXT
+is_as() {
+	state_of_z >"$T/now"
+	same "$2" "$1" "$T/now"
+}
+
+# TEXT: apply, and then there is no difference.
+applies() {
+	expect 0 "$1: apply" kwg z apply
+	expect 0 'there is no difference' kwg z diff
+}
+
+# TEXT: also, the host is as if this had been the first apply.
+converges() {
+	applies "$1"
+	state_of_z >"$T/got"
+	expect 0 'down' kwg z down
+	is_as "$T/fresh" 'leaves nothing'
+	expect 0 'a first apply' kwg z apply
+	is_as "$T/got" 'comes to the same'
+}
+
+# TEXT: a step that fails, as another has a route to where a peer is.
+fails() {
+	state_of_z >"$T/before"
+	mesh_peer bad 'allowed-ip = 10.66.0.0/24'
+	must on z ip route add 10.66.0.0/24 via 203.0.113.250
+	expect 2 "$1, a step fails" kwg z apply
+	must on z ip route del 10.66.0.0/24
+	mesh_drop bad
+	is_as "$T/before" 'all is as before'
+}
+
+mesh_of
+local_ini
+state_of_z >"$T/fresh"
+
+# ---- addresses ----
+
+mesh_of 'subnet = fd77::/64'
+applies 'an IPv6 subnet'
+mesh_of 'subnet = fd77::/112'
+fails 'the same address with another length'
+converges 'the same address with another length'
+mesh_of
+applies 'an IPv4 subnet'
+if [ "$backend" != external ]; then
+	must on z ip addr add 10.200.0.1 peer 10.200.9.9/32 dev kilo0
+	run kwg z diff
+	like 'an address with another end is shown' "$T/out" '^- address 10\.200\.0\.1/32 peer 10\.200\.9\.9 dev kilo0$'
+	mesh_of 'subnet = 10.77.0.0/20'
+	fails 'an address with another end'
+	mesh_of
+	converges 'an address with another end'
+	must on z ip addr del 10.4.0.3/16 dev kilo0
+	must on z ip addr add 10.4.0.3 peer 10.4.0.9/16 dev kilo0
+	converges 'the own one with another end'
+fi
+expect 0 'down' kwg z down
+is_as "$T/fresh" 'leaves nothing'
+finish

@@ -84,6 +84,8 @@ int kwgi_host_route_cmp(const struct kwgi_host_route *a, const struct kwgi_host_
 		return a->table < b->table ? -1 : 1;
 	if (a->metric != b->metric)
 		return a->metric < b->metric ? -1 : 1;
+	if (a->tos != b->tos)
+		return a->tos < b->tos ? -1 : 1;
 	return kwgi_prefix_cmp(&a->dst, &b->dst);
 }
 

@@ -68,7 +68,7 @@ struct kwgi_host_route {
 	struct kwgi_addr gw, src;
 	uint32_t oif, table, metric;
 	uint32_t mtu;			/* 0: that of the device */
-	uint8_t protocol;
+	uint8_t protocol, tos;
 	bool onlink;
 };
 
@@ -227,7 +227,7 @@ const struct kwgi_link *kwgi_host_link_with_addr(const struct kwgi_host *h,
 /* Of a device's peers; NULL if it has no such one. */
 const struct kwgi_host_peer *kwgi_host_peer(const struct kwgi_host_wg *wg,
 					    const struct kwgi_key *key);
-/* By what makes them one: table, metric and destination. */
+/* By what makes them one: table, metric, type of service and destination. */
 int kwgi_host_route_cmp(const struct kwgi_host_route *a, const struct kwgi_host_route *b);
 /*
  * Routes of others with the table, metric and destination of r, which is h->routes[i] or not there:

@@ -101,4 +101,39 @@ if [ "$backend" != external ]; then
 fi
 expect 0 'down' kwg z down
 is_as "$T/fresh" 'leaves nothing'
+
+# ---- routes and rules of others ----
+
+applies 'the first one'
+must on z ip route add 10.55.0.0/16 via 203.0.113.77 src 10.4.0.3
+mesh_of 'subnet = 10.77.0.0/20'
+fails 'another address, and a route elsewhere has ours as its source'
+mesh_of
+must on z ip route del 10.55.0.0/16
+# Also what has our number, but is nothing that we make, is of others.
+must on z ip route add 10.2.1.0/24 tos 0x10 via 203.0.113.77
+must on z ip route add 10.99.0.0/24 proto 107 nexthop dev kilo0 nexthop via 203.0.113.77
+must on z ip route add 10.2.3.0/24 tos 0x10 dev wan0 proto 107
+must on z ip rule add from 192.0.2.4 prohibit priority 32765 proto 107
+others() {
+	on z ip rule | grep prohibit
+	on z ip route show | grep -A 2 -E '10\.99\.|tos ' | grep -E '10\.99\.|tos |nexthop'
+}
+others >"$T/others"
+is 'there are six lines of them' 6 "$(grep -c . "$T/others")"
+mesh_of
+applies 'routes of others by type of service and with several next hops'
+mesh_of 'subnet = fd77::/64'
+fails 'another subnet beside them'
+applies 'another subnet beside them'
+mesh_of
+applies 'the first one again'
+others >"$T/now"
+same 'all six are there' "$T/others" "$T/now"
+must on z ip route del 10.99.0.0/24
+expect 0 'down' kwg z down
+must on z ip rule del from 192.0.2.4 prohibit
+must on z ip route del 10.2.1.0/24 tos 0x10
+must on z ip route del 10.2.3.0/24 tos 0x10
+is_as "$T/fresh" 'without them nothing is left'
 finish

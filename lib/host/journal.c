@@ -8,6 +8,7 @@
  *	protocol 107
  *	making kwgnew12345678
  *	chains kilo0
+ *	address 10.4.0.1/16
  */
 #include <dirent.h>
 #include <errno.h>
@@ -78,8 +79,20 @@ static void add_chains(struct kwgi_journal *j, const char *ifname)
 	add_to(j->chains, &j->n_chains, KWGI_CHAINS_MAX, ifname);
 }
 
+static void add_set(struct kwgi_journal *j, const struct kwgi_prefix *p)
+{
+	uint32_t i;
+
+	for (i = 0; i < j->n_set; i++)
+		if (kwgi_prefix_equal(&j->set[i], p))
+			return;
+	if (j->n_set < KWGI_SET_MAX)
+		j->set[j->n_set++] = *p;
+}
+
 static bool read_line(struct entry *e, const char *word, const char *value, const char *boot)
 {
+	struct kwgi_prefix prefix;
 	unsigned long number;
 
 	if (!strcmp(word, "boot"))
@@ -90,6 +103,8 @@ static bool read_line(struct entry *e, const char *word, const char *value, cons
 		add_making(&e->journal, value);
 	if (!strcmp(word, "chains"))
 		add_chains(&e->journal, value);
+	if (!strcmp(word, "address") && !kwgi_prefix_parse(&prefix, value))
+		add_set(&e->journal, &prefix);
 	if (!strcmp(word, "protocol")) {
 		number = strtoul(value, NULL, 10);
 		if (number && number < 256)
@@ -156,6 +171,8 @@ static void merge(struct kwgi_journal *to, const struct kwgi_journal *from)
 		add_making(to, from->making[i]);
 	for (i = 0; i < from->n_chains; i++)
 		add_chains(to, from->chains[i]);
+	for (i = 0; i < from->n_set; i++)
+		add_set(to, &from->set[i]);
 }
 
 /* ---- former names ---------------------------------------------------- */
@@ -243,7 +260,7 @@ int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_me
 
 static void format(struct kwgi_buf *b, const struct kwgi_mesh *mesh, const struct kwgi_journal *j)
 {
-	char boot[BOOT_MAX];
+	char boot[BOOT_MAX], text[KWGI_PREFIX_TEXT];
 	uint32_t i;
 
 	read_boot(boot);
@@ -255,6 +272,8 @@ static void format(struct kwgi_buf *b, const struct kwgi_mesh *mesh, const struc
 		kwgi_buf_printf(b, "making %s\n", j->making[i]);
 	for (i = 0; i < j->n_chains; i++)
 		kwgi_buf_printf(b, "chains %s\n", j->chains[i]);
+	for (i = 0; i < j->n_set; i++)
+		kwgi_buf_printf(b, "address %s\n", kwgi_prefix_format(text, &j->set[i]));
 }
 
 static bool is_there(const char *path, const struct kwgi_buf *b)
@@ -324,6 +343,8 @@ static void note_steps(struct kwgi_journal *j, const struct kwgi_steps *s)
 		}
 		if (step->kind == KWGI_STEP_ROUTE_ADD || step->kind == KWGI_STEP_ROUTE_CHANGE)
 			j->protocols[step->u.route.route.protocol] = true;
+		if (step->kind == KWGI_STEP_ADDR_ADD)
+			add_set(j, &step->u.addr.prefix);
 		if (step->kind == KWGI_STEP_IPTABLES && step->u.iptables.rules)
 			add_chains(j, step->link);
 		if (step->kind == KWGI_STEP_RULE_ADD)
@@ -364,6 +385,8 @@ void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct k
 	j.protocols[w->protocol] = true;
 	if (w->n_iptables)
 		add_chains(&j, w->ifname);
+	if (w->addr.addr.family)
+		add_set(&j, &w->addr);
 	/* If it cannot be written, it says too much: that does no harm. */
 	if (!save(dir, mesh, &j, NULL))
 		remove_former(h, dir);

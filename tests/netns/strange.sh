@@ -136,4 +136,77 @@ must on z ip rule del from 192.0.2.4 prohibit
 must on z ip route del 10.2.1.0/24 tos 0x10
 must on z ip route del 10.2.3.0/24 tos 0x10
 is_as "$T/fresh" 'without them nothing is left'
+
+# ---- interfaces of somebody else ----
+
+# on y, which has three
+[ "$backend" = external ] || command -v wireguard-go >/dev/null || {
+	skip 'interfaces of somebody else' 'there is no wireguard-go'
+	finish
+}
+can_tun || { skip 'interfaces of somebody else' 'there is no TUN'; finish; }
+mesh_of
+node_add y
+plug y wan0 wan 203.0.113.9/24
+cp -p "$T/keys/z" "$T/nodes/y/kilowg/key"
+for i in kilo0 kilo1 kilo2; do
+	daemon_start y $i
+	must on y ip link set $i down
+done
+real_backend=$backend backend=external
+local_ini
+backend=$real_backend
+of_y() { on y "$KILOWG" -f "$mesh_ini" -f "$T/local.ini" --node z "$@"; }
+state_of_y() { net_state y; wg_state y | grep -v ' device '; }
+state_of_y >"$T/y.fresh"
+
+local_of_y() {
+	sed '/^interface = /d' "$T/local.ini" >"$T/local.new"
+	echo "interface = $1" >>"$T/local.new"
+	mv "$T/local.new" "$T/local.ini"
+}
+
+# INTERFACE
+is_empty() { [ -z "$(on y wg show "$1" peers)$(on y ip -4 -o addr show dev "$1")" ]; }
+
+# FILE TEXT
+y_is_as() {
+	state_of_y >"$T/now"
+	same "$2" "$1" "$T/now"
+}
+
+expect 0 'an interface of somebody else: apply' of_y apply
+mesh_set subnet 10.77.0.0/20
+expect 0 'another subnet: apply' of_y apply
+is 'the old address is gone' 10.77.0.3/20 "$(on y ip -o -4 addr show dev kilo0 | awk '{ print $4 }')"
+expect 0 'down' of_y down
+y_is_as "$T/y.fresh" 'leads back'
+expect 0 'apply' of_y apply
+expect 0 'down without a file' on y "$KILOWG" down
+y_is_as "$T/y.fresh" 'leads back'
+expect 0 'apply' of_y apply
+mesh_of
+expect 0 'down with another subnet in the file' of_y down
+y_is_as "$T/y.fresh" 'leads back'
+
+if can_strace; then
+	bad='' k=12
+	while k=$((k + 3)) && [ $k -lt 120 ]; do
+		local_of_y kilo0
+		of_y apply >"$T/out" 2>&1 || bad="$bad $k:kilo0"
+		local_of_y kilo1
+		on y strace -o /dev/null -e trace=sendto,sendmsg -e inject=sendto,sendmsg:signal=KILL:when=$k \
+			"$KILOWG" -f "$mesh_ini" -f "$T/local.ini" --node z apply >"$T/out" 2>&1
+		[ $? = 137 ] || break
+		local_of_y kilo2
+		of_y apply >"$T/out" 2>&1 || bad="$bad $k:kilo2"
+		is_empty kilo0 && is_empty kilo1 || bad="$bad $k:peers"
+		of_y down >"$T/out" 2>&1 || bad="$bad $k:down"
+		is_empty kilo2 || bad="$bad $k:peers"
+	done
+	is 'killed between two interfaces, and then a third: nothing is left on any' '' "$bad"
+	check 'there were some points to kill at' [ $k -ge 30 ]
+else
+	skip 'killed between two interfaces' 'strace does not work here'
+fi
 finish

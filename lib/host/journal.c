@@ -4,7 +4,7 @@
  *
  *	kilowg-journal 1
  *	boot 6f3c...		/proc/sys/kernel/random/boot_id
- *	origin 0123456789abcdef
+ *	origin 0123456789abcdef	one or two, struct kwgi_mesh
  *	protocol 107
  *	making kwgnew12345678
  *	chains kilo0
@@ -29,11 +29,6 @@
 enum { TEXT_MAX = 16 * 1024, BOOT_MAX = 64 };
 
 static const char header[] = "kilowg-journal 1\n", suffix[] = ".journal";
-
-struct entry {
-	char origin[KWGI_ORIGIN_TEXT];
-	struct kwgi_journal journal;
-};
 
 static int file_path(char path[4096], const char *dir, const char *mesh)
 {
@@ -90,31 +85,42 @@ static void add_set(struct kwgi_journal *j, const struct kwgi_prefix *p)
 		j->set[j->n_set++] = *p;
 }
 
-static bool read_line(struct entry *e, const char *word, const char *value, const char *boot)
+static void add_origin(struct kwgi_journal *j, const char *origin)
+{
+	uint32_t i;
+
+	for (i = 0; i < KWGI_ORIGINS && strlen(origin) < KWGI_ORIGIN_TEXT; i++)
+		if (!*j->origins[i]) {
+			memcpy(j->origins[i], origin, strlen(origin) + 1);
+			return;
+		}
+}
+
+static bool read_line(struct kwgi_journal *j, const char *word, const char *value, const char *boot)
 {
 	struct kwgi_prefix prefix;
 	unsigned long number;
 
 	if (!strcmp(word, "boot"))
 		return !strcmp(value, boot);
-	if (!strcmp(word, "origin") && strlen(value) < sizeof(e->origin))
-		memcpy(e->origin, value, strlen(value) + 1);
+	if (!strcmp(word, "origin"))
+		add_origin(j, value);
 	if (!strcmp(word, "making"))
-		add_making(&e->journal, value);
+		add_making(j, value);
 	if (!strcmp(word, "chains"))
-		add_chains(&e->journal, value);
+		add_chains(j, value);
 	if (!strcmp(word, "address") && !kwgi_prefix_parse(&prefix, value))
-		add_set(&e->journal, &prefix);
+		add_set(j, &prefix);
 	if (!strcmp(word, "protocol")) {
 		number = strtoul(value, NULL, 10);
 		if (number && number < 256)
-			e->journal.protocols[number] = true;
+			j->protocols[number] = true;
 	}
 	return true;
 }
 
 /* False if it is of another start of the host. */
-static bool parse(struct entry *e, char *text)
+static bool parse(struct kwgi_journal *j, char *text)
 {
 	char *line, *value, *rest = text + sizeof(header) - 1, boot[BOOT_MAX];
 
@@ -124,7 +130,7 @@ static bool parse(struct entry *e, char *text)
 		if (!value)
 			continue;
 		*value++ = '\0';
-		if (!read_line(e, line, value, boot))
+		if (!read_line(j, line, value, boot))
 			return false;
 	}
 	return true;
@@ -139,13 +145,13 @@ static bool is_trusted(int fd)
 	       (!st.st_uid || st.st_uid == geteuid());
 }
 
-static void read_entry(struct entry *e, const char *dir, const char *mesh)
+static void read_one(struct kwgi_journal *j, const char *dir, const char *mesh)
 {
 	char path[4096], text[TEXT_MAX];
 	ssize_t n = -1;
 	int fd;
 
-	memset(e, 0, sizeof(*e));
+	memset(j, 0, sizeof(*j));
 	fd = file_path(path, dir, mesh) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return;
@@ -155,9 +161,9 @@ static void read_entry(struct entry *e, const char *dir, const char *mesh)
 	if (n < (ssize_t)sizeof(header) - 1 || memcmp(text, header, sizeof(header) - 1))
 		return;
 	text[n] = '\0';
-	e->journal.exists = parse(e, text);
-	if (!e->journal.exists)
-		memset(e, 0, sizeof(*e));
+	j->exists = parse(j, text);
+	if (!j->exists)
+		memset(j, 0, sizeof(*j));
 }
 
 static void merge(struct kwgi_journal *to, const struct kwgi_journal *from)
@@ -190,24 +196,35 @@ static size_t mesh_len(const char *file)
 	return len <= end || strcmp(file + len - end, suffix) ? 0 : len - end;
 }
 
+static bool same_origin(const struct kwgi_journal *j, const struct kwgi_mesh *mesh)
+{
+	uint32_t i, k;
+
+	for (i = 0; i < KWGI_ORIGINS; i++)
+		for (k = 0; k < KWGI_ORIGINS; k++)
+			if (*j->origins[i] && !strcmp(j->origins[i], mesh->origins[k]))
+				return true;
+	return false;
+}
+
 static int look_at(struct kwgi_host *h, const char *dir, const char *file,
 		   const struct kwgi_mesh *mesh, struct names *names)
 {
 	size_t len = mesh_len(file);
 	char *name = len ? kwgi_arena_strndup(&h->arena, file, len) : NULL;
-	struct entry e;
+	struct kwgi_journal j;
 
 	if (!name)
 		return len ? -1 : 0;
 	if (!strcmp(name, mesh->name))
 		return 0;
-	read_entry(&e, dir, name);
-	if (!e.journal.exists || strcmp(e.origin, mesh->origin))
+	read_one(&j, dir, name);
+	if (!j.exists || !same_origin(&j, mesh))
 		return 0;
 	if (kwgi_arena_grow(&h->arena, &names->v, names->n, &names->cap, sizeof(*names->v)))
 		return -1;
 	names->v[names->n++] = name;
-	merge(&h->journal, &e.journal);
+	merge(&h->journal, &j);
 	return 0;
 }
 
@@ -218,7 +235,7 @@ static int find_former(struct kwgi_host *h, const char *dir, const struct kwgi_m
 	DIR *stream;
 	int ret = 0;
 
-	if (!*mesh->origin)
+	if (!*mesh->origins[0])
 		return 0;
 	stream = opendir(dir);
 	if (!stream)
@@ -248,23 +265,30 @@ void kwgi_journal_list(const char *dir, void (*found)(void *arg, const char *mes
 int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
 		      struct kwg_error *err)
 {
-	struct entry own;
-
 	h->owner = (struct kwgi_owner){ .mesh = mesh->name };
-	read_entry(&own, dir, mesh->name);
-	h->journal = own.journal;
-	return find_former(h, dir, mesh) ? kwgi_nomem(err) : 0;
+	read_one(&h->journal, dir, mesh->name);
+	if (find_former(h, dir, mesh))
+		return kwgi_nomem(err);
+	if (h->owner.n_former && *h->journal.origins[0] &&
+	    !same_origin(&h->journal, mesh))
+		return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+				 "the mesh \"%s\" of this file was to be called \"%s\", but a mesh of this name from another file is here; give it another name, or first remove the other one: kilowg down --mesh %s",
+				 h->owner.former[0], mesh->name, mesh->name);
+	return 0;
 }
 
 /* ---- writing --------------------------------------------------------- */
 
-static void format(struct kwgi_buf *b, const struct kwgi_mesh *mesh, const struct kwgi_journal *j)
+static void format(struct kwgi_buf *b, const struct kwgi_journal *j)
 {
 	char boot[BOOT_MAX], text[KWGI_PREFIX_TEXT];
 	uint32_t i;
 
 	read_boot(boot);
-	kwgi_buf_printf(b, "%sboot %s\norigin %s\n", header, boot, mesh->origin);
+	kwgi_buf_printf(b, "%sboot %s\n", header, boot);
+	for (i = 0; i < KWGI_ORIGINS; i++)
+		if (*j->origins[i])
+			kwgi_buf_printf(b, "origin %s\n", j->origins[i]);
 	for (i = 0; i < 256; i++)
 		if (j->protocols[i])
 			kwgi_buf_printf(b, "protocol %u\n", i);
@@ -317,7 +341,7 @@ static int save(const char *dir, const struct kwgi_mesh *mesh, const struct kwgi
 
 	if (file_path(path, dir, mesh->name))
 		return kwgi_fail(err, KWG_ERR_IO, ENAMETOOLONG, "%.300s: the path is too long", dir);
-	format(&b, mesh, j);
+	format(&b, j);
 	if (b.failed)
 		return kwgi_nomem(err);
 	if (!is_there(path, &b))
@@ -352,12 +376,20 @@ static void note_steps(struct kwgi_journal *j, const struct kwgi_steps *s)
 	}
 }
 
+/* What does not come from a file is where it was before. */
+static void set_origins(struct kwgi_journal *j, const struct kwgi_mesh *mesh)
+{
+	if (*mesh->origins[0])
+		memcpy(j->origins, mesh->origins, sizeof(j->origins));
+}
+
 int kwgi_journal_begin(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
 		       const struct kwgi_steps *s, struct kwg_error *err)
 {
 	struct kwgi_journal j = h->journal;
 
 	note_steps(&j, s);
+	set_origins(&j, mesh);
 	return save(dir, mesh, &j, err);
 }
 
@@ -382,6 +414,8 @@ void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct k
 {
 	struct kwgi_journal j = { .exists = true };
 
+	memcpy(j.origins, h->journal.origins, sizeof(j.origins));
+	set_origins(&j, mesh);
 	j.protocols[w->protocol] = true;
 	if (w->n_iptables)
 		add_chains(&j, w->ifname);

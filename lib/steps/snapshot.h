@@ -168,6 +168,8 @@ struct kwgi_journal {
 	/* Addresses that we set: on the interface of somebody else that is all that says so. */
 	struct kwgi_prefix set[KWGI_SET_MAX];
 	uint32_t n_set;
+	/* Where the mesh of this name was described last. */
+	char origins[KWGI_ORIGINS][KWGI_ORIGIN_TEXT];
 };
 
 /* A route of somebody else, and the kernel's message about it, to make it again from. */

@@ -137,6 +137,53 @@ must on z ip route del 10.2.1.0/24 tos 0x10
 must on z ip route del 10.2.3.0/24 tos 0x10
 is_as "$T/fresh" 'without them nothing is left'
 
+# ---- where the file comes from ----
+
+# FILE COMMAND
+of_file() { on z "$KILOWG" -f "$1" -f "$T/local.ini" --node z "$2"; }
+
+mesh_of
+applies 'the first one'
+expect 0 'the same file on standard input: apply' of_file - apply <"$mesh_ini"
+mesh_set name renamed
+applies 'and then with another name'
+mkdir -p "$T/config/1" "$T/config/2"
+cp "$mesh_ini" "$T/config/1/mesh.ini"
+mesh_set name other
+cp "$mesh_ini" "$T/config/2/mesh.ini"
+ln -s 1 "$T/config/now"
+ln -s now/mesh.ini "$T/config/mesh.ini"
+expect 0 'a file behind links, as Kubernetes has it: apply' of_file "$T/config/mesh.ini" apply
+ln -sfn 2 "$T/config/now"
+expect 0 'one of the links has moved, and the mesh has another name: apply' of_file "$T/config/mesh.ini" apply
+expect 0 'there is no difference' of_file "$T/config/mesh.ini" diff
+ln -sfn 1 "$T/config/now"
+expect 0 'it has moved back: down' of_file "$T/config/mesh.ini" down
+is_as "$T/fresh" 'leaves nothing'
+
+if [ "$backend" != external ]; then
+	mesh_of
+	applies 'the first one'
+	sed 's/^\[mesh\]/&\nname = second\nport = 51821\nsubnet = 10.14.0.0\/16/; s/51820/51821/; s/10\.2\./10.22./; s/10\.5\./10.25./; s/fd02:/fd22:/' \
+		"$mesh_ini" >"$T/second.ini"
+	{
+		cat "$T/local.ini"
+		printf 'interface = second0\nroute-protocol = 108\nroute-table = 1108\n'
+	} >"$T/second.local"
+	expect 0 'a second mesh: apply' on z "$KILOWG" -f "$T/second.ini" -f "$T/second.local" --node z apply
+	state_of_z >"$T/two"
+	mesh_set name second
+	expect 1 'the first one gets the name of the second: refused' kwg z apply
+	like 'the message names both' "$T/err" 'kilo.*second.*another file'
+	expect 1 'down does not take the second one, either' kwg z down
+	is_as "$T/two" 'nothing is changed'
+	mesh_set name third
+	applies 'a name that is free'
+	expect 0 'the second one has no difference' on z "$KILOWG" -f "$T/second.ini" -f "$T/second.local" --node z diff
+	expect 0 'down --all' on z "$KILOWG" down --all
+	is_as "$T/fresh" 'leaves nothing'
+fi
+
 # ---- interfaces of somebody else ----
 
 # on y, which has three

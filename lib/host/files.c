@@ -274,7 +274,8 @@ void kwgi_dir_list_free(char **names, size_t n)
 
 /* ---- lock, randomness, clock ----------------------------------------- */
 
-int kwgi_lock_take(const char *dir, const char *name, bool wait, int *fd, struct kwg_error *err)
+int kwgi_lock_take(const char *dir, const char *name, const char *mesh, bool wait, int *fd,
+		   struct kwg_error *err)
 {
 	char path[4096];
 	int lock, ret;
@@ -295,7 +296,7 @@ int kwgi_lock_take(const char *dir, const char *name, bool wait, int *fd, struct
 	}
 	if (errno == EWOULDBLOCK)
 		ret = kwgi_fail(err, KWG_ERR_LOCKED, 0,
-				"another kilowg is at work on mesh %s (%.300s is locked)", name, path);
+				"another kilowg is at work on mesh %s (%.300s is locked)", mesh, path);
 	else
 		ret = fail_errno(err, path, "locking");
 	close(lock);

@@ -51,7 +51,8 @@ void kwgi_dir_list_free(char **names, size_t n);
  * Takes the lock DIR/NAME.lock, held until *fd is closed. Makes the folder if
  * it is missing. KWG_ERR_LOCKED if somebody else has it and !wait, KWG_ERR_IO.
  */
-int kwgi_lock_take(const char *dir, const char *name, bool wait, int *fd, struct kwg_error *err);
+int kwgi_lock_take(const char *dir, const char *name, const char *mesh, bool wait, int *fd,
+		   struct kwg_error *err);
 
 /* Random bytes from the kernel. 0 or -1. */
 int kwgi_file_random(void *p, size_t len);

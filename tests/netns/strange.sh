@@ -184,6 +184,43 @@ if [ "$backend" != external ]; then
 	is_as "$T/fresh" 'leaves nothing'
 fi
 
+# ---- an interface that stays ----
+
+if [ "$backend" != external ]; then
+	mesh_of
+	local_ini 'clean-up-interface = no'
+	applies 'clean-up-interface = no'
+	expect 0 'down' kwg z down
+	check 'the interface stays' on z ip link show kilo0
+	mesh_set name renamed
+	applies 'another name of the mesh'
+	expect 0 'down' kwg z down
+	mesh_of
+	local_ini
+	expect 0 'the first name, and clean-up-interface = yes: down' kwg z down
+	is_as "$T/fresh" 'leaves nothing'
+fi
+
+# ---- two at once ----
+
+if [ "$backend" != external ] && can_strace; then
+	mesh_of
+	on z strace -o /dev/null -e trace=sendto,sendmsg -e inject=sendto,sendmsg:delay_enter=2000000:when=24 \
+		"$KILOWG" -f "$mesh_ini" -f "$T/local.ini" --node z apply >"$T/slow" 2>&1 &
+	slow=$!
+	must wait_for 30 on z ip link show kilo0
+	mesh_set name renamed
+	expect 4 'while one is at work, the mesh gets another name: locked' kwg z apply
+	expect 0 'apply --wait' kwg z apply --wait
+	check 'the first one ends well' wait $slow
+	show "$T/slow"
+	expect 0 'there is no difference' kwg z diff
+	expect 0 'down' kwg z down
+	is_as "$T/fresh" 'leaves nothing'
+else
+	skip 'two at once' 'strace does not work here, or somebody else makes the interface'
+fi
+
 # ---- interfaces of somebody else ----
 
 # on y, which has three

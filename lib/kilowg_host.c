@@ -77,7 +77,7 @@ static int take_locks(struct kwg_steps *s, const struct kwg_config *cfg, struct 
 		const char *origin = mesh->origins[swap ? 1 - i : i];
 		char name[KWGI_ORIGIN_TEXT + 8];
 
-		if (!*origin || (i && !strcmp(mesh->origins[0], mesh->origins[1])))
+		if (!*origin)
 			continue;
 		/* No mesh has such a name. */
 		snprintf(name, sizeof(name), ".file-%s", origin);

@@ -137,6 +137,8 @@ void kwgi_file_origins(const char *path, char out[KWGI_ORIGINS][KWGI_ORIGIN_TEXT
 		number_of(path, out[1]);
 	else if (snprintf(named, sizeof(named), "%s/%s", cwd, path) < (int)sizeof(named))
 		number_of(named, out[1]);
+	if (!strcmp(out[0], out[1]))
+		out[1][0] = '\0';
 }
 
 bool kwgi_file_is_dir(const char *path)

@@ -184,6 +184,30 @@ if [ "$backend" != external ]; then
 	is_as "$T/fresh" 'leaves nothing'
 fi
 
+# ---- a narrow network within the location ----
+
+if has_vxlan && [ "$backend" != external ]; then
+	mesh_begin 'encapsulation-protocol = vxlan'
+	mesh_set encapsulation always
+	for i in a:1 z:9; do
+		mesh_node "${i%:*}" 'location = x' "endpoint = 203.0.113.${i#*:}:51820" "internal-ip = 203.0.113.${i#*:}/24" \
+			"pod-cidr = 10.2.${i#*:}.0/24, fd02:${i#*:}::/64"
+	done
+	mesh_peer laptop 'allowed-ip = 10.5.0.1/32'
+	local_ini
+	converges 'encapsulation, 1500 bytes'
+	must on z ip link set wan0 mtu 1300
+	applies 'too narrow for IPv6 in the tunnel'
+	is 'which gets its 1280 all the same' 1280 \
+		"$(on z ip -o link show kilo0-vxlan | sed 's/.* mtu \([0-9]*\) .*/\1/')"
+	must on z ip link set wan0 mtu 1500
+	converges '1500 bytes again'
+	expect 0 'down' kwg z down
+	is_as "$T/fresh" 'leaves nothing'
+else
+	skip 'a narrow network' 'no VXLAN, or somebody else makes the interface'
+fi
+
 # ---- an interface that stays ----
 
 if [ "$backend" != external ]; then

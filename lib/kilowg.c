@@ -199,12 +199,12 @@ int kwg_config_set_local(struct kwg_config *cfg, const char *key, const char *va
 }
 
 /* Of the file that [mesh] stands in, or else the first one; a name that is no path has none. */
-static void find_origin(struct kwg_config *cfg)
+static void find_origins(struct kwg_config *cfg)
 {
 	uint32_t file = cfg->mesh.at.line ? cfg->mesh.at.file : 0;
 
 	if (file < cfg->diags.n_files)
-		kwgi_file_origin(cfg->diags.files[file], cfg->mesh.origin);
+		kwgi_file_origins(cfg->diags.files[file], cfg->mesh.origins);
 }
 
 int kwg_config_finish(struct kwg_config *cfg, struct kwg_error *err)
@@ -212,7 +212,7 @@ int kwg_config_finish(struct kwg_config *cfg, struct kwg_error *err)
 	if (cfg->finished)
 		return kwgi_fail(err, KWG_ERR_USAGE, 0, "the configuration is finished already");
 	cfg->finished = true;
-	find_origin(cfg);
+	find_origins(cfg);
 	kwgi_check(cfg);
 	/* Also with errors: it may have more to say. */
 	if (kwgi_topology_build(cfg))

@@ -84,8 +84,8 @@ static bool stays_for_now(const struct kwgi_link *l, const struct kwg_config *cf
 
 /*
  * What we set on an interface with our mark that stays, but is not the wanted
- * one, has to go. A device that does not answer, such as one whose daemon
- * died, keeps nobody from dealing with the rest.
+ * one, has to go; after a crash it may be on several. A device that does not
+ * answer, such as one whose daemon died, keeps nobody from dealing with the rest.
  */
 void kwgi_steps_observe_old(struct kwg_steps *s, const struct kwg_config *cfg, const char *wanted)
 {
@@ -102,7 +102,6 @@ void kwgi_steps_observe_old(struct kwg_steps *s, const struct kwg_config *cfg, c
 			continue;
 		if (kwgi_live_observe_old(&s->live, l->name, &s->host, &err))
 			kwgi_steps_say(s, KWG_WARNING, "%s", err.text);
-		return;
 	}
 }
 

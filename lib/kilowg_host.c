@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The facade over this host: plan and snapshot to steps, steps to the kernel. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "host/journal.h"
 #include "host/pathmemo.h"
 #include "kilowg_steps.h"
+#include "steps/mark.h"
 #include "steps/status.h"
 #include "steps/steps.h"
 
@@ -52,17 +54,38 @@ static struct kwg_steps *steps_alloc(const struct kwg_host_options *opt)
 
 	if (!s)
 		return NULL;
-	s->lock = -1;
+	memset(s->locks, -1, sizeof(s->locks));
 	if (opt)
 		s->opt = *opt;
 	return s;
 }
 
-static int take_lock(struct kwg_steps *s, const struct kwg_config *cfg, struct kwg_error *err)
+/*
+ * Of the name, and of where the file is: who reads the file once it has another name is at work on
+ * the same mesh. In one order for all, so that no two wait for each other.
+ */
+static int take_locks(struct kwg_steps *s, const struct kwg_config *cfg, struct kwg_error *err)
 {
+	const struct kwgi_mesh *mesh = &cfg->mesh;
+	bool swap = strcmp(mesh->origins[0], mesh->origins[1]) > 0;
+	uint32_t i;
+	int ret;
+
 	if (s->opt.read_only)
 		return 0;
-	return kwgi_lock_take(KWG_RUNDIR, cfg->mesh.name, s->opt.wait_lock, &s->lock, err);
+	ret = kwgi_lock_take(KWG_RUNDIR, mesh->name, mesh->name, s->opt.wait_lock, &s->locks[0], err);
+	for (i = 0; i < KWGI_ORIGINS && !ret; i++) {
+		const char *origin = mesh->origins[swap ? 1 - i : i];
+		char name[KWGI_ORIGIN_TEXT + 8];
+
+		if (!*origin)
+			continue;
+		/* No mesh has such a name. */
+		snprintf(name, sizeof(name), ".file-%s", origin);
+		ret = kwgi_lock_take(KWG_RUNDIR, name, mesh->name, s->opt.wait_lock,
+				     &s->locks[1 + i], err);
+	}
+	return ret;
 }
 
 static int prepare(struct kwg_steps *s, struct kwg_error *err)
@@ -73,7 +96,7 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	int ret;
 
 	kwgi_steps_set_launch(s, cfg);
-	ret = take_lock(s, cfg, err);
+	ret = take_locks(s, cfg, err);
 	if (!ret)
 		ret = kwgi_steps_read_key(s, &key, err);
 	if (!ret)
@@ -126,7 +149,7 @@ static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
 	int ret;
 
 	kwgi_steps_set_launch(s, cfg);
-	ret = take_lock(s, cfg, err);
+	ret = take_locks(s, cfg, err);
 	if (!ret)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
@@ -201,6 +224,8 @@ static void free_texts(char **texts, uint32_t n)
 
 void kwg_steps_free(struct kwg_steps *s)
 {
+	size_t i;
+
 	if (!s)
 		return;
 	kwg_steps_free(s->again);
@@ -212,8 +237,9 @@ void kwg_steps_free(struct kwg_steps *s)
 	kwgi_host_free(&s->host);
 	kwgi_live_close(&s->live);
 	kwg_config_free(s->own_cfg);
-	if (s->lock >= 0)
-		close(s->lock);
+	for (i = 0; i < sizeof(s->locks) / sizeof(*s->locks); i++)
+		if (s->locks[i] >= 0)
+			close(s->locks[i]);
 	free(s);
 }
 
@@ -367,6 +393,19 @@ static void tidy_chains(const struct kwg_steps *s, uint8_t bases[2])
 	kwgi_ipt_tidy(bases);
 }
 
+/* Does a link stay that has our mark? Whose it is has to be known when the mesh has another name. */
+static bool keeps_link(const struct kwg_steps *s)
+{
+	uint32_t i;
+
+	for (i = 0; s->wanted.keep_link && i < s->host.n_links; i++)
+		if (kwgi_mark_is_ours(s->host.links[i].alias, &s->host.owner) &&
+		    !kwgi_mark_is_tunnel(s->host.links[i].alias) &&
+		    !kwgi_mark_is_adopted(s->host.links[i].alias))
+			return true;
+	return false;
+}
+
 /* What is kept for the next time. */
 static void settle(struct kwg_steps *s)
 {
@@ -383,7 +422,8 @@ static void settle(struct kwg_steps *s)
 		kwgi_journal_end(&s->host, KWG_RUNDIR, mesh, &s->wanted, bases);
 	} else {
 		kwgi_pathmemo_forget(KWG_RUNDIR, mesh->name);
-		kwgi_journal_remove(&s->host, KWG_RUNDIR, mesh);
+		if (!keeps_link(s))
+			kwgi_journal_remove(&s->host, KWG_RUNDIR, mesh);
 	}
 }
 

@@ -23,7 +23,7 @@ struct kwg_steps {
 	const struct kwg_plan *plan;	/* NULL: nothing of the mesh is wanted */
 	const struct kwg_config *cfg;
 	struct kwg_config *own_cfg;	/* cfg, if it goes with this; or NULL */
-	int lock;			/* file descriptor, -1: none */
+	int locks[1 + KWGI_ORIGINS];	/* file descriptors, -1: none */
 	struct kwgi_live live;
 	struct kwgi_host host;
 	struct kwgi_backend_choice backend;

@@ -52,7 +52,7 @@ struct kwgi_discovereds {
 	uint32_t n, cap;
 };
 
-enum { KWGI_ORIGIN_TEXT = 17 };
+enum { KWGI_ORIGIN_TEXT = 17, KWGI_ORIGINS = 2 };
 
 struct kwgi_mesh {
 	struct kwgi_place at;		/* line 0: there is no [mesh] */
@@ -66,9 +66,9 @@ struct kwgi_mesh {
 	uint32_t port;
 	const char *name;
 	struct kwgi_cidrs service_cidrs;
-	/* Where [mesh] stands: 16 hex digits from the path of the file, by which the mesh is known
-	 * again when it has another name. "": not in a file. */
-	char origin[KWGI_ORIGIN_TEXT];
+	/* Where [mesh] stands, by which the mesh is known again when it has another name: the file
+	 * itself, and the path that was given, which may lead to another file by now. "": none. */
+	char origins[KWGI_ORIGINS][KWGI_ORIGIN_TEXT];
 };
 
 /* Keys whose value was refused: that they are missing then is no second mistake. */

@@ -72,11 +72,20 @@ static int get_wg(struct kwgi_live *live, const char *ifname, struct kwgi_host *
 int kwgi_live_observe_old(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
 			  struct kwg_error *err)
 {
-	int ret = get_wg(live, ifname, h, &h->old_wg, err);
+	struct kwgi_old_device *old;
+	int ret;
 
-	if (!ret)
-		memcpy(h->old_ifname, ifname, strlen(ifname) + 1);
-	return ret;
+	if (kwgi_arena_grow(&h->arena, &h->old_devices, h->n_old_devices, &h->old_devices_cap,
+			    sizeof(*h->old_devices)))
+		return kwgi_nomem(err);
+	old = &h->old_devices[h->n_old_devices];
+	memset(old, 0, sizeof(*old));
+	ret = get_wg(live, ifname, h, &old->wg, err);
+	if (ret)
+		return ret;
+	memcpy(old->ifname, ifname, strlen(ifname) + 1);
+	h->n_old_devices++;
+	return 0;
 }
 
 int kwgi_live_observe_aside(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,

@@ -34,7 +34,7 @@ int kwgi_live_observe(struct kwgi_live *live, uint8_t protocol, struct kwgi_host
 int kwgi_live_observe_wg(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
 			 struct kwg_error *err);
 
-/* The WireGuard device behind a link that is to be given back or emptied, into h->old_wg. */
+/* The WireGuard device behind a link that is to be given back or emptied, into h->old_devices. */
 int kwgi_live_observe_old(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
 			  struct kwg_error *err);
 /* The one behind a link that makes room, into h->aside_wg. */

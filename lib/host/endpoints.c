@@ -20,16 +20,14 @@ static const struct kwgi_host_peer *last_known(const struct kwgi_endpoints_ask *
 					       const struct kwgi_key *key)
 {
 	const struct kwgi_host *h = ask->host;
-	const struct kwgi_host_wg *devices[] = { &h->wg, &h->aside_wg, &h->old_wg };
-	const struct kwgi_host_peer *p;
-	size_t i;
+	const struct kwgi_host_peer *p = kwgi_host_peer(&h->wg, key);
+	uint32_t i;
 
-	for (i = 0; i < sizeof(devices) / sizeof(*devices); i++) {
-		p = kwgi_host_peer(devices[i], key);
-		if (p && p->endpoint.port)
-			return p;
-	}
-	return NULL;
+	if (!p || !p->endpoint.port)
+		p = kwgi_host_peer(&h->aside_wg, key);
+	for (i = 0; i < h->n_old_devices && (!p || !p->endpoint.port); i++)
+		p = kwgi_host_peer(&h->old_devices[i].wg, key);
+	return p && p->endpoint.port ? p : NULL;
 }
 
 static uint32_t add_lookup(struct lookups *l, const char *host)

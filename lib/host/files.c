@@ -104,19 +104,41 @@ bool kwgi_file_exists(const char *path)
 	return !stat(path, &st);
 }
 
-void kwgi_file_origin(const char *path, char out[KWGI_ORIGIN_TEXT])
+static void number_of(const char *path, char out[KWGI_ORIGIN_TEXT])
 {
-	char *real = strcmp(path, "-") ? realpath(path, NULL) : NULL;
 	uint64_t hash = 14695981039346656037u;	/* FNV-1a */
-	const char *p;
 
-	*out = '\0';
+	for (; *path; path++)
+		hash = (hash ^ (unsigned char)*path) * 1099511628211u;
+	snprintf(out, KWGI_ORIGIN_TEXT, "%016" PRIx64, hash);
+}
+
+/* /dev/fd/3 and the like are another file for each process. */
+static bool has_own_path(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISREG(st.st_mode) && strncmp(path, "/dev/", 5) &&
+	       strncmp(path, "/proc/", 6);
+}
+
+void kwgi_file_origins(const char *path, char out[KWGI_ORIGINS][KWGI_ORIGIN_TEXT])
+{
+	char *real = strcmp(path, "-") ? realpath(path, NULL) : NULL, cwd[4096], named[8192];
+
+	out[0][0] = out[1][0] = '\0';
 	if (!real)
 		return;
-	for (p = real; *p; p++)
-		hash = (hash ^ (unsigned char)*p) * 1099511628211u;
-	snprintf(out, KWGI_ORIGIN_TEXT, "%016" PRIx64, hash);
+	number_of(real, out[0]);
 	free(real);
+	if (!has_own_path(path) || (*path != '/' && !getcwd(cwd, sizeof(cwd))))
+		return;
+	if (*path == '/')
+		number_of(path, out[1]);
+	else if (snprintf(named, sizeof(named), "%s/%s", cwd, path) < (int)sizeof(named))
+		number_of(named, out[1]);
+	if (!strcmp(out[0], out[1]))
+		out[1][0] = '\0';
 }
 
 bool kwgi_file_is_dir(const char *path)
@@ -254,7 +276,8 @@ void kwgi_dir_list_free(char **names, size_t n)
 
 /* ---- lock, randomness, clock ----------------------------------------- */
 
-int kwgi_lock_take(const char *dir, const char *name, bool wait, int *fd, struct kwg_error *err)
+int kwgi_lock_take(const char *dir, const char *name, const char *mesh, bool wait, int *fd,
+		   struct kwg_error *err)
 {
 	char path[4096];
 	int lock, ret;
@@ -275,7 +298,7 @@ int kwgi_lock_take(const char *dir, const char *name, bool wait, int *fd, struct
 	}
 	if (errno == EWOULDBLOCK)
 		ret = kwgi_fail(err, KWG_ERR_LOCKED, 0,
-				"another kilowg is at work on mesh %s (%.300s is locked)", name, path);
+				"another kilowg is at work on mesh %s (%.300s is locked)", mesh, path);
 	else
 		ret = fail_errno(err, path, "locking");
 	close(lock);

@@ -23,10 +23,11 @@ int kwgi_file_read(const char *path, size_t max, char **out, size_t *len, struct
 bool kwgi_file_exists(const char *path);
 bool kwgi_file_is_dir(const char *path);
 /*
- * A number that stands for where a file is, wherever it is called from: 16 hex digits. "" if there
- * is no such file, or it is stdin. Two files may share one only by chance.
+ * Numbers that stand for where a file is, 16 hex digits each: that to which all links lead, wherever
+ * it is called from, and the absolute path itself, whose links may lead elsewhere later. "" if there
+ * is none, as for stdin. Two files may share one only by chance.
  */
-void kwgi_file_origin(const char *path, char out[KWGI_ORIGIN_TEXT]);
+void kwgi_file_origins(const char *path, char out[KWGI_ORIGINS][KWGI_ORIGIN_TEXT]);
 
 /* Makes every missing folder above path, with this mode whatever the umask is. KWG_ERR_IO. */
 int kwgi_file_make_parents(const char *path, mode_t mode, struct kwg_error *err);
@@ -50,7 +51,8 @@ void kwgi_dir_list_free(char **names, size_t n);
  * Takes the lock DIR/NAME.lock, held until *fd is closed. Makes the folder if
  * it is missing. KWG_ERR_LOCKED if somebody else has it and !wait, KWG_ERR_IO.
  */
-int kwgi_lock_take(const char *dir, const char *name, bool wait, int *fd, struct kwg_error *err);
+int kwgi_lock_take(const char *dir, const char *name, const char *mesh, bool wait, int *fd,
+		   struct kwg_error *err);
 
 /* Random bytes from the kernel. 0 or -1. */
 int kwgi_file_random(void *p, size_t len);

@@ -9,6 +9,7 @@
  *	making kwgnew12345678
  *	chains kilo0
  *	base ip6 mangle FORWARD
+ *	address 10.4.0.1/16
  */
 #include <dirent.h>
 #include <errno.h>
@@ -31,11 +32,6 @@ enum { TEXT_MAX = 16 * 1024, BOOT_MAX = 64 };
 
 static const char header[] = "kilowg-journal 1\n", suffix[] = ".journal";
 
-struct entry {
-	char origin[KWGI_ORIGIN_TEXT];
-	struct kwgi_journal journal;
-};
-
 static int file_path(char path[4096], const char *dir, const char *mesh)
 {
 	return snprintf(path, 4096, "%s/%s%s", dir, mesh, suffix) < 4096 ? 0 : -1;
@@ -47,7 +43,7 @@ static int file_path(char path[4096], const char *dir, const char *mesh)
  */
 static int new_path(char path[4096], const char *dir, const struct kwgi_mesh *mesh)
 {
-	return snprintf(path, 4096, "%s/%s%s.new", dir, *mesh->origin ? mesh->origin : mesh->name,
+	return snprintf(path, 4096, "%s/%s%s.new", dir, *mesh->origins[0] ? mesh->origins[0] : mesh->name,
 			suffix) < 4096 ? 0 : -1;
 }
 
@@ -94,6 +90,28 @@ static void add_chains(struct kwgi_journal *j, const char *ifname)
 	add_to(j->chains, &j->n_chains, KWGI_CHAINS_MAX, ifname);
 }
 
+static void add_set(struct kwgi_journal *j, const struct kwgi_prefix *p)
+{
+	uint32_t i;
+
+	for (i = 0; i < j->n_set; i++)
+		if (kwgi_prefix_equal(&j->set[i], p))
+			return;
+	if (j->n_set < KWGI_SET_MAX)
+		j->set[j->n_set++] = *p;
+}
+
+static void add_origin(struct kwgi_journal *j, const char *origin)
+{
+	uint32_t i;
+
+	for (i = 0; i < KWGI_ORIGINS && strlen(origin) < KWGI_ORIGIN_TEXT; i++)
+		if (!*j->origins[i]) {
+			memcpy(j->origins[i], origin, strlen(origin) + 1);
+			return;
+		}
+}
+
 enum { BASE_TEXT = 32 };
 
 static const char *base_text(char text[BASE_TEXT], bool v6, int n)
@@ -116,30 +134,33 @@ static void read_base(struct kwgi_journal *j, const char *value)
 				j->bases[i] |= (uint8_t)(1 << n);
 }
 
-static bool read_line(struct entry *e, const char *word, const char *value, const char *boot)
+static bool read_line(struct kwgi_journal *j, const char *word, const char *value, const char *boot)
 {
+	struct kwgi_prefix prefix;
 	unsigned long number;
 
 	if (!strcmp(word, "boot"))
 		return !strcmp(value, boot);
-	if (!strcmp(word, "origin") && strlen(value) < sizeof(e->origin))
-		memcpy(e->origin, value, strlen(value) + 1);
+	if (!strcmp(word, "origin"))
+		add_origin(j, value);
 	if (!strcmp(word, "making"))
-		add_making(&e->journal, value);
+		add_making(j, value);
 	if (!strcmp(word, "chains"))
-		add_chains(&e->journal, value);
+		add_chains(j, value);
 	if (!strcmp(word, "base"))
-		read_base(&e->journal, value);
+		read_base(j, value);
+	if (!strcmp(word, "address") && !kwgi_prefix_parse(&prefix, value))
+		add_set(j, &prefix);
 	if (!strcmp(word, "protocol")) {
 		number = strtoul(value, NULL, 10);
 		if (number && number < 256)
-			e->journal.protocols[number] = true;
+			j->protocols[number] = true;
 	}
 	return true;
 }
 
 /* False if it is of another start of the host. */
-static bool parse(struct entry *e, char *text, const char *boot)
+static bool parse(struct kwgi_journal *j, char *text, const char *boot)
 {
 	char *line, *value, *rest = text + sizeof(header) - 1;
 
@@ -148,7 +169,7 @@ static bool parse(struct entry *e, char *text, const char *boot)
 		if (!value)
 			continue;
 		*value++ = '\0';
-		if (!read_line(e, line, value, boot))
+		if (!read_line(j, line, value, boot))
 			return false;
 	}
 	return true;
@@ -189,13 +210,13 @@ static int read_text(const char *path, char text[TEXT_MAX], ssize_t *n, struct k
 	return ret;
 }
 
-static int read_entry(struct entry *e, const char *dir, const char *mesh, struct kwg_error *err)
+static int read_one(struct kwgi_journal *j, const char *dir, const char *mesh, struct kwg_error *err)
 {
 	char path[4096], text[TEXT_MAX], boot[BOOT_MAX];
 	ssize_t n;
 	int ret, no_boot;
 
-	memset(e, 0, sizeof(*e));
+	memset(j, 0, sizeof(*j));
 	if (file_path(path, dir, mesh))
 		return 0;
 	ret = read_text(path, text, &n, err);
@@ -205,9 +226,9 @@ static int read_entry(struct entry *e, const char *dir, const char *mesh, struct
 	if (no_boot)
 		return fail_reading(err, path, no_boot);
 	text[n] = '\0';
-	e->journal.exists = parse(e, text, boot);
-	if (!e->journal.exists)
-		memset(e, 0, sizeof(*e));
+	j->exists = parse(j, text, boot);
+	if (!j->exists)
+		memset(j, 0, sizeof(*j));
 	return 0;
 }
 
@@ -224,6 +245,8 @@ static void merge(struct kwgi_journal *to, const struct kwgi_journal *from)
 		add_chains(to, from->chains[i]);
 	for (i = 0; i < 2; i++)
 		to->bases[i] |= from->bases[i];
+	for (i = 0; i < from->n_set; i++)
+		add_set(to, &from->set[i]);
 }
 
 /* ---- former names ---------------------------------------------------- */
@@ -241,25 +264,36 @@ static size_t mesh_len(const char *file)
 	return len <= end || strcmp(file + len - end, suffix) ? 0 : len - end;
 }
 
+static bool same_origin(const struct kwgi_journal *j, const struct kwgi_mesh *mesh)
+{
+	uint32_t i, k;
+
+	for (i = 0; i < KWGI_ORIGINS; i++)
+		for (k = 0; k < KWGI_ORIGINS; k++)
+			if (*j->origins[i] && !strcmp(j->origins[i], mesh->origins[k]))
+				return true;
+	return false;
+}
+
 static int look_at(struct kwgi_host *h, const char *dir, const char *file,
 		   const struct kwgi_mesh *mesh, struct names *names, struct kwg_error *err)
 {
 	size_t len = mesh_len(file);
 	char *name = len ? kwgi_arena_strndup(&h->arena, file, len) : NULL;
-	struct entry e;
+	struct kwgi_journal j;
 	int ret;
 
 	if (!name)
-		return len ? -1 : 0;
+		return len ? kwgi_nomem(err) : 0;
 	if (!strcmp(name, mesh->name))
 		return 0;
-	ret = read_entry(&e, dir, name, err);
-	if (ret || !e.journal.exists || strcmp(e.origin, mesh->origin))
+	ret = read_one(&j, dir, name, err);
+	if (ret || !j.exists || !same_origin(&j, mesh))
 		return ret;
 	if (kwgi_arena_grow(&h->arena, &names->v, names->n, &names->cap, sizeof(*names->v)))
 		return kwgi_nomem(err);
 	names->v[names->n++] = name;
-	merge(&h->journal, &e.journal);
+	merge(&h->journal, &j);
 	return 0;
 }
 
@@ -271,7 +305,7 @@ static int find_former(struct kwgi_host *h, const char *dir, const struct kwgi_m
 	DIR *stream;
 	int ret = 0;
 
-	if (!*mesh->origin)
+	if (!*mesh->origins[0])
 		return 0;
 	stream = opendir(dir);
 	if (!stream)
@@ -301,27 +335,34 @@ void kwgi_journal_list(const char *dir, void (*found)(void *arg, const char *mes
 int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
 		      struct kwg_error *err)
 {
-	struct entry own;
 	int ret;
 
 	h->owner = (struct kwgi_owner){ .mesh = mesh->name };
-	ret = read_entry(&own, dir, mesh->name, err);
+	ret = read_one(&h->own_journal, dir, mesh->name, err);
 	if (ret)
 		return ret;
-	h->journal = h->own_journal = own.journal;
-	return find_former(h, dir, mesh, err);
+	h->journal = h->own_journal;
+	ret = find_former(h, dir, mesh, err);
+	if (!ret && h->owner.n_former && *h->journal.origins[0] &&
+	    !same_origin(&h->journal, mesh))
+		return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+				 "the mesh \"%s\" of this file was to be called \"%s\", but a mesh of this name from another file is here; give it another name, or first remove the other one: kilowg down --mesh %s",
+				 h->owner.former[0], mesh->name, mesh->name);
+	return ret;
 }
 
 /* ---- writing --------------------------------------------------------- */
 
-static void format(struct kwgi_buf *b, const struct kwgi_mesh *mesh, const struct kwgi_journal *j,
-		   const char *boot)
+static void format(struct kwgi_buf *b, const struct kwgi_journal *j, const char *boot)
 {
-	char text[BASE_TEXT];
+	char text[BASE_TEXT], address[KWGI_PREFIX_TEXT];
 	uint32_t i;
 	int n;
 
-	kwgi_buf_printf(b, "%sboot %s\norigin %s\n", header, boot, mesh->origin);
+	kwgi_buf_printf(b, "%sboot %s\n", header, boot);
+	for (i = 0; i < KWGI_ORIGINS; i++)
+		if (*j->origins[i])
+			kwgi_buf_printf(b, "origin %s\n", j->origins[i]);
 	for (i = 0; i < 256; i++)
 		if (j->protocols[i])
 			kwgi_buf_printf(b, "protocol %u\n", i);
@@ -333,6 +374,8 @@ static void format(struct kwgi_buf *b, const struct kwgi_mesh *mesh, const struc
 		for (n = 0; n < KWGI_IPT_BASES; n++)
 			if (j->bases[i] & 1 << n)
 				kwgi_buf_printf(b, "base %s\n", base_text(text, i, n));
+	for (i = 0; i < j->n_set; i++)
+		kwgi_buf_printf(b, "address %s\n", kwgi_prefix_format(address, &j->set[i]));
 }
 
 static bool is_there(const char *path, const struct kwgi_buf *b)
@@ -373,7 +416,7 @@ static int save(const char *dir, const struct kwgi_mesh *mesh, const struct kwgi
 
 	if (file_path(path, dir, mesh->name) || new_path(tmp, dir, mesh))
 		return kwgi_fail(err, KWG_ERR_IO, ENAMETOOLONG, "%.300s: the path is too long", dir);
-	format(&b, mesh, j, boot);
+	format(&b, j, boot);
 	if (b.failed)
 		return kwgi_nomem(err);
 	unlink(tmp);
@@ -406,6 +449,8 @@ void kwgi_journal_note(struct kwgi_journal *j, const struct kwgi_steps *s)
 		}
 		if (step->kind == KWGI_STEP_ROUTE_ADD || step->kind == KWGI_STEP_ROUTE_CHANGE)
 			j->protocols[step->u.route.route.protocol] = true;
+		if (step->kind == KWGI_STEP_ADDR_ADD)
+			add_set(j, &step->u.addr.prefix);
 		if (step->kind == KWGI_STEP_IPTABLES && step->u.iptables.rules)
 			add_chains(j, step->link);
 		if (step->kind == KWGI_STEP_RULE_ADD)
@@ -417,12 +462,20 @@ void kwgi_journal_note(struct kwgi_journal *j, const struct kwgi_steps *s)
 	}
 }
 
+/* What does not come from a file is where it was before. */
+static void set_origins(struct kwgi_journal *j, const struct kwgi_mesh *mesh)
+{
+	if (*mesh->origins[0])
+		memcpy(j->origins, mesh->origins, sizeof(j->origins));
+}
+
 int kwgi_journal_begin(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
 		       const struct kwgi_steps *s, struct kwg_error *err)
 {
 	struct kwgi_journal j = h->journal;
 
 	kwgi_journal_note(&j, s);
+	set_origins(&j, mesh);
 	return save(dir, mesh, &j, err);
 }
 
@@ -447,9 +500,13 @@ void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct k
 {
 	struct kwgi_journal j = { .exists = true, .bases = { bases[0], bases[1] } };
 
+	memcpy(j.origins, h->journal.origins, sizeof(j.origins));
+	set_origins(&j, mesh);
 	j.protocols[w->protocol] = true;
 	if (w->n_iptables)
 		add_chains(&j, w->ifname);
+	if (w->addr.addr.family)
+		add_set(&j, &w->addr);
 	/* If it cannot be written, it says too much: that does no harm. */
 	if (!save(dir, mesh, &j, NULL))
 		remove_former(h, dir);

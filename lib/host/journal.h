@@ -15,7 +15,8 @@
 /*
  * Reads the journal of the mesh, and those of meshes that came from the same file under another
  * name, into h->owner and h->journal. What is of somebody else or another start of the host is none.
- * KWG_ERR_IO, KWG_ERR_NOMEM.
+ * KWG_ERR_IO, KWG_ERR_NOMEM; KWG_ERR_CONFIG if the mesh had another name, and has that of a mesh
+ * from another file now.
  */
 int kwgi_journal_read(struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
 		      struct kwg_error *err);

@@ -248,6 +248,8 @@ static int on_addr(const struct nlmsghdr *nlh, void *arg)
 		.prefix = { local.family ? local : address, ifa->ifa_prefixlen },
 		.auto_made = ifa->ifa_family == AF_INET6 && ifa->ifa_scope == RT_SCOPE_LINK,
 	};
+	if (local.family && address.family && !kwgi_addr_equal(&local, &address))
+		a->peer = address;
 	return MNL_CB_OK;
 }
 
@@ -336,15 +338,23 @@ static void read_route(struct kwgi_host_route *r, const struct nlmsghdr *nlh)
 	}
 }
 
-/* Through a link of ours, or to where the plan has a route, too. */
+static bool is_our_link(const struct collect *c, const struct kwgi_link *l)
+{
+	return l && *l->alias && kwgi_mark_is_ours(l->alias, &c->h->owner);
+}
+
+/*
+ * Through a link of ours, or from an address on one, with which it would go, or to where the plan
+ * has a route, too.
+ */
 static bool is_of_interest(const struct collect *c, const struct kwgi_host_route *r)
 {
-	const struct kwgi_link *l;
-
 	if (kwgi_prefixset_find(&c->h->interest, &r->dst) != KWGI_NO_ITEM)
 		return true;
-	l = r->protocol == RTPROT_KERNEL ? NULL : kwgi_host_link_by_index(c->h, r->oif);
-	return l && *l->alias && kwgi_mark_is_ours(l->alias, &c->h->owner);
+	if (r->protocol == RTPROT_KERNEL)
+		return false;
+	return is_our_link(c, kwgi_host_link_by_index(c->h, r->oif)) ||
+	       (r->src.family && is_our_link(c, kwgi_host_link_with_addr(c->h, &r->src)));
 }
 
 static int keep_other(struct collect *c, const struct kwgi_host_route *r, const struct nlmsghdr *nlh)
@@ -363,6 +373,21 @@ static int keep_other(struct collect *c, const struct kwgi_host_route *r, const 
 	return MNL_CB_OK;
 }
 
+/* One that has nothing that ours never have: they could not be removed by what ours have. */
+static bool can_be_ours(const struct nlmsghdr *nlh, const struct rtmsg *rtm)
+{
+	const struct nlattr *attr;
+
+	if (rtm->rtm_tos)
+		return false;
+	if (rtm->rtm_family != AF_INET)
+		return true;
+	kwgi_attr_for_each(attr, nlh, sizeof(*rtm))
+		if (mnl_attr_get_type(attr) == RTA_MULTIPATH)
+			return false;
+	return true;
+}
+
 static int on_route(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
@@ -370,7 +395,7 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 	struct kwgi_host_route route = {
 		.dst = { { .family = rtm->rtm_family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6 },
 			 rtm->rtm_dst_len },
-		.table = rtm->rtm_table, .protocol = rtm->rtm_protocol,
+		.table = rtm->rtm_table, .protocol = rtm->rtm_protocol, .tos = rtm->rtm_tos,
 		.onlink = rtm->rtm_flags & RTNH_F_ONLINK,
 	}, *r;
 
@@ -380,7 +405,7 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 	read_route(&route, nlh);
 	if (rtm->rtm_family == AF_INET6 && route.metric == IPV6_DEFAULT_METRIC)
 		route.metric = 0;
-	if (!is_wanted(c, rtm->rtm_protocol))
+	if (!is_wanted(c, rtm->rtm_protocol) || !can_be_ours(nlh, rtm))
 		return keep_other(c, &route, nlh);
 	r = ADD(c, routes);
 	if (!r)
@@ -398,7 +423,9 @@ static int on_rule(const struct nlmsghdr *nlh, void *arg)
 	struct collect *c = arg;
 	const struct nlattr *attr;
 
-	if (nlh->nlmsg_type != RTM_NEWRULE || frh->family != c->family)
+	/* Ours never do anything else. */
+	if (nlh->nlmsg_type != RTM_NEWRULE || frh->family != c->family ||
+	    frh->action != FR_ACT_TO_TBL)
 		return MNL_CB_OK;
 	rule.family = frh->family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6;
 	rule.table = frh->table;

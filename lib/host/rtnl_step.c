@@ -24,9 +24,12 @@ enum { WHAT = 128 };
 
 /* ---- addresses ------------------------------------------------------- */
 
-static int change_addr(struct kwgi_nl *nl, const char *name, const struct kwgi_prefix *p, bool add,
+static int change_addr(struct kwgi_nl *nl, const struct kwgi_step *s, bool add,
 		       struct kwg_error *err)
 {
+	const struct kwgi_prefix *p = &s->u.addr.prefix;
+	const struct kwgi_addr *peer = &s->u.addr.peer;
+	const char *name = s->link;
 	struct nlmsghdr *nlh;
 	struct ifaddrmsg *ifa;
 	char what[WHAT], text[KWGI_PREFIX_TEXT];
@@ -45,7 +48,8 @@ static int change_addr(struct kwgi_nl *nl, const char *name, const struct kwgi_p
 	if (p->addr.family == KWGI_AF_V6)
 		ifa->ifa_flags = IFA_F_NODAD;
 	kwgi_rtnl_put_addr(nlh, IFA_LOCAL, &p->addr);
-	kwgi_rtnl_put_addr(nlh, IFA_ADDRESS, &p->addr);
+	/* Of IPv4 it has to be the one that is there (net/ipv4/devinet.c, inet_rtm_deladdr). */
+	kwgi_rtnl_put_addr(nlh, IFA_ADDRESS, peer->family ? peer : &p->addr);
 	snprintf(what, sizeof(what), "%s: %s address %s", name, add ? "adding" : "removing",
 		 kwgi_prefix_format(text, p));
 	return kwgi_nl_request(nl, nlh, what, err);
@@ -289,8 +293,7 @@ static int run(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo, struct 
 		return step_neigh(nl, s, undo, err);
 	case KWGI_STEP_ADDR_ADD:
 	case KWGI_STEP_ADDR_DEL:
-		return change_addr(nl, s->link, &s->u.addr.prefix,
-				   (s->kind == KWGI_STEP_ADDR_ADD) != undo, err);
+		return change_addr(nl, s, (s->kind == KWGI_STEP_ADDR_ADD) != undo, err);
 	case KWGI_STEP_RULE_ADD:
 	case KWGI_STEP_RULE_DEL:
 		return change_rule(nl, s, (s->kind == KWGI_STEP_RULE_ADD) != undo, err);

@@ -29,21 +29,35 @@ struct addrs {
 	struct kwgi_prefix alone;	/* of the wanted one, if it has to come first as one of its own */
 	bool has_want, has_alone;
 	bool in_turn;			/* the wanted one is in one network with one that goes */
+	bool clashes;			/* one that goes is the wanted one, with another length */
 	unsigned old4, left4;		/* IPv4 addresses that go, and that there are then */
 };
 
-static bool same_network(const struct kwgi_prefix *a, const struct kwgi_prefix *b)
+static bool same_network(const struct kwgi_host_addr *a, const struct kwgi_prefix *b)
 {
-	return a->addr.family == KWGI_AF_V4 && b->addr.family == KWGI_AF_V4 && a->len == b->len &&
-	       kwgi_prefix_contains(a, &b->addr);
+	const struct kwgi_prefix net = { a->peer.family ? a->peer : a->prefix.addr, a->prefix.len };
+
+	return net.addr.family == KWGI_AF_V4 && b->addr.family == KWGI_AF_V4 && net.len == b->len &&
+	       kwgi_prefix_contains(&net, &b->addr);
+}
+
+/* On one link there is an IPv6 address once, whatever its length (net/ipv6/addrconf.c, ipv6_add_addr). */
+static bool same_address6(const struct kwgi_prefix *a, const struct kwgi_prefix *b)
+{
+	return a->addr.family == KWGI_AF_V6 && kwgi_addr_equal(&a->addr, &b->addr);
+}
+
+/* Is it the address that we set or would set? It never has another end. */
+static bool is_it(const struct kwgi_host_addr *x, const struct kwgi_prefix *p)
+{
+	return !x->peer.family && kwgi_prefix_equal(&x->prefix, p);
 }
 
 /* An address that goes; the wanted one is none, nor is that which stands in for it. */
 static bool is_old(const struct addrs *a, const struct kwgi_host_addr *x)
 {
 	return x->ifindex == a->l->index && a->is_ours(a->d, x, a->l) &&
-	       !(a->want && kwgi_prefix_equal(&x->prefix, a->want)) &&
-	       !(a->want && a->in_turn && kwgi_prefix_equal(&x->prefix, &a->alone));
+	       !(a->want && is_it(x, a->want)) && !(a->want && a->in_turn && is_it(x, &a->alone));
 }
 
 static void look(struct addrs *a)
@@ -56,11 +70,12 @@ static void look(struct addrs *a)
 
 		if (x->ifindex != a->l->index)
 			continue;
-		a->has_want |= a->want && kwgi_prefix_equal(&x->prefix, a->want);
-		a->has_alone |= a->want && kwgi_prefix_equal(&x->prefix, &a->alone);
+		a->has_want |= a->want && is_it(x, a->want);
+		a->has_alone |= a->want && is_it(x, &a->alone);
+		a->clashes |= a->want && is_old(a, x) && same_address6(&x->prefix, a->want);
 		/* One that stands behind the wanted one is its secondary, and no harm. */
 		if (is_old(a, x) && a->want && !a->has_want)
-			a->in_turn |= same_network(&x->prefix, a->want);
+			a->in_turn |= same_network(x, a->want);
 	}
 	for (i = 0; i < h->n_addrs; i++)
 		if (h->addrs[i].ifindex == a->l->index && h->addrs[i].prefix.addr.family == KWGI_AF_V4)
@@ -69,37 +84,31 @@ static void look(struct addrs *a)
 		a->left4++;
 }
 
-static struct kwgi_step step(const struct addrs *a, enum kwgi_step_kind kind,
-			     const struct kwgi_prefix *p)
-{
-	return (struct kwgi_step){ .kind = (uint8_t)kind, .link = a->l->name, .u.addr = { *p } };
-}
-
 static void make(const struct addrs *a, enum kwgi_step_kind kind, const struct kwgi_prefix *p)
 {
-	struct kwgi_step s = step(a, kind, p);
-
-	kwgi_diff_make(a->d, &s);
+	kwgi_diff_make(a->d, &(struct kwgi_step){ .kind = (uint8_t)kind, .link = a->l->name,
+						  .u.addr = { .prefix = *p } });
 }
 
-static void make_last(const struct addrs *a, enum kwgi_step_kind kind, const struct kwgi_prefix *p)
+static struct kwgi_step removal(const struct addrs *a, const struct kwgi_host_addr *x)
 {
-	struct kwgi_step s = step(a, kind, p);
-
-	kwgi_diff_break(a->d, &s);
+	return (struct kwgi_step){ .kind = KWGI_STEP_ADDR_DEL, .link = a->l->name,
+				   .u.addr = { x->prefix, x->peer } };
 }
 
 /* Backwards, so that the first one of a network is the first again once this is undone. */
 static void remove_old(const struct addrs *a, uint8_t family)
 {
 	const struct kwgi_host *h = a->d->h;
+	struct kwgi_step step;
 	uint32_t i;
 
 	for (i = h->n_addrs; i-- > 0;) {
 		if (!is_old(a, &h->addrs[i]) || (family && h->addrs[i].prefix.addr.family != family))
 			continue;
 		kwgi_diff_take_sources(a->d, &h->addrs[i].prefix.addr);
-		make(a, KWGI_STEP_ADDR_DEL, &h->addrs[i].prefix);
+		step = removal(a, &h->addrs[i]);
+		kwgi_diff_make(a->d, &step);
 	}
 }
 
@@ -118,12 +127,16 @@ static void exchange(const struct addrs *a)
 static void remove_old_last(const struct addrs *a, uint8_t family)
 {
 	const struct kwgi_host *h = a->d->h;
+	struct kwgi_step step;
 	uint32_t i;
 
 	/* These steps are read from the end. */
-	for (i = 0; i < h->n_addrs; i++)
-		if (is_old(a, &h->addrs[i]) && (!family || h->addrs[i].prefix.addr.family == family))
-			make_last(a, KWGI_STEP_ADDR_DEL, &h->addrs[i].prefix);
+	for (i = 0; i < h->n_addrs; i++) {
+		if (!is_old(a, &h->addrs[i]) || (family && h->addrs[i].prefix.addr.family != family))
+			continue;
+		step = removal(a, &h->addrs[i]);
+		kwgi_diff_break(a->d, &step);
+	}
 }
 
 /* Are IPv4 routes wanted on the link? */
@@ -170,7 +183,7 @@ void kwgi_diff_link_addrs(struct kwgi_diff *d, const struct kwgi_link *l, const 
 	if (!l) {
 		if (a.want)
 			kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_ADDR_ADD, .link = name,
-							       .u.addr = { *want } });
+							       .u.addr = { .prefix = *want } });
 		return;
 	}
 	a.alone = (struct kwgi_prefix){ want->addr, (uint8_t)kwgi_addr_bits(&want->addr) };
@@ -179,12 +192,14 @@ void kwgi_diff_link_addrs(struct kwgi_diff *d, const struct kwgi_link *l, const 
 		exchange(&a);
 		return;
 	}
-	if (a.want && !a.has_want)
+	if (a.want && !a.has_want && !a.clashes)
 		make(&a, KWGI_STEP_ADDR_ADD, a.want);
 	if (a.want) {
 		if (a.old4 && !a.left4)
 			kwgi_diff_take_routes(d, l, KWGI_AF_V4);
 		remove_old(&a, KWGI_AF_NONE);
+		if (!a.has_want && a.clashes)
+			make(&a, KWGI_STEP_ADDR_ADD, a.want);
 	} else if (a.old4 && !a.left4 && wants_routes4(&a)) {
 		kwgi_diff_take_routes(d, l, KWGI_AF_V4);
 		remove_old(&a, KWGI_AF_V4);

@@ -31,7 +31,7 @@ static void take_addrs(struct kwgi_diff *d, const struct kwgi_link *l)
 			kwgi_diff_take_sources(d, &h->addrs[i].prefix.addr);
 			kwgi_diff_make(d, &(struct kwgi_step){
 				.kind = KWGI_STEP_ADDR_DEL, .link = l->name,
-				.u.addr = { h->addrs[i].prefix } });
+				.u.addr = { h->addrs[i].prefix, h->addrs[i].peer } });
 		}
 }
 
@@ -101,9 +101,9 @@ static bool is_in_the_way(const struct kwgi_diff *d, const struct kwgi_link *l)
  * What we set on a WireGuard device that stays: key, UDP port and peers. The
  * port goes first if the wanted interface may need it.
  */
-static void empty_device(struct kwgi_diff *d, const struct kwgi_link *l)
+static void empty_device(struct kwgi_diff *d, const struct kwgi_link *l,
+			 const struct kwgi_host_wg *wg)
 {
-	const struct kwgi_host_wg *wg = &d->h->old_wg;
 	struct kwgi_step reset = {
 		.kind = KWGI_STEP_WG_DEVICE, .link = l->name,
 		.userspace = kwgi_diff_has_daemon(l),
@@ -132,13 +132,14 @@ static void empty_device(struct kwgi_diff *d, const struct kwgi_link *l)
 static void empty_link(struct kwgi_diff *d, const struct kwgi_link *l)
 {
 	struct kwgi_step down = { .kind = KWGI_STEP_LINK_DOWN, .link = l->name };
+	const struct kwgi_host_wg *wg = kwgi_host_old_device(d->h, l->name);
 
 	if (kwgi_diff_is_set_down(d, l))
 		set_down(d, l);
 	else if (l->up)
 		kwgi_diff_break(d, &down);
-	if (!strcmp(l->name, d->h->old_ifname))
-		empty_device(d, l);
+	if (wg)
+		empty_device(d, l, wg);
 }
 
 /* Leaves a link to whoever made it: the mark goes last, so that a crash before finds it again. */
@@ -159,9 +160,9 @@ static void give_back(struct kwgi_diff *d, const struct kwgi_link *l)
 /* The kernel gives the port of a link that is set down back at once, a daemon some time later. */
 static void free_port(struct kwgi_diff *d, const struct kwgi_link *l)
 {
-	const struct kwgi_host_wg *wg = &d->h->old_wg;
+	const struct kwgi_host_wg *wg = kwgi_host_old_device(d->h, l->name);
 
-	if (!d->w->ifname || strcmp(l->name, d->h->old_ifname) || wg->port != d->w->wg.port)
+	if (!d->w->ifname || !wg || wg->port != d->w->wg.port)
 		return;
 	kwgi_diff_make(d, &(struct kwgi_step){
 		.kind = KWGI_STEP_WG_DEVICE, .link = l->name, .parts = KWGI_WG_PORT,
@@ -320,14 +321,27 @@ void kwgi_diff_up(struct kwgi_diff *d)
 
 /* ---- addresses ------------------------------------------------------- */
 
-/* Is an address on a link of ours one that we set? On an adopted link only those of the mesh. */
+static bool was_set(const struct kwgi_diff *d, const struct kwgi_prefix *p)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->h->journal.n_set; i++)
+		if (kwgi_prefix_equal(&d->h->journal.set[i], p))
+			return true;
+	return false;
+}
+
+/*
+ * Is an address on a link of ours one that we set? On an adopted link only those of the mesh, and
+ * those that the journal knows: the mesh may have had another subnet.
+ */
 static bool is_our_addr(const struct kwgi_diff *d, const struct kwgi_host_addr *a,
 			const struct kwgi_link *l)
 {
 	if (a->auto_made || !kwgi_diff_is_ours(d, l) || kwgi_mark_is_tunnel(l->alias))
 		return false;
 	return !kwgi_mark_is_adopted(l->alias) ||
-	       kwgi_prefix_contains(&d->w->subnet, &a->prefix.addr);
+	       kwgi_prefix_contains(&d->w->subnet, &a->prefix.addr) || was_set(d, &a->prefix);
 }
 
 void kwgi_diff_addrs(struct kwgi_diff *d)
@@ -346,6 +360,6 @@ void kwgi_diff_addrs(struct kwgi_diff *d)
 		    (kwgi_mark_is_adopted(l->alias) || w->keep_link))
 			kwgi_diff_break(d, &(struct kwgi_step){ .kind = KWGI_STEP_ADDR_DEL,
 								.link = l->name,
-								.u.addr = { a->prefix } });
+								.u.addr = { a->prefix, a->peer } });
 	}
 }

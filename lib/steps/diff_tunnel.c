@@ -131,7 +131,7 @@ static void take_off(struct kwgi_diff *d, const struct kwgi_link *l, append_step
 	for (i = 0; i < h->n_addrs; i++)
 		if (h->addrs[i].ifindex == l->index && !h->addrs[i].auto_made)
 			append(d, &(struct kwgi_step){ .kind = KWGI_STEP_ADDR_DEL, .link = l->name,
-						       .u.addr = { h->addrs[i].prefix } });
+						       .u.addr = { h->addrs[i].prefix, h->addrs[i].peer } });
 }
 
 static void remove_now(struct kwgi_diff *d, const struct kwgi_link *l)

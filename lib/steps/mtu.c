@@ -459,10 +459,26 @@ static int warn(struct mtu *m)
 	return m->w->mtu_warning ? 0 : KWG_ERR_NOMEM;
 }
 
+/* ---- the tunnel ------------------------------------------------------ */
+
+/* With less, it would have no IPv6 at all; an IPIP tunnel never has. */
+static void set_tunnel(struct kwgi_desired *w, const struct kwg_plan *plan)
+{
+	struct kwgi_desired_tunnel *t = &w->tunnel;
+	uint32_t i;
+
+	if (!t->kind || !plan || strcmp(t->kind, "vxlan") || t->mtu >= KWGI_MTU_MIN_V6)
+		return;
+	for (i = 0; i < plan->n_routes; i++)
+		if (plan->routes[i].role == KWGI_ROLE_TUNL &&
+		    plan->routes[i].dst.addr.family == KWGI_AF_V6)
+			t->mtu = KWGI_MTU_MIN_V6;
+}
+
 /* ---- the whole ------------------------------------------------------- */
 
-int kwgi_mtu_decide(struct kwgi_desired *w, const struct kwg_config *cfg,
-		    const struct kwg_plan *plan, const struct kwgi_host *h)
+static int decide(struct kwgi_desired *w, const struct kwg_config *cfg, const struct kwg_plan *plan,
+		  const struct kwgi_host *h)
 {
 	struct mtu m = { .w = w, .cfg = cfg, .plan = plan, .h = h };
 
@@ -476,4 +492,13 @@ int kwgi_mtu_decide(struct kwgi_desired *w, const struct kwg_config *cfg,
 	set_interface(&m);
 	set_path_mtu(&m);
 	return set_routes(&m) || explain(&m) || warn(&m) ? KWG_ERR_NOMEM : 0;
+}
+
+int kwgi_mtu_decide(struct kwgi_desired *w, const struct kwg_config *cfg,
+		    const struct kwg_plan *plan, const struct kwgi_host *h)
+{
+	int ret = decide(w, cfg, plan, h);
+
+	set_tunnel(w, plan);
+	return ret;
 }

@@ -46,12 +46,14 @@ static void restore_link(struct restore *r, const struct kwgi_link *was)
 
 /* ---- addresses ------------------------------------------------------- */
 
-static bool has_addr(const struct kwgi_host *h, uint32_t ifindex, const struct kwgi_prefix *p)
+static bool has_addr(const struct kwgi_host *h, uint32_t ifindex, const struct kwgi_host_addr *a)
 {
 	uint32_t i;
 
 	for (i = 0; i < h->n_addrs; i++)
-		if (h->addrs[i].ifindex == ifindex && kwgi_prefix_equal(&h->addrs[i].prefix, p))
+		if (h->addrs[i].ifindex == ifindex &&
+		    kwgi_prefix_equal(&h->addrs[i].prefix, &a->prefix) &&
+		    kwgi_addr_equal(&h->addrs[i].peer, &a->peer))
 			return true;
 	return false;
 }
@@ -67,9 +69,9 @@ static void restore_addrs(struct restore *r)
 
 		was = kwgi_host_link_by_index(r->before, a->ifindex);
 		l = same_link(r, a->ifindex);
-		if (l && *was->alias && !a->auto_made && !has_addr(r->now, l->index, &a->prefix))
+		if (l && *was->alias && !a->auto_made && !has_addr(r->now, l->index, a))
 			add(r, &(struct kwgi_step){ .kind = KWGI_STEP_ADDR_ADD, .link = l->name,
-						    .u.addr = { a->prefix } });
+						    .u.addr = { a->prefix, a->peer } });
 	}
 }
 

@@ -65,6 +65,16 @@ const struct kwgi_link *kwgi_host_link_with_addr(const struct kwgi_host *h,
 	return NULL;
 }
 
+const struct kwgi_host_wg *kwgi_host_old_device(const struct kwgi_host *h, const char *ifname)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->n_old_devices; i++)
+		if (!strcmp(h->old_devices[i].ifname, ifname))
+			return &h->old_devices[i].wg;
+	return NULL;
+}
+
 static int by_key(const void *key, const void *peer)
 {
 	return kwgi_key_cmp(key, &((const struct kwgi_host_peer *)peer)->key);
@@ -84,6 +94,8 @@ int kwgi_host_route_cmp(const struct kwgi_host_route *a, const struct kwgi_host_
 		return a->table < b->table ? -1 : 1;
 	if (a->metric != b->metric)
 		return a->metric < b->metric ? -1 : 1;
+	if (a->tos != b->tos)
+		return a->tos < b->tos ? -1 : 1;
 	return kwgi_prefix_cmp(&a->dst, &b->dst);
 }
 

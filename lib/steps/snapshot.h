@@ -47,6 +47,7 @@ struct kwgi_link {
 struct kwgi_host_addr {
 	uint32_t ifindex;
 	struct kwgi_prefix prefix;	/* host bits kept */
+	struct kwgi_addr peer;		/* the other end, whose network it then is; family NONE: none */
 	bool auto_made;			/* IPv6 link-local and the like: made by the kernel */
 };
 
@@ -67,7 +68,7 @@ struct kwgi_host_route {
 	struct kwgi_addr gw, src;
 	uint32_t oif, table, metric;
 	uint32_t mtu;			/* 0: that of the device */
-	uint8_t protocol;
+	uint8_t protocol, tos;
 	bool onlink;
 };
 
@@ -150,7 +151,7 @@ struct kwgi_owner {
 	uint32_t n_former;
 };
 
-enum { KWGI_MAKING_MAX = 32, KWGI_CHAINS_MAX = 8 };
+enum { KWGI_MAKING_MAX = 32, KWGI_CHAINS_MAX = 8, KWGI_SET_MAX = 16 };
 
 /*
  * What is noted before anything is changed, and holds until all is done (host/journal.h): numbers
@@ -166,6 +167,11 @@ struct kwgi_journal {
 	char chains[KWGI_CHAINS_MAX][KWGI_IFNAME_MAX + 1];
 	uint32_t n_chains;
 	uint8_t bases[2];	/* v4, v6: built-in chains that iptables-nft made for us, and left empty */
+	/* Addresses that we set: on the interface of somebody else that is all that says so. */
+	struct kwgi_prefix set[KWGI_SET_MAX];
+	uint32_t n_set;
+	/* Where the mesh of this name was described last. */
+	char origins[KWGI_ORIGINS][KWGI_ORIGIN_TEXT];
 };
 
 /* A route of somebody else, and the kernel's message about it, to make it again from. */
@@ -174,6 +180,12 @@ struct kwgi_other_route {
 	uint32_t before;		/* the first of our routes that the kernel has behind it */
 	const void *message;		/* struct nlmsghdr and what follows */
 	size_t size;
+};
+
+/* The WireGuard device of an interface that is not the wanted one. */
+struct kwgi_old_device {
+	char ifname[KWGI_IFNAME_MAX + 1];
+	struct kwgi_host_wg wg;
 };
 
 struct kwgi_host {
@@ -209,9 +221,9 @@ struct kwgi_host {
 	struct kwgi_drop *drops;	/* of others */
 	uint32_t n_drops, drops_cap;
 	struct kwgi_host_wg wg;		/* of the interface that was asked for */
-	/* Of another interface with our mark that stays: one that is given back. */
-	char old_ifname[KWGI_IFNAME_MAX + 1];
-	struct kwgi_host_wg old_wg;
+	/* Of other interfaces with our mark that stay: those that are given back. */
+	struct kwgi_old_device *old_devices;
+	uint32_t n_old_devices, old_devices_cap;
 	struct kwgi_host_wg aside_wg;	/* of the link with aside */
 };
 
@@ -226,10 +238,12 @@ const struct kwgi_link *kwgi_host_link_by_index(const struct kwgi_host *h, uint3
 /* The link that holds this address, or NULL. */
 const struct kwgi_link *kwgi_host_link_with_addr(const struct kwgi_host *h,
 						 const struct kwgi_addr *a);
+/* The device of an interface that is not the wanted one; NULL: it was not looked at. */
+const struct kwgi_host_wg *kwgi_host_old_device(const struct kwgi_host *h, const char *ifname);
 /* Of a device's peers; NULL if it has no such one. */
 const struct kwgi_host_peer *kwgi_host_peer(const struct kwgi_host_wg *wg,
 					    const struct kwgi_key *key);
-/* By what makes them one: table, metric and destination. */
+/* By what makes them one: table, metric, type of service and destination. */
 int kwgi_host_route_cmp(const struct kwgi_host_route *a, const struct kwgi_host_route *b);
 /*
  * Routes of others with the table, metric and destination of r, which is h->routes[i] or not there:

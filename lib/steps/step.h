@@ -86,7 +86,7 @@ struct kwgi_step {
 			const struct kwgi_host_peer **victims;
 			uint32_t n_victims, victims_cap;
 		} peer;
-		struct { struct kwgi_prefix prefix; } addr;
+		struct { struct kwgi_prefix prefix; struct kwgi_addr peer; } addr;
 		/* old.addr of family NONE: nothing */
 		struct { struct kwgi_host_neigh neigh, old; } neigh;
 		/* beside: one that differs in the protocol only is there, and goes later. */

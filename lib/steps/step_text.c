@@ -271,6 +271,10 @@ void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struc
 	case KWGI_STEP_ADDR_DEL:
 		kwgi_buf_puts(b, (s->kind == KWGI_STEP_ADDR_ADD) != undo ? "+ address " : "- address ");
 		kwgi_buf_prefix(b, &s->u.addr.prefix);
+		if (s->u.addr.peer.family) {
+			kwgi_buf_puts(b, " peer ");
+			kwgi_buf_addr(b, &s->u.addr.peer);
+		}
 		put_dev(b, s->link);
 		break;
 	case KWGI_STEP_NEIGH_SET:

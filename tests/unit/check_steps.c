@@ -440,8 +440,10 @@ static void down_keeps_link(struct world *o)
 
 	is_down(o);
 	o->w.keep_link = true;
-	memcpy(o->h.old_ifname, "wg0", 4);
-	o->h.old_wg = wg;
+	memcpy(o->old_device.ifname, "wg0", 4);
+	o->old_device.wg = wg;
+	o->h.old_devices = &o->old_device;
+	o->h.n_old_devices = 1;
 }
 
 static void down_adopted(struct world *o)

@@ -27,6 +27,7 @@ struct world {
 	struct kwgi_host_addr addrs[MAX_THINGS];
 	struct kwgi_host_neigh neighs[MAX_THINGS], wanted_neighs[MAX_THINGS];
 	struct kwgi_host_peer host_peers[MAX_THINGS], old_peers[MAX_THINGS];
+	struct kwgi_old_device old_device;
 	struct kwgi_host_route host_routes[MAX_THINGS];
 	struct kwgi_host_rule host_rules[MAX_THINGS];
 	struct kwgi_prefix host_ips[MAX_THINGS][MAX_IPS];
@@ -45,7 +46,6 @@ static inline void world_init(struct world *o)
 	o->h.routes = o->host_routes;
 	o->h.rules = o->host_rules;
 	o->h.wg.peers = o->host_peers;
-	o->h.old_wg.peers = o->old_peers;
 	o->h.owner.mesh = "m";
 	o->h.journal.exists = true;
 	o->h.journal.protocols[PROTOCOL] = true;

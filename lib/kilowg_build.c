@@ -31,6 +31,22 @@ static int find_endpoints(const struct kwg_steps *s, struct kwgi_endpoint *out,
 	return kwgi_endpoints_find(out, &ask, err);
 }
 
+/*
+ * A node whose endpoint is a name may be where its private address is. Then there must be no route
+ * to that through the tunnel, and what the plan says is known only now.
+ */
+static int settle_plan(struct kwg_steps *s, const struct kwgi_endpoint *found,
+		       struct kwg_error *err)
+{
+	if (!kwgi_plan_is_changed_by(s->plan, found))
+		return 0;
+	s->found_plan = calloc(1, sizeof(*s->found_plan));
+	if (!s->found_plan)
+		return kwgi_nomem(err);
+	s->plan = s->found_plan;
+	return kwgi_plan_build_found(s->found_plan, s->cfg, s->given->node->name, found, err);
+}
+
 /* The program itself: the last word. */
 static const char *program_of(const char *const *command)
 {
@@ -42,7 +58,7 @@ static const char *program_of(const char *const *command)
 static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 			struct kwg_error *err)
 {
-	const struct kwg_plan *plan = s->plan;
+	const struct kwg_plan *plan = s->given;
 	struct kwgi_key *psks = calloc(plan->n_peers + 1u, sizeof(*psks));
 	struct kwgi_endpoint *endpoints = calloc(plan->n_peers + 1u, sizeof(*endpoints));
 	struct kwgi_resolved resolved = { *private_key, psks, endpoints };
@@ -56,7 +72,9 @@ static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 	if (!ret)
 		ret = find_endpoints(s, endpoints, err);
 	if (!ret)
-		ret = kwgi_desired_build(&s->wanted, plan, &s->host, &resolved, err);
+		ret = settle_plan(s, endpoints, err);
+	if (!ret)
+		ret = kwgi_desired_build(&s->wanted, s->plan, &s->host, &resolved, err);
 	s->wanted.userspace = s->backend.userspace;
 	s->wanted.program = program_of(s->opt.userspace_command);
 	sodium_memzero(&resolved, sizeof(resolved));

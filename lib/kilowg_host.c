@@ -101,7 +101,7 @@ static int steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 
 	if (!s)
 		return kwgi_nomem(err);
-	s->plan = plan;
+	s->given = s->plan = plan;
 	s->cfg = plan->cfg;
 	s->for_status = for_status;
 	ret = prepare(s, err);
@@ -210,6 +210,7 @@ void kwg_steps_free(struct kwg_steps *s)
 	kwgi_cni_free(&s->cni);
 	kwgi_host_free(&s->host);
 	kwgi_live_close(&s->live);
+	kwg_plan_free(s->found_plan);
 	kwg_config_free(s->own_cfg);
 	if (s->lock >= 0)
 		close(s->lock);
@@ -268,7 +269,7 @@ static int look_again(const struct kwg_steps *s, struct kwg_steps **out, struct 
 	again = steps_alloc(&opt);
 	if (!again)
 		return kwgi_nomem(err);
-	again->plan = s->plan;
+	again->given = again->plan = s->given;
 	again->cfg = s->cfg;
 	ret = s->plan ? prepare(again, err) : prepare_down(again, err);
 	if (ret)

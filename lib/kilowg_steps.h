@@ -20,7 +20,9 @@
 
 struct kwg_steps {
 	struct kwg_host_options opt;
-	const struct kwg_plan *plan;	/* NULL: nothing of the mesh is wanted */
+	const struct kwg_plan *given;	/* NULL: nothing of the mesh is wanted */
+	const struct kwg_plan *plan;	/* given, or found_plan */
+	struct kwg_plan *found_plan;	/* what it is with the addresses of names; or NULL */
 	const struct kwg_config *cfg;
 	struct kwg_config *own_cfg;	/* cfg, if it goes with this; or NULL */
 	int lock;			/* file descriptor, -1: none */

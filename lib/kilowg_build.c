@@ -12,6 +12,7 @@
 #include "host/files.h"
 #include "host/pathmemo.h"
 #include "host/pathmtu.h"
+#include "host/turns.h"
 #include "kilowg_steps.h"
 #include "steps/forward.h"
 #include "steps/mark.h"
@@ -19,15 +20,18 @@
 
 /* ---- facts ----------------------------------------------------------- */
 
-static int find_endpoints(const struct kwg_steps *s, struct kwgi_endpoint *out,
-			  struct kwg_error *err)
+static int find_endpoints(struct kwg_steps *s, struct kwgi_endpoint *out, struct kwg_error *err)
 {
-	const struct kwgi_endpoints_ask ask = {
+	struct kwgi_endpoints_ask ask = {
 		.plan = s->plan, .host = &s->host,
-		.now = kwgi_wall_seconds(), .dont_ask = s->opt.no_lookup,
+		.now = kwgi_wall_seconds(), .up = kwgi_boot_seconds(), .dont_ask = s->opt.no_lookup,
 		.log = s->opt.log, .log_arg = s->opt.log_arg,
 	};
 
+	ask.turns = s->turns = calloc(s->plan->n_peers + 1u, sizeof(*s->turns));
+	if (!s->turns)
+		return kwgi_nomem(err);
+	kwgi_turns_recall(KWG_RUNDIR, s->cfg->mesh.name, s->plan, s->turns);
 	return kwgi_endpoints_find(out, &ask, err);
 }
 

@@ -12,6 +12,7 @@
 #include "host/files.h"
 #include "host/journal.h"
 #include "host/pathmemo.h"
+#include "host/turns.h"
 #include "kilowg_steps.h"
 #include "steps/status.h"
 #include "steps/steps.h"
@@ -211,6 +212,7 @@ void kwg_steps_free(struct kwg_steps *s)
 	kwgi_host_free(&s->host);
 	kwgi_live_close(&s->live);
 	kwg_plan_free(s->found_plan);
+	free(s->turns);
 	kwg_config_free(s->own_cfg);
 	if (s->lock >= 0)
 		close(s->lock);
@@ -364,9 +366,11 @@ static void settle(struct kwg_steps *s)
 
 	if (s->plan) {
 		kwgi_pathmemo_save(KWG_RUNDIR, mesh->name, &s->host);
+		kwgi_turns_save(KWG_RUNDIR, mesh->name, s->turns, s->plan->n_peers);
 		kwgi_journal_end(&s->host, KWG_RUNDIR, mesh, &s->wanted);
 	} else {
 		kwgi_pathmemo_forget(KWG_RUNDIR, mesh->name);
+		kwgi_turns_forget(KWG_RUNDIR, mesh->name);
 		kwgi_journal_remove(&s->host, KWG_RUNDIR);
 	}
 }

@@ -12,6 +12,7 @@
 #include "host/files.h"
 #include "host/pathmemo.h"
 #include "host/pathmtu.h"
+#include "host/turns.h"
 #include "kilowg_steps.h"
 #include "steps/forward.h"
 #include "steps/mark.h"
@@ -19,16 +20,35 @@
 
 /* ---- facts ----------------------------------------------------------- */
 
-static int find_endpoints(const struct kwg_steps *s, struct kwgi_endpoint *out,
-			  struct kwg_error *err)
+static int find_endpoints(struct kwg_steps *s, struct kwgi_endpoint *out, struct kwg_error *err)
 {
-	const struct kwgi_endpoints_ask ask = {
+	struct kwgi_endpoints_ask ask = {
 		.plan = s->plan, .host = &s->host,
-		.now = kwgi_wall_seconds(), .dont_ask = s->opt.no_lookup,
+		.now = kwgi_wall_seconds(), .up = kwgi_boot_seconds(), .dont_ask = s->opt.no_lookup,
 		.log = s->opt.log, .log_arg = s->opt.log_arg,
 	};
 
+	ask.turns = s->turns = calloc(s->plan->n_peers + 1u, sizeof(*s->turns));
+	if (!s->turns)
+		return kwgi_nomem(err);
+	kwgi_turns_recall(KWG_RUNDIR, s->cfg->mesh.name, s->plan, s->turns);
 	return kwgi_endpoints_find(out, &ask, err);
+}
+
+/*
+ * A node whose endpoint is a name may be where its private address is. Then there must be no route
+ * to that through the tunnel, and what the plan says is known only now.
+ */
+static int settle_plan(struct kwg_steps *s, const struct kwgi_endpoint *found,
+		       struct kwg_error *err)
+{
+	if (!kwgi_plan_is_changed_by(s->plan, found))
+		return 0;
+	s->found_plan = calloc(1, sizeof(*s->found_plan));
+	if (!s->found_plan)
+		return kwgi_nomem(err);
+	s->plan = s->found_plan;
+	return kwgi_plan_build_found(s->found_plan, s->cfg, s->given->node->name, found, err);
 }
 
 /* The program itself: the last word. */
@@ -42,7 +62,7 @@ static const char *program_of(const char *const *command)
 static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 			struct kwg_error *err)
 {
-	const struct kwg_plan *plan = s->plan;
+	const struct kwg_plan *plan = s->given;
 	struct kwgi_key *psks = calloc(plan->n_peers + 1u, sizeof(*psks));
 	struct kwgi_endpoint *endpoints = calloc(plan->n_peers + 1u, sizeof(*endpoints));
 	struct kwgi_resolved resolved = { *private_key, psks, endpoints };
@@ -56,7 +76,9 @@ static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 	if (!ret)
 		ret = find_endpoints(s, endpoints, err);
 	if (!ret)
-		ret = kwgi_desired_build(&s->wanted, plan, &s->host, &resolved, err);
+		ret = settle_plan(s, endpoints, err);
+	if (!ret)
+		ret = kwgi_desired_build(&s->wanted, s->plan, &s->host, &resolved, err);
 	s->wanted.now = kwgi_wall_seconds();
 	s->wanted.userspace = s->backend.userspace;
 	s->wanted.program = program_of(s->opt.userspace_command);

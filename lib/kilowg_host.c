@@ -14,6 +14,7 @@
 #include "host/files.h"
 #include "host/journal.h"
 #include "host/pathmemo.h"
+#include "host/turns.h"
 #include "kilowg_steps.h"
 #include "steps/mark.h"
 #include "steps/status.h"
@@ -125,7 +126,7 @@ static int steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 
 	if (!s)
 		return kwgi_nomem(err);
-	s->plan = plan;
+	s->given = s->plan = plan;
 	s->cfg = plan->cfg;
 	s->for_status = for_status;
 	ret = prepare(s, err);
@@ -236,6 +237,8 @@ void kwg_steps_free(struct kwg_steps *s)
 	kwgi_cni_free(&s->cni);
 	kwgi_host_free(&s->host);
 	kwgi_live_close(&s->live);
+	kwg_plan_free(s->found_plan);
+	free(s->turns);
 	kwg_config_free(s->own_cfg);
 	for (i = 0; i < sizeof(s->locks) / sizeof(*s->locks); i++)
 		if (s->locks[i] >= 0)
@@ -295,7 +298,7 @@ static int look_again(const struct kwg_steps *s, struct kwg_steps **out, struct 
 	again = steps_alloc(&opt);
 	if (!again)
 		return kwgi_nomem(err);
-	again->plan = s->plan;
+	again->given = again->plan = s->given;
 	again->cfg = s->cfg;
 	ret = s->plan ? prepare(again, err) : prepare_down(again, err);
 	if (ret)
@@ -415,13 +418,17 @@ static void settle(struct kwg_steps *s)
 
 	tidy_chains(s, bases);
 	kwgi_cni_tidy(s->cfg->local.cni_path);
-	for (i = 0; i < s->host.owner.n_former; i++)
+	for (i = 0; i < s->host.owner.n_former; i++) {
 		kwgi_pathmemo_forget(KWG_RUNDIR, s->host.owner.former[i]);
+		kwgi_turns_forget(KWG_RUNDIR, s->host.owner.former[i]);
+	}
 	if (s->plan) {
 		kwgi_pathmemo_save(KWG_RUNDIR, mesh->name, &s->host);
+		kwgi_turns_save(KWG_RUNDIR, mesh->name, s->turns, s->plan->n_peers);
 		kwgi_journal_end(&s->host, KWG_RUNDIR, mesh, &s->wanted, bases);
 	} else {
 		kwgi_pathmemo_forget(KWG_RUNDIR, mesh->name);
+		kwgi_turns_forget(KWG_RUNDIR, mesh->name);
 		if (!keeps_link(s))
 			kwgi_journal_remove(&s->host, KWG_RUNDIR, mesh);
 	}

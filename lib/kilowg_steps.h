@@ -13,6 +13,7 @@
 #include "kilowg.h"
 #include "steps/backend.h"
 #include "steps/desired.h"
+#include "steps/names.h"
 
 #ifndef KWG_RUNDIR
 #define KWG_RUNDIR "/run/kilowg"
@@ -20,7 +21,10 @@
 
 struct kwg_steps {
 	struct kwg_host_options opt;
-	const struct kwg_plan *plan;	/* NULL: nothing of the mesh is wanted */
+	const struct kwg_plan *given;	/* NULL: nothing of the mesh is wanted */
+	const struct kwg_plan *plan;	/* given, or found_plan */
+	struct kwgi_turn *turns;	/* of each peer of given */
+	struct kwg_plan *found_plan;	/* what it is with the addresses of names; or NULL */
 	const struct kwg_config *cfg;
 	struct kwg_config *own_cfg;	/* cfg, if it goes with this; or NULL */
 	int locks[1 + KWGI_ORIGINS];	/* file descriptors, -1: none */

@@ -265,6 +265,16 @@ static bool made_peers(const struct kwg_steps *s)
 	return false;
 }
 
+static bool waits_for_answer(const struct kwg_steps *s)
+{
+	uint32_t i;
+
+	for (i = 0; s->turns && i < s->plan->n_peers; i++)
+		if (s->turns[i].waits)
+			return true;
+	return false;
+}
+
 unsigned kwg_watch_ran(struct kwg_watch *w, const struct kwg_steps *steps, int result)
 {
 	uint64_t *v = hashes_of(steps), now = now_ms(), wait = 0;
@@ -282,6 +292,8 @@ unsigned kwg_watch_ran(struct kwg_watch *w, const struct kwg_steps *steps, int r
 		if (!asked && made_peers(steps))
 			kwgi_pace_hurry(&w->pace, now);
 	}
+	if (waits_for_answer(steps))
+		kwgi_pace_turn(&w->pace, now);
 	w->reread = false;
 	w->todo = result && asked ? KWG_WATCH_LOOK_UP : KWG_WATCH_NOTHING;
 	free(v);

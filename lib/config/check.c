@@ -289,6 +289,23 @@ static void check_node_complete(struct kwg_config *cfg, const struct kwgi_node *
 	report_left_out(cfg, n->at, "node", n->name, "endpoint, public-key and pod-cidr", &missing);
 }
 
+/*
+ * Others make no route through the mesh to where they send its packets. A name may lead to the
+ * private address, as it does on a rented host that has no other one: the plan cannot tell.
+ */
+static void check_where_name_leads(struct kwg_config *cfg, const struct kwgi_node *n)
+{
+	char text[KWGI_ADDR_TEXT];
+
+	if (!n->endpoint.port || !n->endpoint.host || n->endpoint_address.family ||
+	    !n->internal_ip.addr.family || n->internal_ip_off ||
+	    kwgi_addr_is_private(&n->internal_ip.addr))
+		return;
+	kwgi_diags_add(&cfg->diags, KWG_WARNING, n->internal_ip_at, "internal-ip",
+		       "%s may be what \"%s\" resolves to; if so, others make no route to it, which the plan cannot know before apply; give endpoint-address",
+		       kwgi_addr_format(text, &n->internal_ip.addr), n->endpoint.host);
+}
+
 static void check_node(struct kwg_config *cfg, const struct kwgi_node *n)
 {
 	const char *why;
@@ -310,6 +327,8 @@ static void check_node(struct kwg_config *cfg, const struct kwgi_node *n)
 		kwgi_diags_add(&cfg->diags, KWG_ERROR, n->internal_ip_at, "internal-ip",
 			       "%s is %s; give the node's address in its private network, or -",
 			       kwgi_addr_format(text, &n->internal_ip.addr), why);
+	else
+		check_where_name_leads(cfg, n);
 }
 
 static void check_peer_complete(struct kwg_config *cfg, const struct kwgi_peer *p)

@@ -106,14 +106,51 @@ static void warn(const struct kwgi_endpoints_ask *ask, const struct kwgi_wg_peer
 	kwgi_buf_free(&why);
 }
 
-static void settle(struct kwgi_endpoint *out, const struct kwgi_endpoints_ask *ask,
-		   const struct kwgi_wg_peer *p, const struct kwgi_lookup *l)
+static void tell_turn(const struct kwgi_endpoints_ask *ask, const struct kwgi_wg_peer *p,
+		      const struct kwgi_addr *from, const struct kwgi_addr *to)
 {
-	const struct kwgi_host_peer *known = last_known(ask, &p->key);
+	struct kwgi_buf b = { 0 };
+
+	if (!ask->log)
+		return;
+	kwgi_buf_printf(&b, "%s \"%s\": no answer from ", p->peer ? "peer" : "node",
+			p->peer ? p->name : p->node->name);
+	kwgi_buf_addr(&b, from);
+	kwgi_buf_printf(&b, "; %s is tried at ", p->endpoint.host);
+	kwgi_buf_addr(&b, to);
+	if (!b.failed)
+		ask->log(ask->log_arg, KWG_NOTE, b.p);
+	kwgi_buf_free(&b);
+}
+
+static void choose(struct kwgi_endpoint *out, const struct kwgi_endpoints_ask *ask, uint32_t i,
+		   const struct kwgi_host_peer *known, const struct kwgi_lookup *l)
+{
+	const struct kwgi_wg_peer *p = &ask->plan->peers[i];
+	const struct kwgi_addr last = ask->turns[i].addr;
+
+	if (!kwgi_names_choose(out, &ask->turns[i], p, known, l->answers, l->n, ask->up))
+		warn(ask, p, l, known);
+	else if (known && kwgi_addr_equal(&last, &known->endpoint.addr) &&
+		 !kwgi_addr_equal(&last, &out->addr))
+		tell_turn(ask, p, &last, &out->addr);
+}
+
+static bool works(const struct kwgi_endpoints_ask *ask, uint32_t i)
+{
+	return kwgi_names_works(kwgi_host_peer(&ask->host->wg, &ask->plan->peers[i].key), ask->now);
+}
+
+static void settle(struct kwgi_endpoint *out, const struct kwgi_endpoints_ask *ask, uint32_t i,
+		   const struct kwgi_lookup *l)
+{
+	const struct kwgi_host_peer *known = last_known(ask, &ask->plan->peers[i].key);
 
 	*out = known ? known->endpoint : (struct kwgi_endpoint){ 0 };
-	if (l && !kwgi_names_choose(out, p, known, l->answers, l->n))
-		warn(ask, p, l, known);
+	if (l)
+		choose(out, ask, i, known, l);
+	else if (works(ask, i))
+		kwgi_names_rest(&ask->turns[i], known, ask->up);
 }
 
 int kwgi_endpoints_find(struct kwgi_endpoint *out, const struct kwgi_endpoints_ask *ask,
@@ -127,14 +164,13 @@ int kwgi_endpoints_find(struct kwgi_endpoint *out, const struct kwgi_endpoints_a
 
 	ret = lookups_init(&l, plan->n_peers) ? kwgi_nomem(err) : 0;
 	for (i = 0; i < plan->n_peers && !ret && !ask->dont_ask && local->resolve_timeout; i++)
-		if (kwgi_names_is_named(&plan->peers[i]) &&
-		    !kwgi_names_works(kwgi_host_peer(&ask->host->wg, &plan->peers[i].key), ask->now))
+		if (kwgi_names_is_named(&plan->peers[i]) && !works(ask, i))
 			l.of_peer[i] = add_lookup(&l, plan->peers[i].endpoint.host);
 	if (!ret)
 		ret = kwgi_resolve(l.v, l.n, local->resolve_timeout * 1000, local->fwmark, err);
 	for (i = 0; i < plan->n_peers && !ret; i++)
 		if (kwgi_names_is_named(&plan->peers[i]))
-			settle(&out[i], ask, &plan->peers[i],
+			settle(&out[i], ask, i,
 			       l.of_peer[i] == NO_LOOKUP ? NULL : &l.v[l.of_peer[i]]);
 	lookups_free(&l);
 	return ret;

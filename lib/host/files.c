@@ -223,6 +223,32 @@ int kwgi_file_write_new_secret(const char *path, const char *text, struct kwg_er
 	return ret;
 }
 
+/* To a file that is not there yet. */
+static int write_new(const char *path, const char *text, size_t len)
+{
+	FILE *f = fopen(path, "wxe");
+	bool failed;
+
+	if (!f)
+		return -1;
+	failed = fwrite(text, 1, len, f) != len;
+	failed |= fclose(f) != 0;
+	return failed ? -1 : 0;
+}
+
+int kwgi_file_replace(const char *path, const char *text, size_t len)
+{
+	char tmp[4096];
+
+	if (snprintf(tmp, sizeof(tmp), "%s.new", path) >= (int)sizeof(tmp))
+		return -1;
+	unlink(tmp);
+	if (!write_new(tmp, text, len) && !rename(tmp, path))
+		return 0;
+	unlink(tmp);
+	return -1;
+}
+
 /* ---- folders --------------------------------------------------------- */
 
 static int is_ini(const struct dirent *d)
@@ -316,6 +342,13 @@ int64_t kwgi_wall_seconds(void)
 
 	clock_gettime(CLOCK_REALTIME, &t);
 	return t.tv_sec;
+}
+
+int64_t kwgi_boot_seconds(void)
+{
+	struct timespec t;
+
+	return clock_gettime(CLOCK_BOOTTIME, &t) ? 0 : (int64_t)t.tv_sec;
 }
 
 int64_t kwgi_monotonic_ms(void)

@@ -224,12 +224,26 @@ static int build_follower_routes(struct kwg_plan *plan)
 
 /* ---- leaders --------------------------------------------------------- */
 
-/* The address that WireGuard sends to, none if it is not known. */
-static struct kwgi_addr address_in_use(const struct kwgi_wg_peer *p)
+/* The WireGuard peer of another segment: an index into plan->peers, which has all but the own one. */
+static uint32_t peer_of(const struct kwg_plan *plan, const struct kwgi_segment *s)
 {
+	uint32_t i = (uint32_t)(s - plan->topo->segments);
+
+	return i > plan->segment_index ? i - 1 : i;
+}
+
+/* The address that WireGuard sends to, none if it is not known. */
+static struct kwgi_addr address_in_use(const struct kwg_plan *plan, uint32_t i)
+{
+	const struct kwgi_wg_peer *p = &plan->peers[i];
+
 	if (!p->endpoint.port)
 		return no_addr;
-	return p->endpoint.host ? p->endpoint_address : p->endpoint.addr;
+	if (!p->endpoint.host)
+		return p->endpoint.addr;
+	if (!p->endpoint_address.family && plan->found && plan->found[i].port)
+		return plan->found[i].addr;
+	return p->endpoint_address;
 }
 
 static int add_member_as_leader(struct kwg_plan *plan, const struct kwgi_segment *s,
@@ -251,7 +265,6 @@ static int add_segment_as_leader(struct kwg_plan *plan, const struct kwgi_segmen
 {
 	bool has_private_ip = kwgi_node_has_private_ip(plan->node);
 	struct kwgi_addr endpoint;
-	struct kwgi_wg_peer p;
 	uint32_t i;
 
 	if (s == plan->segment) {
@@ -263,8 +276,7 @@ static int add_segment_as_leader(struct kwg_plan *plan, const struct kwgi_segmen
 			return 0;
 		return add_members_from_kilo(plan);
 	}
-	(void)kwgi_wg_segment(&p, NULL, plan->topo, plan->node, s, false);
-	endpoint = address_in_use(&p);
+	endpoint = address_in_use(plan, peer_of(plan, s));
 	for (i = 0; i < s->n; i++)
 		if (add_member_as_leader(plan, s, s->members[i], &endpoint))
 			return -1;
@@ -381,8 +393,38 @@ static uint32_t listen_port(const struct kwg_plan *plan)
 						       : cfg->mesh.port;
 }
 
+static bool has_private_ip(const struct kwgi_segment *s, const struct kwgi_addr *a)
+{
+	uint32_t i;
+
+	for (i = 0; s->has_private_ips && i < s->n; i++)
+		if (kwgi_addr_equal(&s->members[i]->internal_ip.addr, a))
+			return true;
+	return false;
+}
+
+bool kwgi_plan_is_changed_by(const struct kwg_plan *plan, const struct kwgi_endpoint *found)
+{
+	const struct kwgi_segment *s;
+	uint32_t i;
+
+	for (i = 0; plan->leader && i < plan->topo->n_segments; i++) {
+		s = &plan->topo->segments[i];
+		if (s != plan->segment && found[peer_of(plan, s)].port &&
+		    has_private_ip(s, &found[peer_of(plan, s)].addr))
+			return true;
+	}
+	return false;
+}
+
 int kwgi_plan_build(struct kwg_plan *plan, const struct kwg_config *cfg, const char *node,
 		    struct kwg_error *err)
+{
+	return kwgi_plan_build_found(plan, cfg, node, NULL, err);
+}
+
+int kwgi_plan_build_found(struct kwg_plan *plan, const struct kwg_config *cfg, const char *node,
+			  const struct kwgi_endpoint *found, struct kwg_error *err)
 {
 	const struct kwgi_topology *t = cfg->topology;
 	uint32_t i;
@@ -405,6 +447,7 @@ int kwgi_plan_build(struct kwg_plan *plan, const struct kwg_config *cfg, const c
 	if (plan->leader)
 		plan->wg_cidr.addr = plan->segment->wg_ip;
 	plan->port = listen_port(plan);
+	plan->found = found;
 	kwgi_plan_set_tunnel_address(plan);
 
 	if ((plan->leader && build_peers(plan)) ||
@@ -412,6 +455,7 @@ int kwgi_plan_build(struct kwg_plan *plan, const struct kwg_config *cfg, const c
 	    kwgi_routes_settle(&plan->arena, plan->routes, &plan->n_routes, &plan->diags) ||
 	    kwgi_firewall_build(plan) || plan->diags.failed)
 		return kwgi_nomem(err);
+	plan->found = NULL;
 	kwgi_diags_finish(&plan->diags);
 	return 0;
 }

@@ -105,6 +105,7 @@ struct kwg_plan {
 	uint32_t n_routes, routes_cap;
 	struct kwgi_rule *rules;
 	uint32_t n_rules, rules_cap;
+	const struct kwgi_endpoint *found;	/* while it is built, see below */
 	struct kwgi_fw_list nat, tunl_fw;
 	struct kwgi_prefix tunl_addr;	/* of the tunnel device; family NONE: none */
 	struct kwgi_diags diags;	/* what had to be left out */
@@ -113,6 +114,15 @@ struct kwg_plan {
 /* 0, KWG_ERR_USAGE, KWG_ERR_CONFIG or KWG_ERR_NOMEM, with err filled. */
 int kwgi_plan_build(struct kwg_plan *plan, const struct kwg_config *cfg, const char *node,
 		    struct kwg_error *err);
+/*
+ * The same when it is known where names lead: found has an endpoint for each of the peers that
+ * the plan will have, in their order; port 0 for those that are no name, or not known. Segments,
+ * leaders and peers stay as they are, so that all nodes agree on them; routes may differ.
+ */
+int kwgi_plan_build_found(struct kwg_plan *plan, const struct kwg_config *cfg, const char *node,
+			  const struct kwgi_endpoint *found, struct kwg_error *err);
+/* Does it, if names lead there? */
+bool kwgi_plan_is_changed_by(const struct kwg_plan *plan, const struct kwgi_endpoint *found);
 
 /*
  * Of several routes to one destination in one table keeps the last; see

@@ -45,6 +45,11 @@ void kwgi_pace_hurry(struct kwgi_pace *p, uint64_t now)
 	p->refresh = min_of(p->refresh, now + KWGI_PACE_QUIET);
 }
 
+void kwgi_pace_turn(struct kwgi_pace *p, uint64_t now)
+{
+	p->refresh = min_of(p->refresh, now + KWGI_PACE_TURN);
+}
+
 /* When the notices that have come are to be looked after. */
 static uint64_t burst_end(const struct kwgi_pace *p)
 {

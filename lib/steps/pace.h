@@ -20,6 +20,7 @@ enum {
 	KWGI_PACE_NOISE = 1000,		/* notices that change nothing: at least so much between looks */
 	KWGI_PACE_LOCKED = 200,		/* until the lock is tried again */
 	KWGI_PACE_REFRESH = 120 * 1000,	/* names, and what no notice tells */
+	KWGI_PACE_TURN = 15 * 1000 + KWGI_PACE_QUIET,	/* an address that does not answer: the next one */
 	KWGI_PACE_JITTER = 30 * 1000,	/* not all hosts shall ask at the same time */
 	KWGI_PACE_SLOTS = 256,
 };
@@ -57,6 +58,8 @@ void kwgi_pace_init(struct kwgi_pace *p, uint64_t now, uint32_t jitter);
 void kwgi_pace_notice(struct kwgi_pace *p, uint64_t now);
 /* Ask for names as soon as the present burst is over. */
 void kwgi_pace_hurry(struct kwgi_pace *p, uint64_t now);
+/* Ask for them when an address that is being tried has had its time. */
+void kwgi_pace_turn(struct kwgi_pace *p, uint64_t now);
 
 /* When something will be due; KWGI_PACE_NEVER. */
 uint64_t kwgi_pace_next(const struct kwgi_pace *p);

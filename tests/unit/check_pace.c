@@ -120,6 +120,25 @@ START_TEST(names_in_a_hurry)
 }
 END_TEST
 
+START_TEST(turns)
+{
+	struct kwgi_pace p = pace();
+
+	kwgi_pace_turn(&p, START);
+	ck_assert_uint_ge(kwgi_pace_next(&p), START + 15000);
+	ck_assert_uint_lt(kwgi_pace_next(&p), START + 16000);
+	/* Notices that come meanwhile do not put it off. */
+	kwgi_pace_notice(&p, START + 1000);
+	ck_assert_int_eq(kwgi_pace_take(&p, START + 1000 + KWGI_PACE_QUIET), KWGI_PACE_LOOK);
+	ck_assert_int_eq(kwgi_pace_take(&p, START + KWGI_PACE_TURN), KWGI_PACE_ALL);
+	ck_assert_uint_eq(kwgi_pace_next(&p), START + KWGI_PACE_TURN + KWGI_PACE_REFRESH);
+	/* Nor does it put off what is due before. */
+	kwgi_pace_hurry(&p, START + 20000);
+	kwgi_pace_turn(&p, START + 20000);
+	ck_assert_uint_eq(kwgi_pace_next(&p), START + 20000 + KWGI_PACE_QUIET);
+}
+END_TEST
+
 START_TEST(locked)
 {
 	struct kwgi_pace p = pace();
@@ -294,6 +313,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_burst_without_end_is_cut);
 	tcase_add_test(tc, noise);
 	tcase_add_test(tc, names_in_a_hurry);
+	tcase_add_test(tc, turns);
 	tcase_add_test(tc, locked);
 	tcase_add_test(tc, failures);
 	tcase_add_test(tc, fights);

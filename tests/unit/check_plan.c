@@ -167,6 +167,93 @@ static void made_free(struct made *m)
 	kwgi_arena_free(&m->cfg.arena);
 }
 
+/* ---- where names lead ------------------------------------------------ */
+
+/* As b sees it: a leads x, whose members have these private addresses. */
+#define NAMED(endpoint, more) \
+	"[mesh]\nformat = 1\n" \
+	"[node]\nname = a\nlocation = x\nendpoint = " endpoint ":1\npublic-key = " KEY("A") "\n" \
+	"internal-ip = 203.0.113.1/24\npod-cidr = 10.42.1.0/24\nleader = yes\n" more \
+	"[node]\nname = a2\nlocation = x\nendpoint = 203.0.113.2:1\npublic-key = " KEY("B") "\n" \
+	"internal-ip = 203.0.113.2/24\npod-cidr = 10.42.2.0/24\n" \
+	"[node]\nname = b\nlocation = y\nendpoint = 203.0.113.9:1\npublic-key = " KEY("C") "\n" \
+	"internal-ip = 192.168.3.1/24\npod-cidr = 10.42.3.0/24\n" \
+	"[node]\nname = c\nlocation = z\nendpoint = c.example.org:1\npublic-key = " KEY("D") "\n" \
+	"internal-ip = -\npod-cidr = 10.42.4.0/24\n"
+
+/* The endpoints that were found, of a and c; and the text of which plan comes out. */
+static const struct {
+	const char *text, *a, *c, *like;
+	bool changed;
+} leads[] = {
+	{ NAMED("a.example.org", ""), "203.0.113.1:1", "", NAMED("203.0.113.1", ""), true },
+	/* roamed */
+	{ NAMED("a.example.org", ""), "203.0.113.1:777", "", NAMED("203.0.113.1", ""), true },
+	/* that of another member */
+	{ NAMED("a.example.org", ""), "203.0.113.2:1", "", NAMED("203.0.113.2", ""), true },
+	{ NAMED("a.example.org", ""), "198.51.100.1:1", "", NAMED("198.51.100.1", ""), false },
+	{ NAMED("a.example.org", ""), "", "", NAMED("198.51.100.1", ""), false },
+	/* c is somewhere else, whatever its name leads to */
+	{ NAMED("a.example.org", ""), "", "203.0.113.1:1", NAMED("198.51.100.1", ""), false },
+	/* what the files say counts */
+	{ NAMED("a.example.org", "endpoint-address = 203.0.113.1\n"), "", "",
+	  NAMED("203.0.113.1", ""), false },
+	{ NAMED("203.0.113.1", ""), "", "", NAMED("203.0.113.1", ""), false },
+};
+
+static struct kwgi_endpoint *found_of(const struct made *m, const char *a, const char *c)
+{
+	struct kwgi_endpoint *v = calloc(m->plan.n_peers, sizeof(*v));
+	uint32_t i;
+
+	ck_assert_ptr_nonnull(v);
+	for (i = 0; i < m->plan.n_peers; i++)
+		v[i] = endpoint(m->plan.peers[i].name[9] == 'x' ? a : c);
+	return v;
+}
+
+static char *routes_of(const struct kwg_plan *plan)
+{
+	struct kwgi_buf b = { 0 };
+	uint32_t i;
+
+	for (i = 0; i < plan->n_routes; i++) {
+		kwgi_route_format(&b, &plan->routes[i], kwgi_role_names, 0);
+		kwgi_buf_putc(&b, '\n');
+	}
+	return kwgi_buf_take(&b, NULL);
+}
+
+START_TEST(where_names_lead)
+{
+	struct kwg_error err = { 0 };
+	struct kwg_plan found = { .n_peers = 0 };
+	struct made m, like;
+	struct kwgi_endpoint *v;
+	char *want, *got;
+
+	make(&m, leads[_i].text, "b");
+	make(&like, leads[_i].like, "b");
+	v = found_of(&m, leads[_i].a, leads[_i].c);
+	ck_assert_int_eq(kwgi_plan_is_changed_by(&m.plan, v), leads[_i].changed);
+	ck_assert_int_eq(kwgi_plan_build_found(&found, &m.cfg, "b", v, &err), 0);
+	want = routes_of(&like.plan);
+	got = routes_of(&found);
+	ck_assert_str_eq(got, want);
+	free(got);
+	got = routes_of(&m.plan);
+	ck_assert_int_eq(!strcmp(got, want), !leads[_i].changed);
+	free(got);
+	free(want);
+	free(v);
+	kwgi_arena_free(&found.arena);
+	made_free(&like);
+	made_free(&m);
+}
+END_TEST
+
+/* ---- parts of a plan ------------------------------------------------- */
+
 /* [local] speaks for the node that it names. */
 static const struct {
 	const char *mesh_port, *local, *node;
@@ -470,6 +557,7 @@ static void add(TCase *tc)
 {
 	tcase_add_loop_test(tc, routes_settle, 0, N_OF(routes));
 	tcase_add_loop_test(tc, allowed_ips_settle, 0, N_OF(allowed));
+	tcase_add_loop_test(tc, where_names_lead, 0, N_OF(leads));
 	tcase_add_loop_test(tc, listen_port, 0, N_OF(ports));
 	tcase_add_test(tc, no_such_node);
 	tcase_add_test(tc, as_peer_lists_once);

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "host/files.h"
 #include "kilowg.h"
@@ -24,10 +25,10 @@ int kwgi_file_read_key(const char *path, struct kwgi_key *key, bool *too_open, s
 }
 
 /* Where a file is does not count for a plan. */
-void kwgi_file_origin(const char *path, char out[KWGI_ORIGIN_TEXT])
+void kwgi_file_origins(const char *path, char out[KWGI_ORIGINS][KWGI_ORIGIN_TEXT])
 {
 	(void)path;
-	*out = '\0';
+	memset(out, 0, KWGI_ORIGINS * sizeof(*out));
 }
 
 bool kwgi_file_is_dir(const char *path)

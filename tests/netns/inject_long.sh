@@ -1,7 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: ISC
 # inject.sh with all points, and some system calls by strace, which sees what libraries call inside of
-# themselves.
+# themselves. KWG_LONG_POINTS takes some of the points only, other ones each time.
 
-! command -v strace >/dev/null || export KWG_TEST_STRACE="${KWG_TEST_STRACE:-30}"
-KWG_TEST_POINTS=${KWG_TEST_POINTS:-all} exec "$(dirname -- "$0")/inject.sh"
+if command -v strace >/dev/null; then
+	export KWG_TEST_STRACE="${KWG_TEST_STRACE:-${KWG_LONG_STRACE:-30}}"
+fi
+export KWG_TEST_SEED="${KWG_TEST_SEED:-$(date +%s)}"
+KWG_TEST_POINTS=${KWG_TEST_POINTS:-${KWG_LONG_POINTS:-all}} exec "$(dirname -- "$0")/inject.sh"

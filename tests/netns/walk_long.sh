@@ -3,6 +3,6 @@
 #
 # The walks of walk.sh, many of them, and others each time.
 
-: "${SEED:=$(date +%s)}" "${WALKS:=60}" "${STEPS:=30}"
+: "${SEED:=$(date +%s)}" "${WALKS:=${KWG_LONG_WALKS:-60}}" "${STEPS:=30}"
 export SEED WALKS STEPS
 exec "${0%_long.sh}.sh" "$@"

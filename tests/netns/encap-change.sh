@@ -205,7 +205,9 @@ if has_ipip; then
 	mesh_set encapsulation-protocol ipip
 	expect 2 'both with IPIP between the same addresses: refused' kwg b apply
 	like 'with a way out' "$T/err" 'kilo0-ipip is an IPIP tunnel of 10\.1\.1\.2 already.*vxlan'
+	mesh_set encapsulation-protocol vxlan
 	one
+	mesh_set encapsulation-protocol vxlan
 	expect 0 'the first one with VXLAN again' apply_all a b c d
 fi
 two

@@ -33,7 +33,7 @@ esac
 
 need_vm --accel "$accel"
 # Those first that take longest.
-tests='mtu-matrix walk ownership mtu long switch rollback userspace interop'
+tests='mtu-matrix walk switch rollback changes encap-change ownership mtu long signals roles userspace interop'
 for f in "$lib_dir"/netns/*.sh; do
 	name=$(basename "$f" .sh)
 	case " $tests inject_long threads_tsan units walk_long " in *" $name "*) ;; *) tests="$tests $name" ;; esac

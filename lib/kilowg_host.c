@@ -12,8 +12,8 @@
 #include "host/files.h"
 #include "host/journal.h"
 #include "host/pathmemo.h"
+#include "host/peermemo.h"
 #include "kilowg_steps.h"
-#include "steps/status.h"
 #include "steps/steps.h"
 
 /* ---- steps ----------------------------------------------------------- */
@@ -93,8 +93,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	return ret;
 }
 
-static int steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
-		     const struct kwg_host_options *opt, bool for_status, struct kwg_error *err)
+int kwgi_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
+		   const struct kwg_host_options *opt, bool for_status, struct kwg_error *err)
 {
 	struct kwg_steps *s = steps_alloc(opt);
 	int ret;
@@ -116,7 +116,7 @@ static int steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 		  const struct kwg_host_options *opt, struct kwg_error *err)
 {
-	return steps_new(out, plan, opt, false, err);
+	return kwgi_steps_new(out, plan, opt, false, err);
 }
 
 static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
@@ -366,6 +366,7 @@ static void settle(struct kwg_steps *s)
 		kwgi_journal_end(&s->host, KWG_RUNDIR, mesh, &s->wanted);
 	} else {
 		kwgi_pathmemo_forget(KWG_RUNDIR, mesh->name);
+		kwgi_peermemo_forget(KWG_RUNDIR, mesh->name);
 		kwgi_journal_remove(&s->host, KWG_RUNDIR);
 	}
 }
@@ -381,37 +382,5 @@ int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 		settle(s);
 	else if (!stays)
 		undo_rounds(s);
-	return ret;
-}
-
-/* ---- status ---------------------------------------------------------- */
-
-int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, int64_t now,
-	       bool json, bool colour, bool *healthy, char **out, size_t *len,
-	       struct kwg_error *err)
-{
-	struct kwg_host_options read_only = opt ? *opt : (struct kwg_host_options){ 0 };
-	struct kwgi_status status = { .plan = plan, .now = now };
-	struct kwgi_buf b = { 0 };
-	struct kwg_steps *s = NULL;
-	int ret;
-
-	read_only.read_only = true;
-	read_only.no_lookup = true;
-	ret = steps_new(&s, plan, &read_only, true, err);
-	if (!s)
-		return ret;
-	status.wanted = &s->wanted;
-	status.host = &s->host;
-	status.backend = &s->backend;
-	status.drift = s->steps.n + s->cni_refused;
-	if (json)
-		kwgi_status_json(&status, &b);
-	else
-		kwgi_status_text(&status, colour, &b);
-	ret = kwgi_give(&b, out, len, err);
-	if (!ret)
-		*healthy = kwgi_status_is_healthy(&status);
-	kwg_steps_free(s);
 	return ret;
 }

@@ -43,6 +43,10 @@ struct kwg_steps {
 __attribute__((format(printf, 3, 4)))
 void kwgi_steps_say(const struct kwg_steps *s, enum kwg_severity severity, const char *fmt, ...);
 
+/* kilowg_host.c: kwg_steps_new(), or what a status is made from. */
+int kwgi_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
+		   const struct kwg_host_options *opt, bool for_status, struct kwg_error *err);
+
 /* ---- kilowg_backend.c ------------------------------------------------- */
 
 /* How a userspace WireGuard is started, if it has to be. */

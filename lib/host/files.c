@@ -282,6 +282,33 @@ int kwgi_lock_take(const char *dir, const char *name, bool wait, int *fd, struct
 	return ret;
 }
 
+/* To a file that is not there yet. */
+static int write_new(const char *path, const char *text, size_t len)
+{
+	FILE *f = fopen(path, "wxe");
+	bool failed;
+
+	if (!f)
+		return -1;
+	failed = fwrite(text, 1, len, f) != len;
+	failed |= fclose(f) != 0;
+	return failed ? -1 : 0;
+}
+
+int kwgi_file_replace(const char *path, const char *text, size_t len)
+{
+	char tmp[4096 + 4];
+	int ret;
+
+	if (snprintf(tmp, sizeof(tmp), "%s.new", path) >= (int)sizeof(tmp))
+		return -1;
+	unlink(tmp);
+	ret = write_new(tmp, text, len) || rename(tmp, path) ? -1 : 0;
+	if (ret)
+		unlink(tmp);
+	return ret;
+}
+
 int kwgi_file_random(void *p, size_t len)
 {
 	return getrandom(p, len, 0) == (ssize_t)len ? 0 : -1;
@@ -301,4 +328,11 @@ int64_t kwgi_monotonic_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t kwgi_boot_seconds(void)
+{
+	struct timespec t;
+
+	return clock_gettime(CLOCK_BOOTTIME, &t) ? 0 : (int64_t)t.tv_sec;
 }

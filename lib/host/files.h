@@ -38,6 +38,12 @@ int kwgi_file_make_parents(const char *path, mode_t mode, struct kwg_error *err)
  */
 int kwgi_file_write_new_secret(const char *path, const char *text, struct kwg_error *err);
 
+/*
+ * Puts a text in the place of a file: whoever reads meanwhile sees the old one or the new one. For
+ * what can be found out again: nothing waits for the disk. 0 or -1.
+ */
+int kwgi_file_replace(const char *path, const char *text, size_t len);
+
 /* A key in base64. *too_open: others than the owner can read it. KWG_ERR_IO; never names the content. */
 int kwgi_file_read_key(const char *path, struct kwgi_key *key, bool *too_open,
 		       struct kwg_error *err);
@@ -59,5 +65,7 @@ int kwgi_file_random(void *p, size_t len);
 int64_t kwgi_wall_seconds(void);
 /* Milliseconds of the monotonic clock. */
 int64_t kwgi_monotonic_ms(void);
+/* Seconds since the start of the host, with those that it slept; 0: not known. */
+int64_t kwgi_boot_seconds(void);
 
 #endif

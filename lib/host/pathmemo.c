@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -18,13 +17,6 @@ enum {
 	BELIEVED = 24 * 3600,		/* seconds; a path may become wider, but that is rare */
 	MAX_FILE = 1 << 20,
 };
-
-static int64_t now(void)
-{
-	struct timespec t;
-
-	return clock_gettime(CLOCK_BOOTTIME, &t) ? 0 : (int64_t)t.tv_sec;
-}
 
 static int file_path(char path[4096], const char *dir, const char *mesh)
 {
@@ -62,7 +54,7 @@ static void recall_line(struct kwgi_host *h, const char *line)
 	if (sscanf(line, "%45s %15s %" SCNu32 " %" SCNu32 " %" SCNd64, to, name, &link_mtu, &mtu,
 		   &at) != 5 || kwgi_addr_parse(&a, to))
 		return;
-	age = now() - at;
+	age = kwgi_boot_seconds() - at;
 	p = find(h, &a);
 	l = p ? kwgi_host_link_by_index(h, p->oif) : NULL;
 	if (!l || strcmp(l->name, name) || l->mtu != link_mtu || age < 0 || age > BELIEVED ||
@@ -81,7 +73,7 @@ void kwgi_pathmemo_recall(const char *dir, const char *mesh, struct kwgi_host *h
 
 	for (i = 0; i < h->n_paths; i++)
 		if (h->paths[i].learnt)
-			h->paths[i].learnt_at = now();
+			h->paths[i].learnt_at = kwgi_boot_seconds();
 	if (file_path(path, dir, mesh) || !kwgi_file_exists(path) ||
 	    kwgi_file_read(path, MAX_FILE, &text, &len, NULL))
 		return;
@@ -107,19 +99,6 @@ static void format_paths(struct kwgi_buf *b, const struct kwgi_host *h)
 	}
 }
 
-/* To a file that is not there yet. */
-static int write_new(const char *path, const char *text, size_t len)
-{
-	FILE *f = fopen(path, "wxe");
-	bool failed;
-
-	if (!f)
-		return -1;
-	failed = fwrite(text, 1, len, f) != len;
-	failed |= fclose(f) != 0;
-	return failed ? -1 : 0;
-}
-
 static bool has_learnt(const struct kwgi_host *h)
 {
 	uint32_t i;
@@ -130,10 +109,9 @@ static bool has_learnt(const struct kwgi_host *h)
 	return false;
 }
 
-/* Whoever reads meanwhile sees the old file or the new one. */
 void kwgi_pathmemo_save(const char *dir, const char *mesh, const struct kwgi_host *h)
 {
-	char path[4096], tmp[4096 + 4], *text;
+	char path[4096], *text;
 	struct kwgi_buf b = { 0 };
 	size_t len;
 
@@ -143,11 +121,9 @@ void kwgi_pathmemo_save(const char *dir, const char *mesh, const struct kwgi_hos
 		unlink(path);
 		return;
 	}
-	snprintf(tmp, sizeof(tmp), "%s.new", path);
-	unlink(tmp);
 	format_paths(&b, h);
 	text = kwgi_buf_take(&b, &len);
-	if (text && (write_new(tmp, text, len) || rename(tmp, path)))
-		unlink(tmp);
+	if (text)
+		(void)kwgi_file_replace(path, text, len);
 	free(text);
 }

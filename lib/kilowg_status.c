@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: ISC */
+/* The facade's look at the health of the mesh on this host. */
+#include <time.h>
+
+#include "base/error.h"
+#include "facade.h"
+#include "host/files.h"
+#include "host/peermemo.h"
+#include "kilowg_steps.h"
+#include "steps/health.h"
+
+enum { LOOK_AGAIN = 250 };	/* ms between two looks at the peers */
+
+struct look {
+	struct kwg_steps *s;
+	struct kwgi_status status;
+	struct kwgi_answer_memo *memos;
+	int64_t wall_offset;		/* from the clock of the host's start to the caller's */
+};
+
+/* ---- peers ----------------------------------------------------------- */
+
+static void note_peers(struct look *l)
+{
+	const struct kwgi_desired *w = &l->s->wanted;
+	uint32_t i;
+
+	l->status.boot = kwgi_boot_seconds();
+	l->status.now = l->status.boot + l->wall_offset;
+	for (i = 0; i < w->n_peers; i++) {
+		const struct kwgi_answer_look look = {
+			.peer = kwgi_host_peer(&l->s->host.wg, &w->peers[i].peer.key),
+			.keepalive = w->peers[i].peer.keepalive,
+			.wall = l->status.now, .boot = l->status.boot,
+		};
+
+		if (look.peer)
+			kwgi_answer_note(&l->memos[i], &look);
+	}
+}
+
+static bool are_sure(const struct look *l)
+{
+	bool sure = true;
+	uint32_t i;
+
+	for (i = 0; i < l->s->wanted.n_peers && sure; i++)
+		(void)kwgi_health_answer(&l->status, i, &sure);
+	return sure;
+}
+
+/* Of each peer that is still there, what changes by itself. */
+static int read_counters(struct look *l, struct kwg_error *err)
+{
+	struct kwgi_host_wg *wg = &l->s->host.wg, now = { 0 };
+	struct kwgi_arena arena = { 0 };
+	int ret = l->s->live.wg.ops->get(&l->s->live.wg, &arena, &now, err);
+	uint32_t i;
+
+	for (i = 0; !ret && i < wg->n_peers; i++) {
+		const struct kwgi_host_peer *p = kwgi_host_peer(&now, &wg->peers[i].key);
+
+		if (!p)
+			continue;
+		wg->peers[i].endpoint = p->endpoint;
+		wg->peers[i].last_handshake = p->last_handshake;
+		wg->peers[i].rx_bytes = p->rx_bytes;
+		wg->peers[i].tx_bytes = p->tx_bytes;
+	}
+	kwgi_arena_free(&arena);
+	return ret;
+}
+
+/*
+ * One look is enough if it, or it with an earlier one, tells of each peer whether it answers.
+ * Else some more are taken, until what was sent has had time to be answered: twice that time
+ * where first something has to be sent.
+ */
+static int look_at_peers(struct look *l, struct kwg_error *err)
+{
+	const struct timespec pause = { .tv_nsec = LOOK_AGAIN * 1000000 };
+	int64_t deadline = kwgi_monotonic_ms() + (2 * KWGI_ANSWER_WAIT + 1) * 1000;
+	int ret = 0;
+
+	note_peers(l);
+	while (l->s->live.wg_open && !are_sure(l) && kwgi_monotonic_ms() < deadline) {
+		nanosleep(&pause, NULL);
+		ret = read_counters(l, err);
+		if (ret)
+			return ret;
+		note_peers(l);
+	}
+	return 0;
+}
+
+/* ---- the whole ------------------------------------------------------- */
+
+static int look_at_all(struct look *l, const struct kwg_plan *plan, struct kwg_error *err)
+{
+	struct kwg_steps *s = l->s;
+	const char *mesh = plan->cfg->mesh.name;
+	int ret;
+
+	l->memos = kwgi_arena_alloc(&s->wanted.arena, s->wanted.n_peers + 1u, sizeof(*l->memos));
+	if (!l->memos)
+		return kwgi_nomem(err);
+	l->status.plan = plan;
+	l->status.wanted = &s->wanted;
+	l->status.host = &s->host;
+	l->status.backend = &s->backend;
+	l->status.drift = s->steps.n + s->cni_refused;
+	l->status.memos = l->memos;
+	kwgi_peermemo_recall(KWG_RUNDIR, mesh, &s->wanted, l->memos);
+	ret = look_at_peers(l, err);
+	if (ret)
+		return ret;
+	kwgi_peermemo_save(KWG_RUNDIR, mesh, l->memos, s->wanted.n_peers);
+	kwgi_health_peers(&l->status, &l->status.findings);
+	return l->status.findings.failed ? kwgi_nomem(err) : 0;
+}
+
+int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, int64_t now,
+	       bool json, bool colour, bool *healthy, char **out, size_t *len,
+	       struct kwg_error *err)
+{
+	struct kwg_host_options read_only = opt ? *opt : (struct kwg_host_options){ 0 };
+	struct look l = { .wall_offset = now - kwgi_boot_seconds() };
+	struct kwgi_buf b = { 0 };
+	int ret;
+
+	read_only.read_only = true;
+	read_only.no_lookup = true;
+	ret = kwgi_steps_new(&l.s, plan, &read_only, true, err);
+	if (!l.s)
+		return ret;
+	ret = look_at_all(&l, plan, err);
+	if (!ret) {
+		if (json)
+			kwgi_status_json(&l.status, &b);
+		else
+			kwgi_status_text(&l.status, colour, &b);
+		ret = kwgi_give(&b, out, len, err);
+	}
+	if (!ret)
+		*healthy = kwgi_status_is_healthy(&l.status);
+	kwgi_findings_free(&l.status.findings);
+	kwg_steps_free(l.s);
+	return ret;
+}

@@ -224,6 +224,7 @@ struct kwg_host_options {
 	void *log_arg;
 	bool wait_lock;		/* wait for the lock of the mesh instead of KWG_ERR_LOCKED */
 	bool read_only;		/* change nothing: no lock, no key file, no waiting */
+	bool probe;		/* kwg_status(): send to each peer, and wait for what comes back */
 	bool no_lookup;		/* of endpoint names; peers keep what WireGuard has, no thread is started */
 	/*
 	 * Program of a userspace WireGuard for hosts whose kernel has none, by

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* The facade's look at the health of the mesh on this host. */
+#include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/error.h"
 #include "facade.h"
+#include "host/echo.h"
 #include "host/files.h"
 #include "host/peermemo.h"
 #include "kilowg_steps.h"
@@ -93,6 +96,121 @@ static int look_at_peers(struct look *l, struct kwg_error *err)
 	return 0;
 }
 
+/* ---- probe ----------------------------------------------------------- */
+
+enum { PROBE_WAIT_SESSION = 11 };	/* seconds; after 10 WireGuard answers with a keepalive */
+
+/* An address behind a peer: that in the mesh if it has one, for which the kernel there answers. */
+static bool find_target(const struct kwgi_desired *w, const struct kwgi_host_peer *p,
+			struct kwgi_addr *to)
+{
+	const struct kwgi_prefix *best = NULL;
+	uint32_t i;
+
+	for (i = 0; i < p->n_allowed_ips; i++) {
+		const struct kwgi_prefix *a = &p->allowed_ips[i];
+
+		if (kwgi_prefix_contains(&w->subnet, &a->addr)) {
+			best = a;
+			break;
+		}
+		if (a->len && (!best || a->len > best->len))
+			best = a;
+	}
+	if (!best)
+		return false;
+	*to = best->addr;
+	return best->len == kwgi_addr_bits(to) || kwgi_addr_add(to, &best->addr, 1);
+}
+
+/* What a peer had sent when it was asked. */
+struct probe {
+	bool asked;
+	bool session;
+	uint64_t rx;
+	int64_t handshake;
+};
+
+static void ask_peers(struct look *l, struct probe *v)
+{
+	const struct kwgi_desired *w = &l->s->wanted;
+	struct kwgi_echo echo;
+	struct kwgi_addr to;
+	uint32_t i;
+
+	kwgi_echo_open(&echo, w->ifname);
+	for (i = 0; i < w->n_peers; i++) {
+		const struct kwgi_host_peer *p = kwgi_host_peer(&l->s->host.wg, &w->peers[i].peer.key);
+
+		if (!p || !p->endpoint.port || !find_target(w, p, &to))
+			continue;
+		v[i].asked = kwgi_echo_send(&echo, &to);
+		if (!v[i].asked)
+			kwgi_findings_say(&l->status.findings, false, "not-asked",
+					  "%s: no packet could be sent to it: %s",
+					  w->peers[i].name, strerror(errno));
+		v[i].rx = p->rx_bytes;
+		v[i].handshake = p->last_handshake;
+		v[i].session = p->last_handshake &&
+			       l->status.now - p->last_handshake < KWGI_SESSION_LASTS;
+	}
+	kwgi_echo_close(&echo);
+}
+
+static bool has_come(const struct look *l, const struct probe *v, uint32_t i)
+{
+	const struct kwgi_host_peer *p =
+		kwgi_host_peer(&l->s->host.wg, &l->s->wanted.peers[i].peer.key);
+
+	return !p || p->last_handshake != v->handshake || (v->session && p->rx_bytes != v->rx);
+}
+
+/* Of those that were asked and have not answered; how long is it worth to wait? */
+static int64_t wait_of(const struct look *l, const struct probe *v)
+{
+	int64_t wait = 0, this;
+	uint32_t i;
+
+	for (i = 0; i < l->s->wanted.n_peers; i++) {
+		this = v[i].session ? PROBE_WAIT_SESSION : KWGI_ANSWER_WAIT;
+		if (v[i].asked && !has_come(l, &v[i], i) && this > wait)
+			wait = this;
+	}
+	return wait;
+}
+
+/* Who was asked and did not answer in time was sent to long enough ago. */
+static void note_unanswered(struct look *l, const struct probe *v)
+{
+	uint32_t i;
+
+	for (i = 0; i < l->s->wanted.n_peers; i++)
+		if (v[i].asked && !has_come(l, &v[i], i))
+			l->memos[i].sent_at = l->status.boot - KWGI_ANSWER_WAIT_SESSION;
+}
+
+static int probe_peers(struct look *l, struct kwg_error *err)
+{
+	const struct timespec pause = { .tv_nsec = LOOK_AGAIN * 1000000 };
+	struct probe *v = kwgi_arena_alloc(&l->s->wanted.arena, l->s->wanted.n_peers + 1u, sizeof(*v));
+	int64_t begin = kwgi_monotonic_ms();
+	int ret = 0;
+
+	if (!v)
+		return kwgi_nomem(err);
+	if (!l->s->live.wg_open)
+		return 0;
+	note_peers(l);
+	ask_peers(l, v);
+	while (!ret && kwgi_monotonic_ms() - begin < wait_of(l, v) * 1000) {
+		nanosleep(&pause, NULL);
+		ret = read_counters(l, err);
+	}
+	note_peers(l);
+	note_unanswered(l, v);
+	return ret;
+}
+
 /* ---- the whole ------------------------------------------------------- */
 
 static int look_at_all(struct look *l, const struct kwg_plan *plan, struct kwg_error *err)
@@ -111,7 +229,9 @@ static int look_at_all(struct look *l, const struct kwg_plan *plan, struct kwg_e
 	l->status.drift = s->steps.n + s->cni_refused;
 	l->status.memos = l->memos;
 	kwgi_peermemo_recall(KWG_RUNDIR, mesh, &s->wanted, l->memos);
-	ret = look_at_peers(l, err);
+	ret = s->opt.probe ? probe_peers(l, err) : 0;
+	if (!ret)
+		ret = look_at_peers(l, err);
 	if (ret)
 		return ret;
 	kwgi_peermemo_save(KWG_RUNDIR, mesh, l->memos, s->wanted.n_peers);

@@ -9,6 +9,7 @@
 #include "host/echo.h"
 #include "host/files.h"
 #include "host/peermemo.h"
+#include "host/ways.h"
 #include "kilowg_steps.h"
 #include "steps/health.h"
 
@@ -211,13 +212,88 @@ static int probe_peers(struct look *l, struct kwg_error *err)
 	return ret;
 }
 
+/* ---- probe of a follower ---------------------------------------------- */
+
+/* Of the segments of a topology: those that are asked, and those that have answered. */
+struct through {
+	const struct kwgi_topology *topo;
+	bool *asked, *answered;
+	uint32_t left;
+};
+
+static void hear(struct through *t, const struct kwgi_addr *from)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->topo->n_segments; i++) {
+		if (!t->asked[i] || t->answered[i] || !kwgi_addr_equal(&t->topo->segments[i].wg_ip, from))
+			continue;
+		t->answered[i] = true;
+		t->left--;
+	}
+}
+
+static void ask_segments(struct look *l, struct through *t)
+{
+	int64_t deadline = kwgi_monotonic_ms() + KWGI_ANSWER_WAIT * 1000, wait;
+	struct kwgi_echo echo;
+	struct kwgi_addr from;
+	uint32_t i;
+
+	kwgi_echo_open(&echo, NULL);
+	for (i = 0; i < t->topo->n_segments; i++) {
+		const struct kwgi_segment *s = &t->topo->segments[i];
+
+		t->asked[i] = s != l->status.plan->segment &&
+			      kwgi_leader_route(&l->s->wanted, &s->wg_ip) &&
+			      kwgi_echo_send(&echo, &s->wg_ip);
+		t->left += t->asked[i];
+	}
+	while (t->left && (wait = deadline - kwgi_monotonic_ms()) > 0)
+		if (kwgi_echo_receive(&echo, &from, (int)wait))
+			hear(t, &from);
+	kwgi_echo_close(&echo);
+}
+
+static void tell_of_segments(struct look *l, const struct through *t)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->topo->n_segments; i++) {
+		const struct kwgi_segment *s = &t->topo->segments[i];
+		char addr[KWGI_ADDR_TEXT];
+
+		if (t->asked[i] && !t->answered[i])
+			kwgi_findings_say(&l->status.findings, true, "no-echo",
+					  "%s: no echo from %s through leader %s; see what \"kilowg status\" says on %s, and on %s, which leads there",
+					  s->id, kwgi_addr_format(addr, &s->wg_ip),
+					  l->status.plan->segment->leader->name,
+					  l->status.plan->segment->leader->name, s->leader->name);
+	}
+}
+
+/* It has no peers, but a leader that forwards to other locations, or does not. */
+static int probe_through_leader(struct look *l, struct kwg_error *err)
+{
+	struct through t = { .topo = l->status.plan->topo };
+	struct kwgi_arena *a = &l->s->wanted.arena;
+
+	t.asked = kwgi_arena_alloc(a, t.topo->n_segments + 1u, sizeof(*t.asked));
+	t.answered = kwgi_arena_alloc(a, t.topo->n_segments + 1u, sizeof(*t.answered));
+	if (!t.asked || !t.answered)
+		return kwgi_nomem(err);
+	ask_segments(l, &t);
+	tell_of_segments(l, &t);
+	return 0;
+}
+
 /* ---- the whole ------------------------------------------------------- */
 
 static int look_at_all(struct look *l, const struct kwg_plan *plan, struct kwg_error *err)
 {
 	struct kwg_steps *s = l->s;
 	const char *mesh = plan->cfg->mesh.name;
-	int ret;
+	int ret = 0;
 
 	l->memos = kwgi_arena_alloc(&s->wanted.arena, s->wanted.n_peers + 1u, sizeof(*l->memos));
 	if (!l->memos)
@@ -229,13 +305,19 @@ static int look_at_all(struct look *l, const struct kwg_plan *plan, struct kwg_e
 	l->status.drift = s->steps.n + s->cni_refused;
 	l->status.memos = l->memos;
 	kwgi_peermemo_recall(KWG_RUNDIR, mesh, &s->wanted, l->memos);
-	ret = s->opt.probe ? probe_peers(l, err) : 0;
+	if (s->opt.probe)
+		ret = plan->leader ? probe_peers(l, err) : probe_through_leader(l, err);
 	if (!ret)
 		ret = look_at_peers(l, err);
 	if (ret)
 		return ret;
+	kwgi_leader_find(&l->status.leader, plan, &s->wanted);
+	ret = kwgi_leader_ask(&s->live.nl, &l->status.leader, err);
+	if (ret)
+		return ret;
 	kwgi_peermemo_save(KWG_RUNDIR, mesh, l->memos, s->wanted.n_peers);
 	kwgi_health_peers(&l->status, &l->status.findings);
+	kwgi_leader_judge(&l->status.leader, plan, &l->status.findings);
 	return l->status.findings.failed ? kwgi_nomem(err) : 0;
 }
 

@@ -137,6 +137,24 @@ static void put_head(struct kwgi_buf *b, const struct kwgi_status *s, bool colou
 	kwgi_buf_putc(b, '\n');
 }
 
+static void put_leader(struct kwgi_buf *b, const struct kwgi_status *s)
+{
+	const struct kwgi_leader *l = &s->leader;
+	const struct kwgi_link *link = kwgi_host_link_by_index(s->host, l->way.route.oif);
+
+	if (!l->node)
+		return;
+	kwgi_buf_printf(b, "leader %s: ", l->node->name);
+	kwgi_buf_addr(b, &l->addr);
+	if (link)
+		kwgi_buf_printf(b, " on %s", link->name);
+	kwgi_buf_printf(b, ", %s", kwgi_leader_word(l));
+	if (l->other)
+		kwgi_buf_printf(b, "; the way to %s %s through it", l->other->id,
+				kwgi_leader_leads_out(l) ? "leads" : "does not lead");
+	kwgi_buf_putc(b, '\n');
+}
+
 static const char *backend_name(const struct kwgi_status *s)
 {
 	return s->backend->userspace ? "userspace" : "kernel";
@@ -243,6 +261,7 @@ static void put_drops(struct kwgi_buf *b, const struct kwgi_status *s)
 void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf *b)
 {
 	put_head(b, s, colour);
+	put_leader(b, s);
 	put_backend(b, s);
 	put_tunnel(b, s, colour);
 	put_peers(b, s, colour);
@@ -279,6 +298,26 @@ static void put_peer_json(struct kwgi_json *j, const struct kwgi_status *s, uint
 	kwgi_json_uint(j, "received_bytes", have->rx_bytes);
 	kwgi_json_uint(j, "sent_bytes", have->tx_bytes);
 	kwgi_json_string(j, "state", kwgi_answer_names[kwgi_health_answer(s, i, &sure)]);
+	kwgi_json_end_object(j);
+}
+
+/* A name that sorts behind "leader", which tells whether this node is one. */
+static void put_leader_json(struct kwgi_json *j, const struct kwgi_status *s)
+{
+	const struct kwgi_leader *l = &s->leader;
+	const struct kwgi_link *link = kwgi_host_link_by_index(s->host, l->way.route.oif);
+
+	if (!l->node) {
+		kwgi_json_null(j, "leader_seen");
+		return;
+	}
+	kwgi_json_object(j, "leader_seen");
+	kwgi_json_bool(j, "echoes", l->echoed);
+	kwgi_json_string(j, "interface", link ? link->name : NULL);
+	kwgi_json_addr(j, "internal_ip", &l->addr);
+	kwgi_json_bool(j, "leads_out", kwgi_leader_leads_out(l));
+	kwgi_json_string(j, "name", l->node->name);
+	kwgi_json_string(j, "state", kwgi_leader_word(l));
 	kwgi_json_end_object(j);
 }
 
@@ -339,6 +378,7 @@ void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 	kwgi_json_bool(j, "up", l && l->up);
 	kwgi_json_end_object(j);
 	kwgi_json_bool(j, "leader", s->plan->leader);
+	put_leader_json(j, s);
 	kwgi_json_string(j, "location", s->plan->segment->id);
 	kwgi_json_string(j, "mesh", s->plan->cfg->mesh.name);
 	kwgi_json_string(j, "node", s->plan->node->name);

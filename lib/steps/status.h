@@ -7,6 +7,7 @@
 #include "steps/backend.h"
 #include "steps/desired.h"
 #include "steps/finding.h"
+#include "steps/leader.h"
 
 struct kwgi_status {
 	const struct kwg_plan *plan;
@@ -16,6 +17,7 @@ struct kwgi_status {
 	uint32_t drift;		/* steps that apply would take */
 	int64_t now, boot;	/* seconds since 1970, and since the start of the host */
 	const struct kwgi_answer_memo *memos;	/* of wanted->peers; NULL: this is the first look */
+	struct kwgi_leader leader;		/* of a follower */
 	struct kwgi_findings findings;		/* see health.h */
 };
 

@@ -72,4 +72,28 @@ check 'then packets get through' reaches a.pod 10.2.3.2
 well a
 is 'and its state says so' ok "$(state_of location:y)"
 
+# ---- a follower and its leader ----
+
+well b
+like 'a follower tells of its leader' "$T/text" \
+	'^leader a: 10\.1\.1\.1 on lan0, answers; the way to location:y leads through it$'
+expect 0 'it asks other locations through it' kwg b status --probe
+must on a sh -c 'echo 0 >/proc/sys/net/ipv4/ip_forward'
+expect 3 'and tells that it does not forward' kwg b status --probe
+like 'of what' "$T/out" '^error: location:y: no echo from 10\.4\.0\.2 through leader a$'
+must on a sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+must on a nft add table ip cloud
+must on a nft add chain ip cloud in '{ type filter hook prerouting priority -300; }'
+must on a nft add rule ip cloud in icmp type echo-request drop
+status_of b
+is 'one that answers no echo requests is not taken for dead' 0 "$status"
+like 'but is not sure, either' "$T/text" '^leader a: .* on lan0, answers as a neighbour only' '^warning: leader a: no answer'
+must on a nft delete table ip cloud
+must on a ip link set lan0 down
+must on b ip neigh flush dev lan0
+ails b leader-silent
+like 'and so is the line about it' "$T/text" '^leader a: 10\.1\.1\.1 on lan0, does not answer;'
+must on a ip link set lan0 up
+must kwg a apply
+well b
 finish

@@ -90,6 +90,9 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	if (!ret)
 		ret = format_steps(s, err);
 	sodium_memzero(&key, sizeof(key));
+	/* Who carries them out hears of it afterwards, and a status has it in the answer. */
+	if (!ret && s->opt.read_only && !s->for_status && s->opt.log)
+		kwgi_steps_tell(s);
 	return ret;
 }
 
@@ -371,6 +374,18 @@ static void settle(struct kwg_steps *s)
 	}
 }
 
+/* As the host was seen last, with nothing left to do. */
+static void tell_of_last(struct kwg_steps *s)
+{
+	struct kwg_steps *last = s;
+
+	while (last->again)
+		last = last->again;
+	last->opt.log = s->opt.log;
+	last->opt.log_arg = s->opt.log_arg;
+	kwgi_steps_tell(last);
+}
+
 int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 {
 	bool stays = false;
@@ -378,9 +393,12 @@ int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 
 	if (!ret && s->steps.n)
 		ret = run_what_is_left(s, &stays, err);
-	if (!ret)
+	if (!ret) {
 		settle(s);
-	else if (!stays)
+		if (s->plan && s->opt.log)
+			tell_of_last(s);
+	} else if (!stays) {
 		undo_rounds(s);
+	}
 	return ret;
 }

@@ -9,7 +9,7 @@
 #include "host/echo.h"
 #include "host/files.h"
 #include "host/peermemo.h"
-#include "host/ways.h"
+#include "host/rtnl_ways.h"
 #include "kilowg_steps.h"
 #include "steps/health.h"
 
@@ -317,6 +317,9 @@ static int look_at_all(struct look *l, const struct kwg_plan *plan, struct kwg_e
 		return ret;
 	kwgi_peermemo_save(KWG_RUNDIR, mesh, l->memos, s->wanted.n_peers);
 	kwgi_health_peers(&l->status, &l->status.findings);
+	ret = kwgi_steps_find(s, &l->status.findings, err);
+	if (ret)
+		return ret;
 	kwgi_leader_judge(&l->status.leader, plan, &l->status.findings);
 	return l->status.findings.failed ? kwgi_nomem(err) : 0;
 }

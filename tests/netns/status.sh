@@ -96,4 +96,59 @@ like 'and so is the line about it' "$T/text" '^leader a: 10\.1\.1\.1 on lan0, do
 must on a ip link set lan0 up
 must kwg a apply
 well b
+# ---- other ways ----
+
+# CODE PATTERN REMEDY: is it told by all, of a?
+told() {
+	ails a "$1"
+	like 'with what helps' "$T/text" "^error: $2" "^ +$3"
+	expect 1 'check --live tells it, too' kwg a check --live --strict
+	like 'in the same words' "$T/err" "^kilowg: warning: $2.*; .*$3"
+	expect 0 'and diff, which can do nothing about it' kwg a diff
+	like 'in the same words' "$T/err" "^kilowg: warning: $2.*; .*$3"
+	expect 0 'and apply' kwg a apply
+	like 'in the same words' "$T/err" "^kilowg: warning: $2.*; .*$3"
+}
+must on a ip route add 10.2.3.0/25 dev lan0
+check 'a route that is more specific' unreachable a 10.2.3.2
+told way-route 'packets for 10\.2\.3\.0/25 leave by lan0, not kilo0: the route 10\.2\.3\.0/25 dev lan0 table main is more specific' \
+	'take it away: ip route del 10\.2\.3\.0/25 dev lan0 table main'
+must on a ip route del 10.2.3.0/25 dev lan0 table main
+check 'what is advised helps' reaches a 10.2.3.2
+must on a ip route add 10.2.3.128/25 dev lan0
+told way-route 'packets for 10\.2\.3\.128/25 leave by lan0' 'take it away: ip route del 10\.2\.3\.128/25 dev lan0 table main'
+must on a ip route del 10.2.3.128/25 dev lan0
+must on a ip route add blackhole 10.2.3.1
+told way-route 'packets for 10\.2\.3\.0/24 go nowhere' 'a route or a policy rule of somebody else comes first'
+must on a ip route del blackhole 10.2.3.1
+must on a ip rule add to 10.2.3.0/24 lookup 99 priority 1000
+must on a ip route add 10.2.3.0/24 dev lan0 table 99
+told way-rule 'packets for 10\.2\.3\.0/24 leave by lan0, not kilo0: rule 1000 \(lookup 99\) stands before that of the main table' \
+	'give that rule a number above 32766, or take it away: ip rule del priority 1000'
+must on a ip rule del priority 1000
+must on a ip route del 10.2.3.0/24 table 99
+must on a ip addr add 10.2.3.130/26 dev lan0
+status_of a
+is 'an own network in a wanted one does not make it unhealthy' 0 "$status"
+like 'but is warned of' "$T/text" '^warning: packets for 10\.2\.3\.128/26 leave by lan0'
+must on a ip addr del 10.2.3.130/26 dev lan0
+well a
+
+# Rules for what comes out of WireGuard and from pods, before which others put theirs.
+if has_vxlan; then
+	mesh_set encapsulation always
+	mesh_set encapsulation-protocol vxlan
+	for node in a b c; do
+		must kwg $node apply
+	done
+	check 'with encapsulation' reaches c.pod 10.1.1.2
+	well a
+	must on a ip rule add table main suppress_prefixlength 0 priority 105
+	told way-rule 'what pods here send to 10\.1\.1\.2/32 and 1 more leave by lan0, not kilo0-vxlan: rule 105 \(lookup main\) stands before that of kilowg' \
+		'give that rule a number above 32765, or take it away: ip rule del priority 105'
+	must on a ip rule del priority 105
+	well a
+else
+	skip 'policy rules' 'the kernel has no VXLAN'
+fi
 finish

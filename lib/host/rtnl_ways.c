@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "host/echo.h"
 #include "host/files.h"
 #include "host/rtnl.h"
-#include "host/ways.h"
+#include "host/rtnl_ways.h"
 
 enum {
 	/* linux/rtnetlink.h; not in every libc's copy */
@@ -45,7 +46,8 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 	return MNL_CB_OK;
 }
 
-static struct nlmsghdr *build(struct kwgi_nl *nl, const struct kwgi_way *way, uint32_t flags)
+/* IPv6 always tells the table, and refuses to be asked for it. */
+static struct nlmsghdr *build(struct kwgi_nl *nl, const struct kwgi_way *way, bool match)
 {
 	struct nlmsghdr *nlh = kwgi_nl_begin(nl, RTM_GETROUTE, 0);
 	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
@@ -53,7 +55,8 @@ static struct nlmsghdr *build(struct kwgi_nl *nl, const struct kwgi_way *way, ui
 	rtm->rtm_family = kwgi_rtnl_family(way->to.family);
 	rtm->rtm_dst_len = (uint8_t)kwgi_addr_bits(&way->to);
 	rtm->rtm_src_len = (uint8_t)kwgi_addr_bits(&way->from);
-	rtm->rtm_flags = flags;
+	rtm->rtm_flags = (way->to.family == KWGI_AF_V4 ? FLAG_LOOKUP_TABLE : 0u) |
+			 (match ? FLAG_FIB_MATCH : 0u);
 	kwgi_rtnl_put_addr(nlh, RTA_DST, &way->to);
 	kwgi_rtnl_put_addr(nlh, RTA_SRC, &way->from);
 	if (way->iif)
@@ -68,7 +71,7 @@ int kwgi_way_ask(struct kwgi_nl *nl, struct kwgi_way *way, bool match, struct kw
 	int ret;
 
 	way->match = (struct kwgi_host_route){ 0 };
-	ret = kwgi_nl_ask(nl, build(nl, way, FLAG_LOOKUP_TABLE), on_route, &a, "asking for a way",
+	ret = kwgi_nl_ask(nl, build(nl, way, false), on_route, &a, "asking for a way",
 			  &own);
 	way->error = ret ? own.sys_errno : 0;
 	way->local = !ret && a.type == RTN_LOCAL;
@@ -81,10 +84,120 @@ int kwgi_way_ask(struct kwgi_nl *nl, struct kwgi_way *way, bool match, struct kw
 		return 0;
 	/* IPv6 tells of a way that is none as of a route of another type. */
 	a.route = &way->match;
-	if (kwgi_nl_ask(nl, build(nl, way, FLAG_LOOKUP_TABLE | FLAG_FIB_MATCH), on_route, &a,
+	if (kwgi_nl_ask(nl, build(nl, way, true), on_route, &a,
 			"asking for a route", &own))
 		way->match = (struct kwgi_host_route){ 0 };
 	return 0;
+}
+
+/* ---- all wanted ones ------------------------------------------------- */
+
+struct collect {
+	struct kwgi_ways *s;
+	const struct kwgi_desired *w;
+	const struct kwgi_host *h;
+	uint8_t family;
+	bool nomem;
+};
+
+static bool is_ours(const struct kwgi_host *h, uint8_t protocol)
+{
+	return protocol && (protocol == h->protocol || h->journal.protocols[protocol]);
+}
+
+static int on_other_route(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	struct collect *c = arg;
+	struct kwgi_host_route r = {
+		.dst = { { .family = rtm->rtm_family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6 },
+			 rtm->rtm_dst_len },
+		.table = rtm->rtm_table, .protocol = rtm->rtm_protocol,
+	};
+
+	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_type != RTN_UNICAST ||
+	    rtm->rtm_flags & RTM_F_CLONED || rtm->rtm_family != c->family ||
+	    is_ours(c->h, rtm->rtm_protocol))
+		return MNL_CB_OK;
+	kwgi_rtnl_read_route(&r, nlh);
+	c->nomem |= kwgi_ways_add_part(c->s, c->w, &r) != 0;
+	return c->nomem ? MNL_CB_ERROR : MNL_CB_OK;
+}
+
+static int on_rule(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct fib_rule_hdr *frh = mnl_nlmsg_get_payload(nlh);
+	struct kwgi_other_rule rule = { .table = frh->table }, *r;
+	struct collect *c = arg;
+	const struct nlattr *attr;
+	uint8_t protocol = 0;
+
+	if (nlh->nlmsg_type != RTM_NEWRULE || frh->family != c->family ||
+	    frh->action != FR_ACT_TO_TBL)
+		return MNL_CB_OK;
+	rule.family = frh->family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6;
+	kwgi_attr_for_each(attr, nlh, sizeof(*frh)) {
+		if (mnl_attr_get_type(attr) == FRA_TABLE && !mnl_attr_validate(attr, MNL_TYPE_U32))
+			rule.table = mnl_attr_get_u32(attr);
+		else if (mnl_attr_get_type(attr) == FRA_PRIORITY &&
+			 !mnl_attr_validate(attr, MNL_TYPE_U32))
+			rule.priority = mnl_attr_get_u32(attr);
+		else if (mnl_attr_get_type(attr) == FRA_PROTOCOL)
+			protocol = mnl_attr_get_u8(attr);
+	}
+	if (is_ours(c->h, protocol))
+		return MNL_CB_OK;
+	if (kwgi_arena_grow(&c->s->arena, &c->s->rules, c->s->n_rules, &c->s->rules_cap, sizeof(*r))) {
+		c->nomem = true;
+		return MNL_CB_ERROR;
+	}
+	c->s->rules[c->s->n_rules++] = rule;
+	return MNL_CB_OK;
+}
+
+/* What changes meanwhile is looked at the next time, and a family that there is not has nothing. */
+static int dump(struct kwgi_nl *nl, struct collect *c, uint16_t type, size_t header, mnl_cb_t cb,
+		struct kwg_error *err)
+{
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	struct kwg_error own = { 0 };
+	struct nlmsghdr *nlh;
+	struct rtgenmsg *g;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		c->family = families[i];
+		nlh = kwgi_nl_begin(nl, type, 0);
+		g = mnl_nlmsg_put_extra_header(nlh, header);
+		g->rtgen_family = c->family;
+		(void)kwgi_nl_dump(nl, nlh, cb, c, "listing routes and rules", &own);
+		if (c->nomem)
+			return kwgi_nomem(err);
+	}
+	return 0;
+}
+
+int kwgi_ways_observe(struct kwgi_nl *nl, struct kwgi_ways *s, const struct kwgi_desired *w,
+		      const struct kwgi_host *h, struct kwg_error *err)
+{
+	struct collect c = { .s = s, .w = w, .h = h };
+	bool right = true;
+	uint32_t i;
+	int ret;
+
+	if (kwgi_ways_list(s, w, h))
+		return kwgi_nomem(err);
+	ret = dump(nl, &c, RTM_GETROUTE, sizeof(struct rtmsg), on_other_route, err);
+	for (i = 0; i < s->n && !ret; i++) {
+		ret = kwgi_way_ask(nl, &s->v[i].way, false, err);
+		if (ret || kwgi_ways_is_right(&s->v[i]))
+			continue;
+		ret = kwgi_way_ask(nl, &s->v[i].way, true, err);
+		right &= kwgi_ways_is_right(&s->v[i]);
+	}
+	if (ret || right)
+		return ret;
+	return dump(nl, &c, RTM_GETRULE, sizeof(struct fib_rule_hdr), on_rule, err);
 }
 
 /* ---- neighbours ------------------------------------------------------ */

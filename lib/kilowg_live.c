@@ -60,7 +60,10 @@ static int look(struct live *l, struct kwg_error *err)
  */
 static int find(struct live *l, struct kwg_error *err)
 {
-	const struct kwg_host_options opt = { .read_only = true, .no_lookup = true };
+	/* Nothing is started, so it does not matter what. */
+	static const char *const any[] = { "kilowg-userspace", NULL };
+	const struct kwg_host_options opt = { .read_only = true, .no_lookup = true,
+					      .userspace_command = any };
 	struct kwg_error own = { 0 };
 	struct kwg_steps *s = NULL;
 	int ret;

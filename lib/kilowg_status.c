@@ -11,6 +11,7 @@
 #include "host/peermemo.h"
 #include "host/rtnl_ways.h"
 #include "kilowg_steps.h"
+#include "steps/around.h"
 #include "steps/health.h"
 
 enum { LOOK_AGAIN = 250 };	/* ms between two looks at the peers */
@@ -320,6 +321,7 @@ static int look_at_all(struct look *l, const struct kwg_plan *plan, struct kwg_e
 	ret = kwgi_steps_find(s, &l->status.findings, err);
 	if (ret)
 		return ret;
+	kwgi_around_warnings(plan, &l->status.findings);
 	kwgi_leader_judge(&l->status.leader, plan, &l->status.findings);
 	return l->status.findings.failed ? kwgi_nomem(err) : 0;
 }

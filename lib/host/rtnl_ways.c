@@ -120,6 +120,8 @@ static int on_other_route(const struct nlmsghdr *nlh, void *arg)
 	    is_ours(c->h, rtm->rtm_protocol))
 		return MNL_CB_OK;
 	kwgi_rtnl_read_route(&r, nlh);
+	if (r.protocol == RTPROT_RA && !r.dst.len)
+		c->s->ra_link = r.oif;
 	c->nomem |= kwgi_ways_add_part(c->s, c->w, &r) != 0;
 	return c->nomem ? MNL_CB_ERROR : MNL_CB_OK;
 }

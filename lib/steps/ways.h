@@ -31,6 +31,7 @@ struct kwgi_ways {
 	uint32_t n, cap;
 	struct kwgi_other_rule *rules;	/* in the kernel's order */
 	uint32_t n_rules, rules_cap;
+	uint32_t ra_link;		/* of an IPv6 default route by a router's advertisement; 0: none */
 };
 
 /*

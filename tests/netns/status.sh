@@ -134,6 +134,67 @@ like 'but is warned of' "$T/text" '^warning: packets for 10\.2\.3\.128/26 leave 
 must on a ip addr del 10.2.3.130/26 dev lan0
 well a
 
+# ---- what the mesh depends on ----
+
+sysctl_on() { must on "$1" sh -c "echo $3 >/proc/sys/net/$2"; }
+
+sysctl_on a ipv4/ip_forward 0
+check 'the leader does not forward' unreachable b.pod 10.2.3.2
+told forwarding-off 'this host does not forward IPv4' 'sysctl -w net\.ipv4\.ip_forward=1'
+sysctl_on a ipv4/ip_forward 1
+well a
+sysctl_on a ipv4/conf/lan0/forwarding 0
+check 'nor does one of its interfaces' unreachable b.pod 10.2.3.2
+told forwarding-off 'what comes in over lan0 is not forwarded \(IPv4\)' 'sysctl -w net\.ipv4\.conf\.lan0\.forwarding=1'
+sysctl_on a ipv4/conf/lan0/forwarding 1
+well a
+if can_ipv6; then
+	sysctl_on a ipv6/conf/all/forwarding 0
+	well a
+	sysctl_on a ipv6/conf/all/forwarding 1
+fi
+
+cp "$mesh_ini" "$T/mesh.kept"
+mesh_edit c 'endpoint = 203.0.113.3:51820' ''
+status_of a
+like 'who takes no part is told, and why' "$T/text" '^warning: node c takes no part in the mesh: it has no endpoint$' \
+	'^ +see .*mesh\.ini:[0-9]+$'
+run kwg a check --live
+like 'by check --live, too' "$T/err" 'node c takes no part'
+run kwg a -v apply --dry-run
+like 'and apply -v' "$T/err" 'node c takes no part'
+mv "$T/mesh.kept" "$mesh_ini"
+
+must kwg a down
+on a python3 -c 'import os, socket, sys, time
+open(sys.argv[1], "w").write(str(os.getpid()))
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 51820))
+time.sleep(60)' "$T/holder" >/dev/null 2>&1 &
+held() { on a sh -c "grep -qi ':CA6C ' /proc/net/udp"; }
+if wait_for 5 held; then
+	run kwg a check --live
+	like 'who has the port is named, before apply needs it' "$T/err" 'port 51820/udp is held by python3[^ ]* \(process [0-9]+\); end that'
+	run kwg a apply
+	status_of a
+	like 'and when it did' "$T/text" '^error: port 51820/udp is held by python3[^ ]* \(process [0-9]+\)$'
+	run kwg a down
+else
+	skip 'who has the port is named' 'there is no python3'
+fi
+[ ! -s "$T/holder" ] || kill "$(cat "$T/holder")"
+must kwg a apply
+well a
+echo 'cni = yes' >>"$T/local.ini"
+if kwg a apply >"$T/out" 2>"$T/err"; then
+	must cp "$T/nodes/a/kilowg/10-kilo.conflist" "$T/nodes/a/kilowg/05-flannel.conflist"
+	told cni-order '05-flannel\.conflist comes before /run/kilowg/10-kilo\.conflist by its name' 'rename one of the two'
+	must rm "$T/nodes/a/kilowg/05-flannel.conflist"
+	well a
+else
+	skip 'a CNI configuration that comes before ours' "$(head -n 1 "$T/err")"
+fi
+
 # Rules for what comes out of WireGuard and from pods, before which others put theirs.
 if has_vxlan; then
 	mesh_set encapsulation always

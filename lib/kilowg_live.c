@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The facade's look at this host for what stands in the way of a plan. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -43,14 +44,16 @@ static int look_at_iptables(struct live *l, bool wanted, struct kwg_error *err)
 static int look(struct live *l, struct kwg_error *err)
 {
 	static const char no_nftables[] =
-		"firewall = nftables: this kernel has no nftables, or does not let this user see them; set firewall = iptables or none";
+		"firewall = nftables: this kernel has no nftables; set firewall = iptables or none";
+	static const char denied[] =
+		"firewall = nftables: this kernel does not let this user see nftables: CAP_NET_ADMIN is missing";
 	uint32_t firewall = l->plan->cfg->local.firewall;
 	int ret = kwgi_nft_observe(&l->host, err);
 
 	if (!ret)
 		ret = look_at_iptables(l, firewall == KWGI_FIREWALL_IPTABLES, err);
 	if (!ret && firewall == KWGI_FIREWALL_NFTABLES && l->host.no_nftables)
-		memcpy(l->problem, no_nftables, sizeof(no_nftables));
+		snprintf(l->problem, sizeof(l->problem), "%s", l->host.nft_denied ? denied : no_nftables);
 	return ret;
 }
 

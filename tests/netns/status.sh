@@ -212,4 +212,20 @@ if has_vxlan; then
 else
 	skip 'policy rules' 'the kernel has no VXLAN'
 fi
+# ---- privileges ----
+
+if command -v setpriv >/dev/null; then
+	sed 's/^firewall = .*/firewall = nftables/' "$T/local.ini" >"$T/local.new" && mv "$T/local.new" "$T/local.ini"
+	weak() {
+		on a setpriv --bounding-set -net_admin --inh-caps -net_admin \
+			"$KILOWG" -f "$mesh_ini" -f "$T/local.ini" --node a "$@"
+	}
+	expect 2 'without the privilege: status' weak status
+	like 'says which one is missing' "$T/err" 'CAP_NET_ADMIN is missing'
+	unlike 'not that the kernel lacks something' "$T/err" 'has no nftables'
+	run weak check --live
+	like 'as does check --live' "$T/err" 'CAP_NET_ADMIN is missing'
+else
+	skip 'the privilege that is missing is named' 'there is no setpriv'
+fi
 finish

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,7 +72,10 @@ static int status_of(pid_t child)
 	return EXIT_FAILURE;
 }
 
-/* The child writes a NUL when it is ready, else its last words. */
+/*
+ * The child writes a NUL when it is ready, else its last words. It gets a NUL in return: without
+ * that it could not know whether anybody has still read its own.
+ */
 _Noreturn static void wait_for_child(int fd, pid_t child)
 {
 	char text[1024];
@@ -80,7 +84,7 @@ _Noreturn static void wait_for_child(int fd, pid_t child)
 
 	while (len < sizeof(text) && (n = read_again(fd, text + len, sizeof(text) - len)) > 0) {
 		if (!text[len])
-			_exit(EXIT_SUCCESS);
+			_exit(write(fd, "", 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
 		len += (size_t)n;
 	}
 	if (len) {
@@ -128,11 +132,11 @@ int daemonise_begin(struct daemonise *d, bool foreground, bool keep_stderr)
 	int fd[2], e;
 	pid_t child;
 
-	*d = (struct daemonise){ .pipe = -1 };
+	*d = (struct daemonise){ .parent = -1 };
 	fill_standard();
 	if (foreground)
 		return 0;
-	if (pipe2(fd, O_CLOEXEC))
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd))
 		return -1;
 	(void)fflush(NULL);
 	child = fork();
@@ -148,7 +152,7 @@ int daemonise_begin(struct daemonise *d, bool foreground, bool keep_stderr)
 		wait_for_child(fd[0], child);
 	}
 	close(fd[0]);
-	d->pipe = fd[1];
+	d->parent = fd[1];
 	/* A session of its own: what the terminal sends is not for us. */
 	(void)setsid();
 	leave(keep_stderr);
@@ -156,27 +160,38 @@ int daemonise_begin(struct daemonise *d, bool foreground, bool keep_stderr)
 }
 
 /* False if nobody waits any more. */
-static bool tell(struct daemonise *d, const char *p, size_t len)
+static bool tell(const struct daemonise *d, const char *p, size_t len)
 {
 	ssize_t n;
 
 	while (len) {
-		n = write(d->pipe, p, len);
+		n = write(d->parent, p, len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			break;
+			return false;
 		p += n;
 		len -= (size_t)n;
 	}
-	close(d->pipe);
-	d->pipe = -1;
-	return !len;
+	return true;
+}
+
+static void let_go(struct daemonise *d)
+{
+	close(d->parent);
+	d->parent = -1;
 }
 
 bool daemonise_ready(struct daemonise *d)
 {
-	return d->pipe < 0 || tell(d, "", 1);
+	bool heard;
+	char c;
+
+	if (d->parent < 0)
+		return true;
+	heard = tell(d, "", 1) && read_again(d->parent, &c, 1) == 1;
+	let_go(d);
+	return heard;
 }
 
 void daemonise_failed(struct daemonise *d, const char *line)
@@ -184,7 +199,7 @@ void daemonise_failed(struct daemonise *d, const char *line)
 	char text[1024];
 	int n = snprintf(text, sizeof(text), "%s\n", line);
 
-	if (d->pipe < 0) {
+	if (d->parent < 0) {
 		fprintf(stderr, "%s\n", line);
 		return;
 	}
@@ -194,4 +209,5 @@ void daemonise_failed(struct daemonise *d, const char *line)
 	}
 	if (n > 0)
 		(void)tell(d, text, (size_t)n);
+	let_go(d);
 }

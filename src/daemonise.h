@@ -8,7 +8,7 @@
 enum log_level { LEVEL_SILENT, LEVEL_ERROR, LEVEL_DEBUG };
 
 struct daemonise {
-	int pipe;		/* to the waiting parent; -1 in the foreground */
+	int parent;		/* a socket to the waiting parent; -1 in the foreground */
 };
 
 /* WG_PROCESS_FOREGROUND=1 */
@@ -34,8 +34,8 @@ int environment_fd(const char *name);
 int daemonise_begin(struct daemonise *d, bool foreground, bool keep_stderr);
 
 /*
- * The socket answers: lets the parent go. False if somebody has ended that, and so wants no
- * daemon. Opens nothing: a sandbox may forbid it.
+ * The socket answers: lets the parent go, and waits until it says that it goes. False if
+ * somebody has ended it, and so wants no daemon. Opens nothing: a sandbox may forbid it.
  */
 bool daemonise_ready(struct daemonise *d);
 

@@ -251,7 +251,7 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc - 1)
 		return EXIT_FAILURE;
-	p.d.pipe = -1;
+	p.d.parent = -1;
 	if (exec)
 		return hand_over(&p, argv[0], argv[optind], &o);
 	kwgi_sandbox_no_dumps();

@@ -5,7 +5,7 @@
 # its own, as many at a time as there are processors. Those that are only about
 # kilowg-userspace meet an older kernel with one slow processor there; not the one that
 # compiles it for a sanitizer, not units, which have boots of their own (units.sh), and
-# of walk and inject the short forms.
+# of walk and inject the short forms. KWG_VM_NETNS names those to be run; by default all.
 
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
@@ -34,7 +34,9 @@ esac
 need_vm --accel "$accel"
 # Those first that take longest.
 tests='mtu-matrix walk switch rollback changes encap-change ownership mtu long signals roles userspace interop'
+[ -z "${KWG_VM_NETNS:-}" ] || tests=$KWG_VM_NETNS
 for f in "$lib_dir"/netns/*.sh; do
+	[ -z "${KWG_VM_NETNS:-}" ] || break
 	name=$(basename "$f" .sh)
 	case " $tests inject_long threads_tsan units walk_long " in *" $name "*) ;; *) tests="$tests $name" ;; esac
 done

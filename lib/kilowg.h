@@ -224,6 +224,7 @@ struct kwg_host_options {
 	void *log_arg;
 	bool wait_lock;		/* wait for the lock of the mesh instead of KWG_ERR_LOCKED */
 	bool read_only;		/* change nothing: no lock, no key file, no waiting */
+	bool probe;		/* kwg_status(): send to each peer, and wait for what comes back */
 	bool no_lookup;		/* of endpoint names; peers keep what WireGuard has, no thread is started */
 	/*
 	 * Program of a userspace WireGuard for hosts whose kernel has none, by
@@ -304,9 +305,10 @@ int kwg_steps_run(struct kwg_steps *steps, struct kwg_error *err);
 
 /*
  * Health of the mesh on this host, as text or JSON. *healthy becomes false if
- * a peer that should talk has had no handshake for 3 minutes, the interface
- * is missing, or the host differs from the plan. colour: ANSI sequences.
- * now: seconds since 1970. Errors as kwg_steps_new().
+ * packets do not get through, the interface is missing, or the host differs from
+ * the plan; the text says why, and what helps. colour: ANSI sequences. now:
+ * seconds since 1970. Takes up to 13 seconds if one look at WireGuard does not
+ * tell; keeps what it saw in the folder of locks. Errors as kwg_steps_new().
  */
 int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, int64_t now,
 	       bool json, bool colour, bool *healthy, char **out, size_t *len,

@@ -188,6 +188,9 @@ static bool needs_firewall(const struct kwg_plan *plan)
 
 static int build_nftables(struct kwg_steps *s, struct kwg_error *err)
 {
+	if (s->host.nft_denied)
+		return kwgi_fail(err, KWG_ERR_KERNEL, EPERM,
+				 "this user may not see nftables: CAP_NET_ADMIN is missing; run kilowg as root");
 	if (s->host.no_nftables && needs_firewall(s->plan))
 		return kwgi_fail(err, KWG_ERR_KERNEL, EOPNOTSUPP,
 				 "this kernel has no nftables, which masquerading needs here; set firewall = iptables if it has that, or none to do without");

@@ -14,6 +14,7 @@
 #include "host/files.h"
 #include "host/journal.h"
 #include "host/pathmemo.h"
+#include "host/peermemo.h"
 #include "host/turns.h"
 #include "kilowg_steps.h"
 #include "steps/mark.h"
@@ -115,11 +116,14 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	if (!ret)
 		ret = format_steps(s, err);
 	sodium_memzero(&key, sizeof(key));
+	/* Who carries them out hears of it afterwards, and a status has it in the answer. */
+	if (!ret && s->opt.read_only && !s->for_status && s->opt.log)
+		kwgi_steps_tell(s);
 	return ret;
 }
 
-static int steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
-		     const struct kwg_host_options *opt, bool for_status, struct kwg_error *err)
+int kwgi_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
+		   const struct kwg_host_options *opt, bool for_status, struct kwg_error *err)
 {
 	struct kwg_steps *s = steps_alloc(opt);
 	int ret;
@@ -141,7 +145,7 @@ static int steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 		  const struct kwg_host_options *opt, struct kwg_error *err)
 {
-	return steps_new(out, plan, opt, false, err);
+	return kwgi_steps_new(out, plan, opt, false, err);
 }
 
 static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
@@ -421,6 +425,7 @@ static void settle(struct kwg_steps *s)
 	for (i = 0; i < s->host.owner.n_former; i++) {
 		kwgi_pathmemo_forget(KWG_RUNDIR, s->host.owner.former[i]);
 		kwgi_turns_forget(KWG_RUNDIR, s->host.owner.former[i]);
+		kwgi_peermemo_forget(KWG_RUNDIR, s->host.owner.former[i]);
 	}
 	if (s->plan) {
 		kwgi_pathmemo_save(KWG_RUNDIR, mesh->name, &s->host);
@@ -429,9 +434,22 @@ static void settle(struct kwg_steps *s)
 	} else {
 		kwgi_pathmemo_forget(KWG_RUNDIR, mesh->name);
 		kwgi_turns_forget(KWG_RUNDIR, mesh->name);
+		kwgi_peermemo_forget(KWG_RUNDIR, mesh->name);
 		if (!keeps_link(s))
 			kwgi_journal_remove(&s->host, KWG_RUNDIR, mesh);
 	}
+}
+
+/* As the host was seen last, with nothing left to do. */
+static void tell_of_last(struct kwg_steps *s)
+{
+	struct kwg_steps *last = s;
+
+	while (last->again)
+		last = last->again;
+	last->opt.log = s->opt.log;
+	last->opt.log_arg = s->opt.log_arg;
+	kwgi_steps_tell(last);
 }
 
 int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
@@ -441,41 +459,12 @@ int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 
 	if (!ret && s->steps.n)
 		ret = run_what_is_left(s, &stays, err);
-	if (!ret)
+	if (!ret) {
 		settle(s);
-	else if (!stays)
+		if (s->plan && s->opt.log)
+			tell_of_last(s);
+	} else if (!stays) {
 		undo_rounds(s);
-	return ret;
-}
-
-/* ---- status ---------------------------------------------------------- */
-
-int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, int64_t now,
-	       bool json, bool colour, bool *healthy, char **out, size_t *len,
-	       struct kwg_error *err)
-{
-	struct kwg_host_options read_only = opt ? *opt : (struct kwg_host_options){ 0 };
-	struct kwgi_status status = { .plan = plan, .now = now };
-	struct kwgi_buf b = { 0 };
-	struct kwg_steps *s = NULL;
-	int ret;
-
-	read_only.read_only = true;
-	read_only.no_lookup = true;
-	ret = steps_new(&s, plan, &read_only, true, err);
-	if (!s)
-		return ret;
-	status.wanted = &s->wanted;
-	status.host = &s->host;
-	status.backend = &s->backend;
-	status.drift = s->steps.n + s->cni_refused;
-	if (json)
-		kwgi_status_json(&status, &b);
-	else
-		kwgi_status_text(&status, colour, &b);
-	ret = kwgi_give(&b, out, len, err);
-	if (!ret)
-		*healthy = kwgi_status_is_healthy(&status);
-	kwg_steps_free(s);
+	}
 	return ret;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The facade's look at this host for what stands in the way of a plan. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -8,6 +9,7 @@
 #include "host/ipt.h"
 #include "host/nft.h"
 #include "kilowg.h"
+#include "kilowg_steps.h"
 #include "steps/forward.h"
 
 struct live {
@@ -15,6 +17,7 @@ struct live {
 	struct kwgi_host host;
 	struct kwgi_desired wanted;	/* only as far as forwarding is concerned */
 	struct kwgi_ipt_rules iptables[2];
+	struct kwgi_findings findings;
 	char problem[sizeof(((struct kwg_error *)0)->text)];	/* with the firewall; "": none */
 };
 
@@ -41,14 +44,38 @@ static int look_at_iptables(struct live *l, bool wanted, struct kwg_error *err)
 static int look(struct live *l, struct kwg_error *err)
 {
 	static const char no_nftables[] =
-		"firewall = nftables: this kernel has no nftables, or does not let this user see them; set firewall = iptables or none";
+		"firewall = nftables: this kernel has no nftables; set firewall = iptables or none";
+	static const char denied[] =
+		"firewall = nftables: this kernel does not let this user see nftables: CAP_NET_ADMIN is missing";
 	uint32_t firewall = l->plan->cfg->local.firewall;
 	int ret = kwgi_nft_observe(&l->host, err);
 
 	if (!ret)
 		ret = look_at_iptables(l, firewall == KWGI_FIREWALL_IPTABLES, err);
 	if (!ret && firewall == KWGI_FIREWALL_NFTABLES && l->host.no_nftables)
-		memcpy(l->problem, no_nftables, sizeof(no_nftables));
+		snprintf(l->problem, sizeof(l->problem), "%s", l->host.nft_denied ? denied : no_nftables);
+	return ret;
+}
+
+/*
+ * What has to do with what is applied already, or would be. Where not even that can be said, for
+ * lack of a key or an interface of others, apply and status say why.
+ */
+static int find(struct live *l, struct kwg_error *err)
+{
+	/* Nothing is started, so it does not matter what. */
+	static const char *const any[] = { "kilowg-userspace", NULL };
+	const struct kwg_host_options opt = { .read_only = true, .no_lookup = true,
+					      .userspace_command = any };
+	struct kwg_error own = { 0 };
+	struct kwg_steps *s = NULL;
+	int ret;
+
+	ret = kwgi_steps_new(&s, l->plan, &opt, true, &own);
+	if (ret)
+		return ret == KWG_ERR_NOMEM ? kwgi_nomem(err) : 0;
+	ret = kwgi_steps_find(s, &l->findings, err);
+	kwg_steps_free(s);
 	return ret;
 }
 
@@ -58,6 +85,10 @@ static void put_text(const struct live *l, struct kwgi_buf *b)
 
 	if (*l->problem)
 		kwgi_buf_printf(b, "%s\n", l->problem);
+	for (i = 0; i < l->findings.n; i++) {
+		kwgi_finding_line(b, &l->findings.v[i]);
+		kwgi_buf_putc(b, '\n');
+	}
 	for (i = 0; i < l->host.n_drops; i++) {
 		const struct kwgi_drop *d = &l->host.drops[i];
 
@@ -76,6 +107,7 @@ static void put_json(const struct live *l, struct kwgi_buf *b)
 	uint32_t i;
 
 	kwgi_json_object(j, NULL);
+	kwgi_findings_json(j, "findings", &l->findings);
 	kwgi_json_string(j, "firewall_problem", *l->problem ? l->problem : NULL);
 	kwgi_json_array(j, "forward_drop");
 	for (i = 0; i < l->host.n_drops; i++)
@@ -95,6 +127,8 @@ int kwg_check_live(const struct kwg_plan *plan, bool json, bool *fine, char **ou
 	uint32_t i;
 	int ret = look(&l, err);
 
+	if (!ret)
+		ret = find(&l, err);
 	if (!ret) {
 		for (i = 0; i < l.host.n_drops; i++)
 			none &= !kwgi_drop_matters(&l.host.drops[i], &l.wanted, &l.host);
@@ -104,8 +138,9 @@ int kwg_check_live(const struct kwg_plan *plan, bool json, bool *fine, char **ou
 			put_text(&l, &b);
 		ret = kwgi_give(&b, out, len, err);
 		if (!ret)
-			*fine = none && !*l.problem;
+			*fine = none && !*l.problem && !l.findings.n;
 	}
+	kwgi_findings_free(&l.findings);
 	kwgi_host_free(&l.host);
 	return ret;
 }

@@ -13,6 +13,7 @@
 #include "kilowg.h"
 #include "steps/backend.h"
 #include "steps/desired.h"
+#include "steps/finding.h"
 #include "steps/names.h"
 
 #ifndef KWG_RUNDIR
@@ -46,6 +47,18 @@ struct kwg_steps {
 /* One line to the log of the caller of the library, if he has one. */
 __attribute__((format(printf, 3, 4)))
 void kwgi_steps_say(const struct kwg_steps *s, enum kwg_severity severity, const char *fmt, ...);
+
+/* kilowg_host.c: kwg_steps_new(), or what a status is made from. */
+int kwgi_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
+		   const struct kwg_host_options *opt, bool for_status, struct kwg_error *err);
+
+/*
+ * kilowg_find.c: what on this host stands in the way of the mesh, beside the steps; for status,
+ * check --live, diff and apply. KWG_ERR_KERNEL, KWG_ERR_NOMEM.
+ */
+int kwgi_steps_find(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_error *err);
+/* The same, to the log: errors as warnings, the rest as notes. */
+void kwgi_steps_tell(struct kwg_steps *s);
 
 /* ---- kilowg_backend.c ------------------------------------------------- */
 

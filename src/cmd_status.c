@@ -13,6 +13,8 @@ static bool wants_colour(void)
 	return isatty(STDOUT_FILENO) && !(no_color && *no_color);
 }
 
+enum { PROBE };
+
 static int run(struct cli *cli, int argc, char **argv, const struct option_values *given)
 {
 	struct kwg_host_options opt;
@@ -24,12 +26,12 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 	char *text;
 
 	(void)argv;
-	(void)given;
 	if (argc)
 		return usage_error("status takes no operand");
 	host_options(&opt, cli);
 	opt.log = NULL;		/* the answer says it all */
 	opt.read_only = true;
+	opt.probe = given[PROBE].n;
 	if (!load_plan(cli, &cfg, &plan, &status))
 		return status;
 	if (kwg_status(plan, &opt, time(NULL), cli->json, wants_colour(), &healthy, &text, NULL,
@@ -51,5 +53,8 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 const struct command command_status = {
 	.name = "status", .args = "", .has_json = true,
 	.summary = "print peers, handshakes, transfer and drift; exit status 3 if unhealthy",
+	.options = {
+		[PROBE] = { "probe", NULL, "send a packet to each peer, and wait for an answer" },
+	},
 	.run = run,
 };

@@ -129,10 +129,22 @@ int kwgi_live_observe(struct kwgi_live *live, uint8_t protocol, struct kwgi_host
 	return kwgi_rtnl_observe(&live->nl, protocol, h, err);
 }
 
+/* Neither the kernel's WireGuard nor a daemon's is of another kind. */
+static bool may_be_wireguard(const struct kwgi_link *l)
+{
+	return !strcmp(l->kind, "wireguard") || !strcmp(l->kind, "tun");
+}
+
 int kwgi_live_observe_wg(struct kwgi_live *live, const char *ifname, struct kwgi_host *h,
 			 struct kwg_error *err)
 {
-	return kwgi_host_link(h, ifname) ? get_wg(live, ifname, h, &h->wg, err) : 0;
+	const struct kwgi_link *l = kwgi_host_link(h, ifname);
+
+	if (l && !may_be_wireguard(l))
+		return kwgi_fail(err, KWG_ERR_KERNEL, 0,
+				 "%s: a foreign interface has this name, %s%s, and no WireGuard; remove or rename it, or give another interface name",
+				 ifname, *l->kind ? "of kind " : "a piece of hardware", l->kind);
+	return l ? get_wg(live, ifname, h, &h->wg, err) : 0;
 }
 
 static bool is_wireguard_step(const struct kwgi_step *s)

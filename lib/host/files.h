@@ -65,7 +65,7 @@ int kwgi_file_random(void *p, size_t len);
 
 /* Seconds since 1970. */
 int64_t kwgi_wall_seconds(void);
-/* Seconds since the start of the host. */
+/* Seconds since the start of the host, with those that it slept; 0: not known. */
 int64_t kwgi_boot_seconds(void);
 /* Milliseconds of the monotonic clock. */
 int64_t kwgi_monotonic_ms(void);

@@ -385,6 +385,7 @@ int kwgi_nft_observe(struct kwgi_host *h, struct kwg_error *err)
 				 "listing nftables: it changed under way %d times in a row", TRIES);
 	if (ret && has_none(own.sys_errno)) {
 		h->no_nftables = true;
+		h->nft_denied = own.sys_errno == EPERM;
 		return 0;
 	}
 	if (ret && err)

@@ -33,7 +33,7 @@ const char kwgi_resolve_late[] = "no answer in time";
 
 struct question {
 	char *host;
-	struct kwgi_answer *answers;
+	struct kwgi_name_answer *answers;
 	uint32_t n;
 	const char *why;
 	bool done;

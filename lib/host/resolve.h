@@ -8,7 +8,7 @@
 
 struct kwgi_lookup {
 	const char *host;
-	struct kwgi_answer *answers;	/* of kwgi_resolve(); NULL: none */
+	struct kwgi_name_answer *answers;	/* of kwgi_resolve(); NULL: none */
 	uint32_t n;
 	const char *why;		/* no answers: the reason; a constant, in English */
 };

@@ -28,6 +28,8 @@ enum {
 int kwgi_rtnl_link_step(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,
 			struct kwg_error *err);
 
+/* What the attributes of a message about a route say. */
+void kwgi_rtnl_read_route(struct kwgi_host_route *r, const struct nlmsghdr *nlh);
 /* AF_INET or AF_INET6. */
 uint8_t kwgi_rtnl_family(uint8_t family);
 /* Nothing for an address of no family. */

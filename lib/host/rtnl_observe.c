@@ -304,7 +304,7 @@ static void read_metrics(struct kwgi_host_route *r, const struct nlattr *metrics
 			r->mtu = copy_u32(attr);
 }
 
-static void read_route(struct kwgi_host_route *r, const struct nlmsghdr *nlh)
+void kwgi_rtnl_read_route(struct kwgi_host_route *r, const struct nlmsghdr *nlh)
 {
 	const struct nlattr *attr;
 
@@ -402,7 +402,7 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_type != RTN_UNICAST ||
 	    rtm->rtm_flags & RTM_F_CLONED || rtm->rtm_family != c->family)
 		return MNL_CB_OK;
-	read_route(&route, nlh);
+	kwgi_rtnl_read_route(&route, nlh);
 	if (rtm->rtm_family == AF_INET6 && route.metric == IPV6_DEFAULT_METRIC)
 		route.metric = 0;
 	if (!is_wanted(c, rtm->rtm_protocol) || !can_be_ours(nlh, rtm))

@@ -208,8 +208,9 @@ int kwgi_diff_check_foreign(struct kwgi_diff *d, struct kwg_error *err)
 		return 0;
 	if (w->create)
 		return kwgi_fail(err, KWG_ERR_KERNEL, 0,
-				 "%s: the interface exists but was not made by kilowg; set create-interface = no to use it, or give another interface name",
-				 w->ifname);
+				 "%s: the interface exists but was not made by kilowg: it is foreign, %s%s; set create-interface = no to use it, or give another interface name",
+				 w->ifname, *d->link->kind ? "of kind " : "a piece of hardware",
+				 d->link->kind);
 	if (*d->link->alias)
 		return kwgi_fail(err, KWG_ERR_KERNEL, 0,
 				 "%s: the interface carries the alias \"%.100s\" of somebody else; remove it to let kilowg use the interface",

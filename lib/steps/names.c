@@ -29,7 +29,7 @@ bool kwgi_names_works(const struct kwgi_host_peer *have, int64_t now)
 	return age < REJECT_AFTER_TIME && age > -REJECT_AFTER_TIME;
 }
 
-static bool is_of_use(const struct kwgi_answer *a)
+static bool is_of_use(const struct kwgi_name_answer *a)
 {
 	return a->reachable && a->addr.family && !kwgi_addr_useless(&a->addr);
 }
@@ -121,7 +121,7 @@ static const struct kwgi_addr *take_turns(struct kwgi_turn *t, const struct choi
 
 bool kwgi_names_choose(struct kwgi_endpoint *out, struct kwgi_turn *turn,
 		       const struct kwgi_wg_peer *p, const struct kwgi_host_peer *have,
-		       const struct kwgi_answer *answers, uint32_t n, int64_t now)
+		       const struct kwgi_name_answer *answers, uint32_t n, int64_t now)
 {
 	const struct kwgi_addr *known = have && have->endpoint.port ? &have->endpoint.addr : NULL;
 	/* An interface that is made anew goes on where the last one was. */

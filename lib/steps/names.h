@@ -9,7 +9,7 @@
 
 #include "steps/snapshot.h"
 
-struct kwgi_answer {
+struct kwgi_name_answer {
 	struct kwgi_addr addr;
 	bool reachable;		/* the host has a route to it */
 };
@@ -52,6 +52,6 @@ void kwgi_names_rest(struct kwgi_turn *turn, const struct kwgi_host_peer *have, 
  */
 bool kwgi_names_choose(struct kwgi_endpoint *out, struct kwgi_turn *turn,
 		       const struct kwgi_wg_peer *p, const struct kwgi_host_peer *have,
-		       const struct kwgi_answer *answers, uint32_t n, int64_t now);
+		       const struct kwgi_name_answer *answers, uint32_t n, int64_t now);
 
 #endif

@@ -212,7 +212,8 @@ struct kwgi_host {
 	uint32_t n_paths, paths_cap;
 	struct kwgi_nft_table *tables;	/* inet tables called kilowg-... */
 	uint32_t n_tables, tables_cap;
-	bool no_nftables;		/* the kernel has none */
+	bool no_nftables;		/* the kernel has none ... */
+	bool nft_denied;		/* ... or does not let us see it */
 	struct kwgi_ipt_rules *iptables;	/* chains called kilowg-..., and jumps to them */
 	uint32_t n_iptables, iptables_cap;
 	bool nft_iptables;		/* nf_tables has such chains: iptables-nft made them */

@@ -1,50 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-#include <stdlib.h>
 #include <string.h>
 
 #include "config/json.h"
 #include "steps/forward.h"
+#include "steps/health.h"
 #include "steps/status.h"
 
-enum {
-	SCHEMA = 1,
-	/* WireGuard paper, 6.1: after this many seconds a session carries nothing any more. */
-	REJECT_AFTER_TIME = 180,
-};
-
-enum health { FINE, IDLE, SILENT, MISSING };
-
-static const char *const health_names[] = { "ok", "idle", "silent", "missing" };
-
-static int by_key(const void *key, const void *peer)
-{
-	return kwgi_key_cmp(key, &((const struct kwgi_host_peer *)peer)->key);
-}
-
-static const struct kwgi_host_peer *find_peer(const struct kwgi_host_wg *wg,
-					      const struct kwgi_key *key)
-{
-	if (!wg->n_peers)
-		return NULL;
-	return bsearch(key, wg->peers, wg->n_peers, sizeof(*wg->peers), by_key);
-}
-
-/*
- * With a keepalive there is always a session. Without one a peer that nobody
- * talks to has none, and that is no fault.
- */
-static enum health health_of(const struct kwgi_status *s, const struct kwgi_desired_peer *want,
-			     const struct kwgi_host_peer *have)
-{
-	bool fresh;
-
-	if (!have)
-		return MISSING;
-	fresh = have->last_handshake && s->now - have->last_handshake < REJECT_AFTER_TIME;
-	if (fresh)
-		return FINE;
-	return want->peer.keepalive && have->endpoint.port ? SILENT : IDLE;
-}
+enum { SCHEMA = 1 };
 
 static const struct kwgi_link *our_link(const struct kwgi_status *s)
 {
@@ -53,17 +15,7 @@ static const struct kwgi_link *our_link(const struct kwgi_status *s)
 
 bool kwgi_status_is_healthy(const struct kwgi_status *s)
 {
-	uint32_t i;
-
-	if (!our_link(s) || s->drift)
-		return false;
-	for (i = 0; i < s->wanted->n_peers; i++) {
-		const struct kwgi_desired_peer *p = &s->wanted->peers[i];
-
-		if (health_of(s, p, find_peer(&s->host->wg, &p->peer.key)) >= SILENT)
-			return false;
-	}
-	return true;
+	return our_link(s) && !s->drift && !s->findings.failed && !kwgi_findings_errors(&s->findings);
 }
 
 /* ---- text ------------------------------------------------------------ */
@@ -76,8 +28,11 @@ static void put_age(struct kwgi_buf *b, int64_t seconds)
 	} units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
 	size_t i = 0;
 
-	if (seconds < 0)
-		seconds = 0;
+	/* The clock went backwards. */
+	if (seconds < 0) {
+		kwgi_buf_printf(b, "in %lld s", (long long)-seconds);
+		return;
+	}
 	while (i < 3 && seconds < units[i].seconds)
 		i++;
 	kwgi_buf_printf(b, "%lld %s ago", (long long)(seconds / units[i].seconds), units[i].name);
@@ -108,7 +63,7 @@ static void pad(struct kwgi_buf *b, size_t start, size_t width)
 	while (!b->failed && b->len - start < width);
 }
 
-static void put_coloured(struct kwgi_buf *b, bool colour, enum health h, const char *text)
+static void put_coloured(struct kwgi_buf *b, bool colour, enum kwgi_answer_state h, const char *text)
 {
 	static const char *const codes[] = { "32", "2", "31", "31" };
 
@@ -118,34 +73,47 @@ static void put_coloured(struct kwgi_buf *b, bool colour, enum health h, const c
 		kwgi_buf_puts(b, text);
 }
 
-static void put_peer_row(struct kwgi_buf *b, const struct kwgi_status *s,
-			 const struct kwgi_desired_peer *want, bool colour, size_t name_width)
-{
-	const struct kwgi_host_peer *have = find_peer(&s->host->wg, &want->peer.key);
-	enum health h = health_of(s, want, have);
-	size_t start = b->len;
+/* Columns of variable width: names, and endpoints, which may be IPv6 addresses. */
+struct widths {
+	size_t name, endpoint;
+};
 
-	kwgi_buf_puts(b, want->name);
-	pad(b, start, name_width);
-	start = b->len;
+static void put_endpoint(struct kwgi_buf *b, const struct kwgi_host_peer *have)
+{
 	if (have && have->endpoint.port)
 		kwgi_buf_endpoint(b, &have->endpoint);
 	else
 		kwgi_buf_putc(b, '-');
-	pad(b, start, 28);
+}
+
+static void put_peer_row(struct kwgi_buf *b, const struct kwgi_status *s, uint32_t i, bool colour,
+			 const struct widths *w)
+{
+	const struct kwgi_desired_peer *want = &s->wanted->peers[i];
+	const struct kwgi_host_peer *have = kwgi_host_peer(&s->host->wg, &want->peer.key);
+	size_t start = b->len;
+	enum kwgi_answer_state h;
+	bool sure;
+
+	kwgi_buf_puts(b, want->name);
+	pad(b, start, w->name);
+	start = b->len;
+	put_endpoint(b, have);
+	pad(b, start, w->endpoint);
 	start = b->len;
 	if (have && have->last_handshake)
 		put_age(b, s->now - have->last_handshake);
 	else
 		kwgi_buf_puts(b, "never");
-	pad(b, start, 14);
+	pad(b, start, 12);
 	start = b->len;
 	put_bytes(b, have ? have->rx_bytes : 0);
-	pad(b, start, 13);
+	pad(b, start, 12);
 	start = b->len;
 	put_bytes(b, have ? have->tx_bytes : 0);
-	pad(b, start, 13);
-	put_coloured(b, colour, h, health_names[h]);
+	pad(b, start, 12);
+	h = kwgi_health_answer(s, i, &sure);
+	put_coloured(b, colour, h, kwgi_answer_names[h]);
 	kwgi_buf_putc(b, '\n');
 }
 
@@ -158,7 +126,7 @@ static void put_head(struct kwgi_buf *b, const struct kwgi_status *s, bool colou
 			s->plan->segment->id);
 	kwgi_buf_printf(b, "interface %s: ", s->wanted->ifname);
 	if (!l) {
-		put_coloured(b, colour, MISSING, "missing");
+		put_coloured(b, colour, KWGI_ANSWER_MISSING, "missing");
 		kwgi_buf_putc(b, '\n');
 		return;
 	}
@@ -166,6 +134,24 @@ static void put_head(struct kwgi_buf *b, const struct kwgi_status *s, bool colou
 			s->host->wg.present ? s->host->wg.implementation : "no");
 	if (s->plan->leader)
 		kwgi_buf_printf(b, ", port %u, %u peers", s->host->wg.port, s->host->wg.n_peers);
+	kwgi_buf_putc(b, '\n');
+}
+
+static void put_leader(struct kwgi_buf *b, const struct kwgi_status *s)
+{
+	const struct kwgi_leader *l = &s->leader;
+	const struct kwgi_link *link = kwgi_host_link_by_index(s->host, l->way.route.oif);
+
+	if (!l->node)
+		return;
+	kwgi_buf_printf(b, "leader %s: ", l->node->name);
+	kwgi_buf_addr(b, &l->addr);
+	if (link)
+		kwgi_buf_printf(b, " on %s", link->name);
+	kwgi_buf_printf(b, ", %s", kwgi_leader_word(l));
+	if (l->other)
+		kwgi_buf_printf(b, "; the way to %s %s through it", l->other->id,
+				kwgi_leader_leads_out(l) ? "leads" : "does not lead");
 	kwgi_buf_putc(b, '\n');
 }
 
@@ -192,21 +178,67 @@ static void put_tunnel(struct kwgi_buf *b, const struct kwgi_status *s, bool col
 		kwgi_buf_printf(b, "%s, mtu %u, %s%s", l->up ? "up" : "down", l->mtu,
 				*l->kind ? l->kind : "unknown", t->kind ? "" : " of others");
 	else
-		put_coloured(b, colour, MISSING, "missing");
+		put_coloured(b, colour, KWGI_ANSWER_MISSING, "missing");
 	kwgi_buf_putc(b, '\n');
 }
 
-static size_t widest_name(const struct kwgi_desired *w)
+static void widen(size_t *width, size_t len)
 {
-	size_t len, widest = 4;
+	if (len + 2 > *width)
+		*width = len + 2;
+}
+
+static struct widths measure(const struct kwgi_status *s)
+{
+	struct widths w = { strlen("PEER") + 2, strlen("ENDPOINT") + 2 };
+	struct kwgi_buf b = { 0 };
 	uint32_t i;
 
-	for (i = 0; i < w->n_peers; i++) {
-		len = strlen(w->peers[i].name);
-		if (len > widest)
-			widest = len;
+	for (i = 0; i < s->wanted->n_peers; i++) {
+		const struct kwgi_desired_peer *p = &s->wanted->peers[i];
+
+		widen(&w.name, strlen(p->name));
+		put_endpoint(&b, kwgi_host_peer(&s->host->wg, &p->peer.key));
+		widen(&w.endpoint, b.len);
+		kwgi_buf_free(&b);
 	}
-	return widest + 2;
+	return w;
+}
+
+static void put_peers(struct kwgi_buf *b, const struct kwgi_status *s, bool colour)
+{
+	struct widths w = measure(s);
+	size_t start = b->len;
+	uint32_t i;
+
+	if (!s->wanted->n_peers)
+		return;
+	kwgi_buf_puts(b, "PEER");
+	pad(b, start, w.name);
+	start = b->len;
+	kwgi_buf_puts(b, "ENDPOINT");
+	pad(b, start, w.endpoint);
+	kwgi_buf_puts(b, "HANDSHAKE   RECEIVED    SENT        STATE\n");
+	for (i = 0; i < s->wanted->n_peers; i++)
+		put_peer_row(b, s, i, colour, &w);
+}
+
+static void put_findings(struct kwgi_buf *b, const struct kwgi_status *s, bool colour)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->findings.n; i++) {
+		const struct kwgi_finding *f = &s->findings.v[i];
+		const char *word = f->error ? "error" : "warning";
+
+		if (f->error)
+			put_coloured(b, colour, KWGI_ANSWER_NONE, word);
+		else
+			kwgi_buf_puts(b, word);
+		kwgi_buf_printf(b, ": %s\n", f->text);
+		if (*f->remedy)
+			kwgi_buf_printf(b, "%*s%s\n", (int)strlen(word) + 2, "", f->remedy);
+	}
 }
 
 static void put_drops(struct kwgi_buf *b, const struct kwgi_status *s)
@@ -228,20 +260,12 @@ static void put_drops(struct kwgi_buf *b, const struct kwgi_status *s)
 
 void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf *b)
 {
-	size_t width = widest_name(s->wanted), start;
-	uint32_t i;
-
 	put_head(b, s, colour);
+	put_leader(b, s);
 	put_backend(b, s);
 	put_tunnel(b, s, colour);
-	if (s->wanted->n_peers) {
-		start = b->len;
-		kwgi_buf_puts(b, "PEER");
-		pad(b, start, width);
-		kwgi_buf_puts(b, "ENDPOINT                    HANDSHAKE     RECEIVED     SENT         STATE\n");
-	}
-	for (i = 0; i < s->wanted->n_peers; i++)
-		put_peer_row(b, s, &s->wanted->peers[i], colour, width);
+	put_peers(b, s, colour);
+	put_findings(b, s, colour);
 	put_drops(b, s);
 	if (s->wanted->mtu_warning)
 		kwgi_buf_printf(b, "warning: %s\n", s->wanted->mtu_warning);
@@ -254,27 +278,46 @@ void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf 
 
 /* ---- JSON ------------------------------------------------------------ */
 
-static void put_peer_json(struct kwgi_json *j, const struct kwgi_status *s,
-			  const struct kwgi_desired_peer *want)
+static void put_peer_json(struct kwgi_json *j, const struct kwgi_status *s, uint32_t i)
 {
 	static const struct kwgi_host_peer none;
-	const struct kwgi_host_peer *have = find_peer(&s->host->wg, &want->peer.key);
-	enum health h = health_of(s, want, have);
+	const struct kwgi_desired_peer *want = &s->wanted->peers[i];
+	const struct kwgi_host_peer *have = kwgi_host_peer(&s->host->wg, &want->peer.key);
+	bool sure;
 
 	if (!have)
 		have = &none;
 	kwgi_json_object(j, NULL);
 	kwgi_json_endpoint(j, "endpoint", &have->endpoint);
 	if (have->last_handshake)
-		kwgi_json_int(j, "handshake_age", s->now > have->last_handshake
-						   ? s->now - have->last_handshake : 0);
+		kwgi_json_int(j, "handshake_age", s->now - have->last_handshake);
 	else
 		kwgi_json_null(j, "handshake_age");
 	kwgi_json_string(j, "name", want->name);
 	kwgi_json_key(j, "public_key", &want->peer.key);
 	kwgi_json_uint(j, "received_bytes", have->rx_bytes);
 	kwgi_json_uint(j, "sent_bytes", have->tx_bytes);
-	kwgi_json_string(j, "state", health_names[h]);
+	kwgi_json_string(j, "state", kwgi_answer_names[kwgi_health_answer(s, i, &sure)]);
+	kwgi_json_end_object(j);
+}
+
+/* A name that sorts behind "leader", which tells whether this node is one. */
+static void put_leader_json(struct kwgi_json *j, const struct kwgi_status *s)
+{
+	const struct kwgi_leader *l = &s->leader;
+	const struct kwgi_link *link = kwgi_host_link_by_index(s->host, l->way.route.oif);
+
+	if (!l->node) {
+		kwgi_json_null(j, "leader_seen");
+		return;
+	}
+	kwgi_json_object(j, "leader_seen");
+	kwgi_json_bool(j, "echoes", l->echoed);
+	kwgi_json_string(j, "interface", link ? link->name : NULL);
+	kwgi_json_addr(j, "internal_ip", &l->addr);
+	kwgi_json_bool(j, "leads_out", kwgi_leader_leads_out(l));
+	kwgi_json_string(j, "name", l->node->name);
+	kwgi_json_string(j, "state", kwgi_leader_word(l));
 	kwgi_json_end_object(j);
 }
 
@@ -319,6 +362,7 @@ void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 
 	kwgi_json_object(j, NULL);
 	kwgi_json_uint(j, "drift", s->drift);
+	kwgi_findings_json(j, "findings", &s->findings);
 	put_drops_json(j, s);
 	kwgi_json_bool(j, "healthy", kwgi_status_is_healthy(s));
 	kwgi_json_object(j, "interface");
@@ -334,12 +378,13 @@ void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 	kwgi_json_bool(j, "up", l && l->up);
 	kwgi_json_end_object(j);
 	kwgi_json_bool(j, "leader", s->plan->leader);
+	put_leader_json(j, s);
 	kwgi_json_string(j, "location", s->plan->segment->id);
 	kwgi_json_string(j, "mesh", s->plan->cfg->mesh.name);
 	kwgi_json_string(j, "node", s->plan->node->name);
 	kwgi_json_array(j, "peers");
 	for (i = 0; i < s->wanted->n_peers; i++)
-		put_peer_json(j, s, &s->wanted->peers[i]);
+		put_peer_json(j, s, i);
 	kwgi_json_end_array(j);
 	kwgi_json_uint(j, "schema", SCHEMA);
 	put_tunnel_json(j, s);

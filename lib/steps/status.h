@@ -3,8 +3,11 @@
 #ifndef KWGI_STATUS_H
 #define KWGI_STATUS_H
 
+#include "steps/answer.h"
 #include "steps/backend.h"
 #include "steps/desired.h"
+#include "steps/finding.h"
+#include "steps/leader.h"
 
 struct kwgi_status {
 	const struct kwg_plan *plan;
@@ -12,7 +15,10 @@ struct kwgi_status {
 	const struct kwgi_host *host;
 	const struct kwgi_backend_choice *backend;	/* NULL: not known */
 	uint32_t drift;		/* steps that apply would take */
-	int64_t now;		/* seconds since 1970 */
+	int64_t now, boot;	/* seconds since 1970, and since the start of the host */
+	const struct kwgi_answer_memo *memos;	/* of wanted->peers; NULL: this is the first look */
+	struct kwgi_leader leader;		/* of a follower */
+	struct kwgi_findings findings;		/* see health.h */
 };
 
 bool kwgi_status_is_healthy(const struct kwgi_status *s);

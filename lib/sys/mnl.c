@@ -130,6 +130,8 @@ static int on_error(const struct nlmsghdr *nlh, void *arg)
 		return MNL_CB_STOP;
 	a->error = -e->error;
 	a->words = extended_ack(nlh);
+	if (a->error == EPERM && !a->words)
+		a->words = "CAP_NET_ADMIN is missing";
 	return MNL_CB_ERROR;
 }
 

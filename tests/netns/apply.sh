@@ -83,8 +83,8 @@ run on a ip -d link show kilo0
 like 'the interface carries our mark' "$T/out" 'alias kilowg mesh=kilo protocol=107'
 run on a ip route show proto 107
 is 'our routes carry our number' "$(grep -c '^. route' "$T/diff")" "$(grep -c . "$T/out")"
-expect 0 'status' kwg a status
-like 'status names the peers' "$T/out" '^location:y +203\.0\.113\.3:51820 .* ok$' '^p ' '^q ' '^drift: none$'
+expect 3 'status: p does not exist' kwg a status
+like 'status names the peers' "$T/out" '^location:y +203\.0\.113\.3:51820 .* ok$' '^p .* unanswered$' '^q .* idle$' '^drift: none$'
 
 # ---- the second ----
 

@@ -69,6 +69,19 @@ else
 	skip 'second apply sends no change' 'strace does not work here'
 fi
 
+# Others lead elsewhere what is for the mesh.
+must on a ip -6 route add fd00:2:3::/80 dev lan0
+run kwg a diff
+like 'a route that is more specific is told of' "$T/err" \
+	'^kilowg: warning: packets for fd00:2:3::/80 leave by lan0, not kilo0: .*; take it away: ip -6 route del fd00:2:3::/80 dev lan0'
+must on a ip -6 route del fd00:2:3::/80 dev lan0
+must on a ip -6 rule add to fd00:2:3::/64 blackhole priority 1000
+run kwg a diff
+like 'and a rule that drops' "$T/err" '^kilowg: warning: packets for fd00:2:3::/64 go nowhere'
+must on a ip -6 rule del priority 1000
+expect 0 'diff' kwg a diff
+is 'is silent then' '' "$(cat "$T/out" "$T/err")"
+
 # The kernel takes routes away with a link that goes down, and IPv6 addresses, too.
 must on a ip link set kilo0 down
 expect 0 'after the link was down: apply' kwg a apply

@@ -29,7 +29,9 @@ local_ini 'interface-timeout = 1s'
 must on c ip link add kilo0 type bridge
 state c >"$T/c.before"
 expect 2 'a bridge has the name of the interface: refused' kwg c apply
-like 'the message names it' "$T/err" 'kilo0'
+like 'the message names it, and what it is' "$T/err" 'kilo0: a foreign interface has this name, of kind bridge'
+expect 2 'status says so, too' kwg c status
+like 'in the same words' "$T/err" 'kilo0: a foreign interface has this name, of kind bridge'
 unchanged c "$T/c.before" 'and nothing is changed'
 expect 0 'down leaves it alone' kwg c down
 unchanged c "$T/c.before" 'really'

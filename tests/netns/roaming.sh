@@ -47,7 +47,8 @@ learnt=$(peer_field a 3 h)
 check 'a has learnt another port' [ "$learnt" != 203.0.113.2:51820 ]
 check 'packets flow' reaches a 10.2.2.2
 expect 0 'diff on a: what was learnt is no difference' kwg a diff
-expect 0 'status on a: healthy' kwg a status
+expect 3 'status on a: but for p, which does not exist' kwg a status
+is 'all is well' 'error: p: no answer from 203.0.113.101:51820/udp' "$(grep error: "$T/out")"
 like 'status shows what was learnt' "$T/out" "$learnt"
 expect 0 'apply on a' kwg a apply
 is 'what was learnt stays' "$learnt" "$(peer_field a 3 h)"

@@ -67,7 +67,8 @@ like 'apply -v says which backend is used, and why' "$T/err" \
 is 'the interface has our mark' 'kilowg mesh=kilo protocol=107 port=51820' "$(alias_of a)"
 check 'pods reach each other' reaches a 10.2.2.2 10.2.3.2
 check 'through the leader, too' reaches b 10.2.3.2
-expect 0 'status: healthy' kwg a status
+expect 3 'status: but for p, which does not exist' kwg a status
+is 'all is well' 'error: p: no answer from 203.0.113.101:51820/udp' "$(grep error: "$T/out")"
 like 'it says which backend is used, and why' "$T/out" \
 	'^backend userspace \((auto: the kernel has no WireGuard|backend = userspace)\)$'
 kwg a --json status >"$T/out"

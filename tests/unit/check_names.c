@@ -88,7 +88,7 @@ static const struct {
 	{ "127.0.0.1:500", "127.0.0.1 192.0.2.7", "192.0.2.7:500", false },
 };
 
-static uint32_t parse_answers(struct kwgi_answer v[8], const char *list)
+static uint32_t parse_answers(struct kwgi_name_answer v[8], const char *list)
 {
 	char copy[256], *item, *rest = copy;
 	uint32_t n = 0;
@@ -108,7 +108,7 @@ START_TEST(choice)
 				  .roams = choices[_i].roams };
 	struct kwgi_host_peer have = { .endpoint = endpoint(choices[_i].in_use) };
 	struct kwgi_endpoint out = { .port = 7 };
-	struct kwgi_answer answers[8];
+	struct kwgi_name_answer answers[8];
 	uint32_t n = parse_answers(answers, choices[_i].answers);
 	struct kwgi_turn turn = { .since = 0 };
 	struct kwgi_buf b = { 0 };
@@ -217,7 +217,7 @@ START_TEST(turn)
 	};
 	struct kwgi_turn t = { .addr = addr(turns[_i].turn), .since = UP - turns[_i].lasted,
 			       .rx_bytes = 3000, .tx_bytes = 7000, .waits = true };
-	struct kwgi_answer answers[8];
+	struct kwgi_name_answer answers[8];
 	uint32_t n = parse_answers(answers, turns[_i].answers);
 	struct kwgi_endpoint out = { .port = 7 };
 	struct kwgi_addr want = addr(turns[_i].want);
@@ -237,7 +237,7 @@ START_TEST(rotation)
 	struct kwgi_wg_peer p = { .endpoint = { .host = "a.example", .port = 500 } };
 	struct kwgi_host_peer have = { .rx_bytes = 0 };
 	struct kwgi_turn t = { .since = 0 };
-	struct kwgi_answer v[8];
+	struct kwgi_name_answer v[8];
 	struct kwgi_addr want;
 	char text[32];
 	int64_t now;

@@ -901,7 +901,7 @@ static const struct {
 	{ second_ipip, KWG_ERR_KERNEL, "wg0-ipip: the interface other is an IPIP tunnel of 192.168.1.1 already" },
 	{ second_vxlan, KWG_ERR_KERNEL, "wg0-vxlan: the interface other has the VXLAN identifier 70000 and port 4789" },
 	{ rival_tunnel, KWG_ERR_CONFIG, "t2 belongs to another mesh that has route-protocol 107" },
-	{ foreign_link, KWG_ERR_KERNEL, "wg0: the interface exists but was not made by kilowg" },
+	{ foreign_link, KWG_ERR_KERNEL, "wg0: the interface exists but was not made by kilowg: it is foreign, of kind wireguard; " },
 	{ foreign_alias, KWG_ERR_KERNEL, "wg0: the interface exists but was not made by kilowg" },
 	{ adopt_alias, KWG_ERR_KERNEL, "wg0: the interface carries the alias \"mine\" of somebody else" },
 	{ rival_on_link, 0, "wg0" },

@@ -20,6 +20,7 @@ enter "$@"
 need wg ping
 backend=kernel
 three_nodes
+mesh_drop p
 sed -i '/^name = c$/a persistent-keepalive = 25' "$T/mesh.ini"
 for node in a b c; do
 	expect 0 "apply on $node" kwg $node apply

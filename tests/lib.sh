@@ -25,16 +25,16 @@ export PATH LC_ALL
 
 # ---- TAP -------------------------------------------------------------------
 
-n=0 failed=0
+tap_n=0 tap_failed=0
 
 say() { printf '# %s\n' "$*"; }
 
 # Shows a file as remarks, or nothing if it is empty.
 show() { [ ! -s "$1" ] || sed 's/^/#   /' "$1"; }
 
-pass() { n=$((n + 1)); printf 'ok %d - %s\n' "$n" "$*"; }
-fail() { n=$((n + 1)) failed=$((failed + 1)); printf 'not ok %d - %s\n' "$n" "$*"; }
-skip() { n=$((n + 1)); printf 'ok %d - %s # SKIP %s\n' "$n" "$1" "$2"; }
+pass() { tap_n=$((tap_n + 1)); printf 'ok %d - %s\n' "$tap_n" "$*"; }
+fail() { tap_n=$((tap_n + 1)) tap_failed=$((tap_failed + 1)); printf 'not ok %d - %s\n' "$tap_n" "$*"; }
+skip() { tap_n=$((tap_n + 1)); printf 'ok %d - %s # SKIP %s\n' "$tap_n" "$1" "$2"; }
 
 # Ends a script that cannot run here. The demo has its own.
 cannot() { printf '1..0 # SKIP %s\n' "$*"; exit 0; }
@@ -42,7 +42,7 @@ cannot() { printf '1..0 # SKIP %s\n' "$*"; exit 0; }
 bail() { printf 'Bail out! %s\n' "$*"; exit 99; }
 
 # Ends a script.
-finish() { printf '1..%d\n' "$n"; [ "$failed" = 0 ]; exit; }
+finish() { printf '1..%d\n' "$tap_n"; [ "$tap_failed" = 0 ]; exit; }
 
 # TEXT COMMAND...: passes if the command does.
 check() {
@@ -275,6 +275,12 @@ on() {
 	else
 		nsenter "$net" -- "$@"
 	fi
+}
+
+# PATH: in this script's mount namespace $T/NAME stands in for that file of the host.
+own_file() {
+	[ -e "$1" ] || : >"$1" || cannot "there is no $1, and it cannot be made"
+	must mount --bind "$T/${1##*/}" "$1"
 }
 
 # COMMAND...: runs the command with a script that makes a namespace's IPv6
@@ -561,11 +567,28 @@ apply_all() {
 
 # ---- kilowg and WireGuard --------------------------------------------------
 
+# KEY VALUE: in [local].
+set_local() {
+	sed "/^$1 = /d" "$T/local.ini" >"$T/local.new"
+	echo "$1 = $2" >>"$T/local.new"
+	mv "$T/local.new" "$T/local.ini"
+}
+
 # NODE ARGUMENT...: kilowg there.
 kwg() {
 	local node="$1"
 	shift
 	on "$node" "$KILOWG" -f "$mesh_ini" -f "$T/local.ini" --node "$node" "$@"
+}
+
+# NODE: the process that has its interface.
+daemon_id() {
+	local p
+	for p in /proc/[0-9]*/fdinfo; do
+		grep -qs '^iff:	kilo0' "$p"/* || continue
+		p=${p%/fdinfo}
+		[ "$(stat -Lc %i "$p/ns/net")" != "$(on "$1" stat -Lc %i /proc/self/ns/net)" ] || echo "${p#/proc/}"
+	done
 }
 
 # NODE [INTERFACE]: starts wireguard-go, or the program $daemon, in the background; $T/NODE.pid has its id.

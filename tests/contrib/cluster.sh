@@ -329,5 +329,5 @@ check 'all agents end' wait_for 60 no_agent_has pid
 check 'their tunnels are still there' pods_reach a c d
 is 'e was told to clean up' '' "$(note e key)"
 check 'no error was logged' gone grep -hE 'jq: error|[Ss]yntax|not found|Bad|cannot (open|create)' $T/?.log
-[ $failed = 0 ] || logs
+[ $tap_failed = 0 ] || logs
 finish

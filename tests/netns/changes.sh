@@ -36,13 +36,6 @@ mesh_of() {
 	mesh_peer laptop 'allowed-ip = 10.5.0.1/32'
 }
 
-# KEY VALUE: in [local].
-set_local() {
-	sed "/^$1 = /d" "$T/local.ini" >"$T/local.new"
-	echo "$1 = $2" >>"$T/local.new"
-	mv "$T/local.new" "$T/local.ini"
-}
-
 # NODE FILE TEXT: is the node's state that of the file, but for indices of links?
 is_as() {
 	state "$1" | sed -E 's/^[0-9]+: //' >"$T/now"

@@ -17,16 +17,6 @@ use_userspace
 backend=userspace
 three_nodes
 
-# NODE: the process that has its interface.
-daemon_id() {
-	local p
-	for p in /proc/[0-9]*/fdinfo; do
-		grep -qs '^iff:	kilo0' "$p"/* || continue
-		p=${p%/fdinfo}
-		[ "$(stat -Lc %i "$p/ns/net")" != "$(on "$1" stat -Lc %i /proc/self/ns/net)" ] || echo "${p#/proc/}"
-	done
-}
-
 # Many peers make an end longer.
 i=0
 while [ $i -lt 800 ]; do

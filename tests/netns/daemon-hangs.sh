@@ -17,16 +17,6 @@ use_userspace
 backend=userspace
 three_nodes
 
-# NODE: the process that has its interface.
-daemon_id() {
-	local p
-	for p in /proc/[0-9]*/fdinfo; do
-		grep -qs '^iff:	kilo0' "$p"/* || continue
-		p=${p%/fdinfo}
-		[ "$(stat -Lc %i "$p/ns/net")" != "$(on "$1" stat -Lc %i /proc/self/ns/net)" ] || echo "${p#/proc/}"
-	done
-}
-
 # PID: has it ended? Who had started it is no more, so it may wait to be buried.
 is_dead() { [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
 now_ms() { echo $(($(date +%s%N) / 1000000)); }

@@ -16,10 +16,6 @@ enter "$@"
 need wg ping awk
 choose_backend
 
-own_file() {	# PATH: hides the host's file behind $T/NAME
-	[ -e "$1" ] || : >"$1" || cannot "there is no $1, and it cannot be made"
-	must mount --bind "$T/${1##*/}" "$1"
-}
 # ADDRESS: where c's name leads to; empty: nowhere.
 name_leads_to() {
 	printf '127.0.0.1 localhost\n203.0.113.1 a.example.org\n' >"$T/hosts"

@@ -16,10 +16,6 @@ enter "$@"
 need wg ping dnsmasq awk
 choose_backend
 
-own_file() {	# PATH: hides the host's file behind $T/NAME
-	[ -e "$1" ] || : >"$1" || cannot "there is no $1, and it cannot be made"
-	must mount --bind "$T/${1##*/}" "$1"
-}
 printf 'nameserver 203.0.113.53\n' >"$T/resolv.conf"
 printf 'hosts: files dns\n' >"$T/nsswitch.conf"
 printf '127.0.0.1 localhost\n' >"$T/hosts"

@@ -20,10 +20,6 @@ lookups=${top_builddir:-${KILOWG%/*}}/tests/netns/lookups
 
 # ---- names of this test alone: files for all of its namespaces ----
 
-own_file() {	# PATH: hides the host's file behind $T/NAME
-	[ -e "$1" ] || : >"$1" || cannot "there is no $1, and it cannot be made"
-	must mount --bind "$T/${1##*/}" "$1"
-}
 printf 'search mesh.test\nnameserver 203.0.113.53\n' >"$T/resolv.conf"
 printf 'hosts: files dns\n' >"$T/nsswitch.conf"
 printf '127.0.0.1 localhost\n203.0.113.120 byfile.elsewhere\n' >"$T/hosts"

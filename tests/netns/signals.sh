@@ -100,11 +100,18 @@ fi
 # ---- nobody reads what it prints ----
 
 # A pipe whose reader has gone, as with "| head".
-on a sh -c '(sleep 0.3; exec "$@") | :' sh "$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node a -v apply 2>/dev/null
+must mkfifo "$T/pipe"
+# REDIRECTION ARGUMENT...: kilowg on a.
+unread() {
+	local to="$1"
+	shift
+	on a sh -c "exec 7<>\"\$0\" >\"\$0\" $to 7<&-; exec \"\$@\"" "$T/pipe" "$KILOWG" -f "$T/mesh.ini" \
+		-f "$T/local.ini" --node a -v "$@"
+}
+unread '' apply 2>/dev/null
 expect 0 'apply -v into a pipe that is closed: all is done' kwg a diff
 must kwg a down
-on a sh -c '{ sleep 0.3; "$@" 2>&1; echo $? >'"$T/status"'; } | :' sh "$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node a -v --json apply
-is 'JSON, and standard error, too' 0 "$(cat "$T/status")"
+expect 0 'JSON, and standard error, too' unread '2>&1' --json apply
 expect 0 'all is done' kwg a diff
 must kwg a down
 expect 0 'started without any of the three' on a sh -c '"$@" <&- >&- 2>&-' sh "$KILOWG" -f "$T/mesh.ini" \
@@ -115,13 +122,15 @@ must kwg a down
 # ---- while it waits ----
 
 words='apply --wait'
-exec 8>"$T/nodes/a/kilowg/kilo.lock"
-flock 8
+lock=$T/nodes/a/kilowg/kilo.lock
+flock --no-fork "$lock" sleep 1000 &
+locker=$!
+must wait_for 10 gone flock -n "$lock" true
 begin
-sleep 0.5
+must wait_for 10 grep -q -- "-> FLOCK .* $pid " /proc/locks
 kill -TERM $pid
 ends 'waiting for the lock, it ends at once' 143
-exec 8>&-
+kill $locker
 as_before 'waiting for the lock'
 
 if [ "$backend" = userspace ]; then
@@ -151,13 +160,19 @@ if [ "$backend" = userspace ]; then
 	as_before 'starting a daemon'
 
 	# As a terminal does: all of the process group get it.
-	printf '#!/bin/sh\necho $$ >%s\nsleep 1\nexec %s "$1"\n' "$T/slow.pid" "$program" >"$T/slow"
+	cat >"$T/slow" <<-END
+		#!/bin/sh
+		echo \$\$ >$T/slow.pid
+		until [ -e $T/go ]; do sleep 0.05; done
+		exec $program "\$1"
+	END
 	rm -f "$T/slow.pid"
 	begin setsid
 	must wait_for 10 [ -s "$T/slow.pid" ]
 	is 'what it starts is in a session of its own' "$(cat "$T/slow.pid")" "$(cut -d ' ' -f 6 "/proc/$(cat "$T/slow.pid")/stat")"
 	kill -INT $pid
 	ends 'SIGINT' 130
+	: >"$T/go"
 	as_before 'SIGINT'
 	export KILOWG_USERSPACE="$program"
 
@@ -177,7 +192,8 @@ if [ "$backend" = userspace ]; then
 		    return p.wait() == -signal.SIGKILL
 		while not try_once():	# it was quicker: that daemon is to stay
 		    subprocess.run(["ip", "link", "delete", sys.argv[-1]], check=True)
-		    time.sleep(0.5)
+		    while os.path.exists("/var/run/wireguard/kilo0.sock"):
+		        time.sleep(0.01)
 	END
 	if command -v python3 >/dev/null; then
 		must on a python3 "$T/given-up.py" "$program" kilo0

@@ -166,11 +166,11 @@ like 'and apply -v' "$T/err" 'node c takes no part'
 mv "$T/mesh.kept" "$mesh_ini"
 
 must kwg a down
-on a python3 -c 'import os, socket, sys, time
+on a python3 -c 'import os, signal, socket, sys
 open(sys.argv[1], "w").write(str(os.getpid()))
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("", 51820))
-time.sleep(60)' "$T/holder" >/dev/null 2>&1 &
+signal.pause()' "$T/holder" >/dev/null 2>&1 &
 held() { on a sh -c "grep -qi ':CA6C ' /proc/net/udp"; }
 if wait_for 5 held; then
 	run kwg a check --live

@@ -31,13 +31,6 @@ mesh_of() {
 	mesh_peer laptop 'allowed-ip = 10.5.0.1/32'
 }
 
-# KEY VALUE: in [local].
-set_local() {
-	sed "/^$1 = /d" "$T/local.ini" >"$T/local.new"
-	echo "$1 = $2" >>"$T/local.new"
-	mv "$T/local.new" "$T/local.ini"
-}
-
 # But for indices of links.
 state_of_z() { down_state z | sed -E 's/^[0-9]+: //'; }
 

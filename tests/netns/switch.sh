@@ -125,9 +125,9 @@ each_failing() {
 	go_back "$1" "$2"
 	while [ "$k" -le "$last" ]; do
 		want_both "$3" "$4"
-		failed=0
-		traced_switch -e inject=sendto,sendmsg:error=ENOBUFS:when="$k" || failed=$?
-		if [ $failed = 0 ]; then
+		ended=0
+		traced_switch -e inject=sendto,sendmsg:error=ENOBUFS:when="$k" || ended=$?
+		if [ $ended = 0 ]; then
 			through=$((through + 1))
 			kwg a diff >>"$T/out" || bad="$bad $k:not-done"
 			go_back "$1" "$2"
@@ -141,7 +141,7 @@ each_failing() {
 		cmp -s "$T/before" "$T/now" || bad="$bad $k:state"
 		reaches a 10.2.3.2 >>"$T/out" || bad="$bad $k:packets"
 		case " $bad" in *" $k:"*)
-			say "send $k fails, exit status $failed:"
+			say "send $k fails, exit status $ended:"
 			show "$T/err"
 			show "$T/out"
 			diff -u "$T/before" "$T/now" | sed 's/^/#   /' ;;

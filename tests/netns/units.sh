@@ -92,8 +92,8 @@ with_systemd() {
 	check 'still' has 50
 	resident
 	check 'nothing has failed' nothing_fails
-	[ "$failed" = 0 ] || journalctl -b --no-pager -o short-monotonic -u 'kilowg*' | tail -n 60 | sed 's/^/#   /'
-	printf '1..%d\n' "$n"
+	[ "$tap_failed" = 0 ] || journalctl -b --no-pager -o short-monotonic -u 'kilowg*' | tail -n 60 | sed 's/^/#   /'
+	printf '1..%d\n' "$tap_n"
 }
 
 if [ "${KWG_TEST_SYSTEMD:-}" = yes ]; then

@@ -125,7 +125,7 @@ has_peer() { wg show kilo0 peers | grep -qF "$(cat "$T/keys/c.pub")"; }
 waits_for_lock() { grep -q -- '->' /proc/locks; }
 
 # What the journal has of our units, if a point has failed.
-logs() { [ "$failed" = "${1:-0}" ] || journalctl -b --no-pager -o short-monotonic -u 'kilowg*' | tail -n 80 | sed 's/^/#   /'; }
+logs() { [ "$tap_failed" = "${1:-0}" ] || journalctl -b --no-pager -o short-monotonic -u 'kilowg*' | tail -n 80 | sed 's/^/#   /'; }
 
 test_path() {
 	local i
@@ -283,9 +283,9 @@ first_boot() {
 	apply_on_c
 	test_path
 	test_timer
-	failed_before=$failed
+	failed_before=$tap_failed
 	test_started_by_apply
-	failed_before=$failed
+	failed_before=$tap_failed
 	test_data_plane
 	# For the next boot.
 	topology 60 | replace /etc/kilowg/topology.ini

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemonise.h"
+#include "standard.h"
 
 /* ---- environment ----------------------------------------------------- */
 
@@ -96,21 +97,6 @@ _Noreturn static void wait_for_child(int fd, pid_t child)
 
 /* ---- the child ------------------------------------------------------- */
 
-/*
- * Started with one of the first three descriptors closed, we would get it for
- * something else, and then take it for standard error.
- */
-static void fill_standard(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
-
 /* Who started us may wait for the end of what we print, or want to unmount a folder. */
 static void leave(bool keep_stderr)
 {
@@ -133,7 +119,7 @@ int daemonise_begin(struct daemonise *d, bool foreground, bool keep_stderr)
 	pid_t child;
 
 	*d = (struct daemonise){ .parent = -1 };
-	fill_standard();
+	standard_fill();
 	if (foreground)
 		return 0;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd))

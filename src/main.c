@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The program: global options, the table of commands, and what commands share. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "standard.h"
 
 static const struct command *const commands[] = {
 	&command_check, &command_plan, &command_diff, &command_apply, &command_down, &command_watch,
@@ -336,18 +336,6 @@ static int run_command(struct cli *cli, const struct command *command, int argc,
 	return command->run(cli, argc - optind, argv + optind, given);
 }
 
-/* Were one of the first three closed, what we open would get its number, and what we print. */
-static void fill_standard(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
-
 int main(int argc, char **argv)
 {
 	const struct command *command;
@@ -358,7 +346,7 @@ int main(int argc, char **argv)
 
 	if (argc > 0)
 		argv[0] = name;
-	fill_standard();
+	standard_fill();
 	/* Whatever this program creates is for root only, unless said otherwise. */
 	umask(077);
 	memcpy(options, global_options, sizeof(global_options));

@@ -558,6 +558,10 @@ int main(int argc, char **argv)
 	for (i = 0; i < count; i++)
 		peer_open(&peers[i], i);
 	ok(wait_for(all_meet), "all have a session");
+	/* For the device, too: until it has heard the first packet it keeps back KWGI_STAGED_MAX. */
+	for (i = 0; i < count; i++)
+		host_sends(&peers[i], false, 0, STAMP, 0);
+	ok(wait_for(all_arrived), "each hears the host");
 	play_rounds((unsigned)atoi(argv[5]));
 	for (i = 0; i < count; i++)
 		kwgi_device_free(peers[i].d);

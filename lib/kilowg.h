@@ -252,6 +252,15 @@ struct kwg_host_options {
 	 */
 	bool switch_backend;
 	/*
+	 * Addresses that must stay reachable the way that they are: no route of the mesh may take
+	 * packets for them away, if the mesh does not lead there already. Text, NULL-terminated;
+	 * NULL: none. What the host needs anyway (gateways, its networks and neighbours, name
+	 * servers, endpoints of peers) is kept without being named. client: the same for where the
+	 * caller is logged in from. Both live as long as the steps.
+	 */
+	const char *const *keep;
+	const char *client;
+	/*
 	 * Asked now and then while a step waits for userspace_command: true, to
 	 * wait no longer; the steps are undone then. Other steps are short, so
 	 * they are not interrupted. NULL: wait.
@@ -293,12 +302,19 @@ size_t kwg_steps_count(const struct kwg_steps *steps);
 const char *kwg_steps_text(const struct kwg_steps *steps, size_t i);
 /* The line of the step that undoes it. */
 const char *kwg_steps_undo_text(const struct kwg_steps *steps, size_t i);
+/*
+ * What of the plan cannot be carried out on this host, or would cut it off, and so is in no step:
+ * one line each, with the reason and what helps. After kwg_steps_run() also what the kernel
+ * refused. Lives as long as the steps. NULL if i is not below the count.
+ */
+size_t kwg_steps_left_out_count(const struct kwg_steps *steps);
+const char *kwg_steps_left_out(const struct kwg_steps *steps, size_t i);
 int kwg_steps_json(const struct kwg_steps *steps, char **out, size_t *len, struct kwg_error *err);
 
 /*
- * Carries the steps out. If one fails, those before it are undone in reverse
- * order and err says which step failed, on which object, and the kernel's
- * words. Installs no signal handlers: block those that would end the program, or
+ * Carries the steps out. A single route that the kernel does not take is left out. If
+ * another step fails, those before it are undone in reverse order and err says
+ * which step failed, on which object, and the kernel's words. Installs no signal handlers: block those that would end the program, or
  * it may end halfway. KWG_ERR_KERNEL, KWG_ERR_IO, KWG_ERR_TIMEOUT, KWG_ERR_STOPPED.
  */
 int kwg_steps_run(struct kwg_steps *steps, struct kwg_error *err);

@@ -13,6 +13,7 @@
 #include "host/pathmemo.h"
 #include "host/pathmtu.h"
 #include "host/turns.h"
+#include "host/vitals.h"
 #include "kilowg_steps.h"
 #include "steps/forward.h"
 #include "steps/mark.h"
@@ -154,6 +155,21 @@ static int build_mtu(struct kwg_steps *s, struct kwg_error *err)
 	return 0;
 }
 
+/* ---- what has to be left out ----------------------------------------- */
+
+static int leave_out(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwgi_kept kept = { s->opt.keep, s->opt.client };
+	struct kwgi_vitals vitals = { 0 };
+	int ret = kwgi_vitals_observe(&vitals, &s->live.nl, &s->wanted, &s->host, &kept, err);
+
+	if (!ret && kwgi_leave_out(&s->wanted, s->plan, &s->host, &vitals, s->live.refusals,
+				   &s->left_out))
+		ret = kwgi_nomem(err);
+	kwgi_vitals_free(&vitals);
+	return ret;
+}
+
 /* ---- firewall -------------------------------------------------------- */
 
 static void tell_of_drops(const struct kwg_steps *s)
@@ -289,6 +305,8 @@ int kwgi_steps_build(struct kwg_steps *s, const struct kwgi_key *private_key,
 
 	if (!ret)
 		ret = build_mtu(s, err);
+	if (!ret)
+		ret = leave_out(s, err);
 	if (!ret)
 		ret = build_firewall(s, err);
 	return ret ? ret : build_cni(s, err);

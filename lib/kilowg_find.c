@@ -45,7 +45,10 @@ static int find_ways(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_er
 
 int kwgi_steps_find(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_error *err)
 {
-	int ret = find_ways(s, f, err);
+	int ret;
+
+	kwgi_findings_copy(f, &s->left_out);
+	ret = find_ways(s, f, err);
 
 	return !ret && f->failed ? kwgi_nomem(err) : ret;
 }
@@ -60,6 +63,9 @@ void kwgi_steps_tell(struct kwg_steps *s)
 	if (kwgi_steps_find(s, &f, &err))
 		kwgi_steps_say(s, KWG_WARNING, "%s", err.text);
 	for (i = 0; i < f.n; i++) {
+		/* Who only looks has it beside the steps. */
+		if (s->opt.read_only && f.v[i].code == kwgi_left_out)
+			continue;
 		kwgi_finding_line(&line, &f.v[i]);
 		if (!line.failed)
 			kwgi_steps_say(s, f.v[i].error ? KWG_WARNING : KWG_NOTE, "%s", line.p);

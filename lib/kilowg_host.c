@@ -50,6 +50,21 @@ static int format_steps(struct kwg_steps *s, struct kwg_error *err)
 	return 0;
 }
 
+static int format_left_out(struct kwg_steps *s, struct kwg_error *err)
+{
+	struct kwgi_buf b = { 0 };
+	uint32_t i;
+
+	s->left_out_texts = calloc(s->left_out.n + 1u, sizeof(*s->left_out_texts));
+	for (i = 0; s->left_out_texts && i < s->left_out.n; i++) {
+		kwgi_finding_line(&b, &s->left_out.v[i]);
+		s->left_out_texts[i] = kwgi_buf_take(&b, NULL);
+		if (!s->left_out_texts[i])
+			return kwgi_nomem(err);
+	}
+	return s->left_out_texts ? 0 : kwgi_nomem(err);
+}
+
 static struct kwg_steps *steps_alloc(const struct kwg_host_options *opt)
 {
 	struct kwg_steps *s = calloc(1, sizeof(*s));
@@ -59,6 +74,7 @@ static struct kwg_steps *steps_alloc(const struct kwg_host_options *opt)
 	memset(s->locks, -1, sizeof(s->locks));
 	if (opt)
 		s->opt = *opt;
+	s->live.refusals = &s->own_refusals;
 	return s;
 }
 
@@ -115,6 +131,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 		ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
 	if (!ret)
 		ret = format_steps(s, err);
+	if (!ret)
+		ret = format_left_out(s, err);
 	sodium_memzero(&key, sizeof(key));
 	/* Who carries them out hears of it afterwards, and a status has it in the answer. */
 	if (!ret && s->opt.read_only && !s->for_status && s->opt.log)
@@ -236,6 +254,9 @@ void kwg_steps_free(struct kwg_steps *s)
 	kwg_steps_free(s->again);
 	free_texts(s->texts, s->steps.n);
 	free_texts(s->undo_texts, s->steps.n);
+	free_texts(s->left_out_texts, s->left_out.n);
+	kwgi_findings_free(&s->left_out);
+	kwgi_refusals_free(&s->own_refusals);
 	kwgi_steps_clear(&s->steps);
 	kwgi_desired_free(&s->wanted);
 	kwgi_cni_free(&s->cni);
@@ -265,6 +286,25 @@ const char *kwg_steps_undo_text(const struct kwg_steps *s, size_t i)
 	return i < s->steps.n ? s->undo_texts[i] : NULL;
 }
 
+/* The last look at the host knows most. */
+static const struct kwg_steps *last_of(const struct kwg_steps *s)
+{
+	while (s->again)
+		s = s->again;
+	return s;
+}
+
+size_t kwg_steps_left_out_count(const struct kwg_steps *s)
+{
+	return last_of(s)->left_out.n;
+}
+
+const char *kwg_steps_left_out(const struct kwg_steps *s, size_t i)
+{
+	s = last_of(s);
+	return i < s->left_out.n ? s->left_out_texts[i] : NULL;
+}
+
 int kwg_steps_json(const struct kwg_steps *s, char **out, size_t *len, struct kwg_error *err)
 {
 	struct kwgi_buf b = { 0 };
@@ -272,6 +312,7 @@ int kwg_steps_json(const struct kwg_steps *s, char **out, size_t *len, struct kw
 	uint32_t i;
 
 	kwgi_json_object(&j, NULL);
+	kwgi_findings_json(&j, "left_out", &s->left_out);
 	kwgi_json_uint(&j, "schema", 1);
 	kwgi_json_array(&j, "steps");
 	for (i = 0; i < s->steps.n; i++) {
@@ -304,6 +345,7 @@ static int look_again(const struct kwg_steps *s, struct kwg_steps **out, struct 
 		return kwgi_nomem(err);
 	again->given = again->plan = s->given;
 	again->cfg = s->cfg;
+	again->live.refusals = s->live.refusals;
 	ret = s->plan ? prepare(again, err) : prepare_down(again, err);
 	if (ret)
 		kwg_steps_free(again);

@@ -303,7 +303,7 @@ static int look_at_all(struct look *l, const struct kwg_plan *plan, struct kwg_e
 	l->status.wanted = &s->wanted;
 	l->status.host = &s->host;
 	l->status.backend = &s->backend;
-	l->status.drift = s->steps.n + s->cni_refused;
+	l->status.drift = s->steps.n + s->cni_refused + s->left_out.n;
 	l->status.memos = l->memos;
 	kwgi_peermemo_recall(KWG_RUNDIR, mesh, &s->wanted, l->memos);
 	if (s->opt.probe)

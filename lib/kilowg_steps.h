@@ -14,6 +14,7 @@
 #include "steps/backend.h"
 #include "steps/desired.h"
 #include "steps/finding.h"
+#include "steps/leftout.h"
 #include "steps/names.h"
 
 #ifndef KWG_RUNDIR
@@ -38,6 +39,9 @@ struct kwg_steps {
 	struct kwgi_nft_table table;	/* the firewall that is wanted ... */
 	struct kwgi_ipt_rules iptables[2];	/* ... in one of two forms */
 	struct kwgi_desired wanted;
+	struct kwgi_findings left_out;	/* of what was wanted */
+	struct kwgi_refusals own_refusals;
+	char **left_out_texts;		/* of each finding */
 	struct kwgi_steps steps;
 	char **texts, **undo_texts;	/* of each step */
 	bool done;			/* all of them are carried out */

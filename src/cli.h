@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <stdbool.h>
 
+#include "client.h"
 #include "kilowg.h"
 
 /* Exit statuses, see kilowg(8). */
@@ -25,6 +26,7 @@ struct cli {
 	const char *node, *interface;
 	bool json, quiet, verbose;
 	const char *userspace[2], *launcher[8];	/* for kwg_host_options.userspace_... */
+	char client[CLIENT_TEXT];		/* for kwg_host_options.client */
 };
 
 /* An option of one command; the value goes where the command looks for it. */
@@ -39,8 +41,11 @@ enum { MAX_OPTIONS = 4, MAX_VALUES = 64 };
 /* How often an option was given, and its arguments. */
 struct option_values {
 	int n;
-	const char *v[MAX_VALUES];
+	const char *v[MAX_VALUES + 1];	/* NULL behind the last */
 };
+
+/* What apply and the others that look at this host have in common. */
+#define OPTION_KEEP { "keep", "ADDRESS", "no route of the mesh may take packets for it away" }
 
 struct command {
 	const char *name;
@@ -85,9 +90,10 @@ bool load_plan(const struct cli *cli, struct kwg_config **cfg, struct kwg_plan *
 
 /*
  * The options that all commands about this host share: log to stderr (notes only
- * with -v), and the program of a userspace WireGuard. cli has to live as long.
+ * with -v), the program of a userspace WireGuard, and what must stay reachable. cli and keep (NULL:
+ * none; of --keep) have to live as long.
  */
-void host_options(struct kwg_host_options *opt, struct cli *cli);
+void host_options(struct kwg_host_options *opt, struct cli *cli, const struct option_values *keep);
 
 extern const struct command command_check, command_plan, command_diff, command_apply,
 	command_down, command_watch, command_status, command_showconf, command_graph, command_genkey,

@@ -6,7 +6,8 @@
 #include "cli.h"
 #include "signals.h"
 
-enum { DRY_RUN, WAIT, SWITCH_BACKEND, MESH = SWITCH_BACKEND, ALL };
+enum { DRY_RUN, WAIT, SWITCH_BACKEND, MESH = SWITCH_BACKEND, KEEP, ALL = KEEP };
+enum { DIFF_KEEP };
 
 static int print_steps(const struct cli *cli, const struct kwg_steps *steps)
 {
@@ -18,6 +19,8 @@ static int print_steps(const struct cli *cli, const struct kwg_steps *steps)
 		return kwg_steps_json(steps, &text, NULL, &err) ? report(&err) : print_text(text);
 	for (i = 0; i < kwg_steps_count(steps); i++)
 		puts(kwg_steps_text(steps, i));
+	for (i = 0; i < kwg_steps_left_out_count(steps); i++)
+		printf("! %s\n", kwg_steps_left_out(steps, i));
 	(void)fflush(stdout);
 	return EXIT_DONE;
 }
@@ -37,24 +40,24 @@ static void job_free(struct job *job)
 }
 
 static void set_options(struct kwg_host_options *opt, struct cli *cli, bool read_only,
-			const struct option_values *given)
+			const struct option_values *given, const struct option_values *keep)
 {
-	host_options(opt, cli);
+	host_options(opt, cli, keep);
 	opt->read_only = read_only;
 	opt->wait_lock = given && given[WAIT].n;
 	opt->stop = signals_waiting;
 }
 
-/* Returns an exit status; job_free() is due in any case. */
+/* given: of apply, or NULL. Returns an exit status; job_free() is due in any case. */
 static int prepare(struct cli *cli, struct job *job, bool read_only,
-		   const struct option_values *given)
+		   const struct option_values *given, const struct option_values *keep)
 {
 	struct kwg_host_options opt;
 	struct kwg_error err = { 0 };
 	int status;
 
 	*job = (struct job){ 0 };
-	set_options(&opt, cli, read_only, given);
+	set_options(&opt, cli, read_only, given, keep);
 	opt.switch_backend = given && given[SWITCH_BACKEND].n;
 	if (!load_plan(cli, &job->cfg, &job->plan, &status))
 		return status;
@@ -70,11 +73,13 @@ static int run_steps(struct job *job)
 	signals_hold();
 	if (kwg_steps_run(job->steps, &err))
 		status = report(&err);
+	else if (kwg_steps_left_out_count(job->steps))
+		status = EXIT_REFUSED;
 	number = signals_release();
 	if (!number)
 		return status;
 	fprintf(stderr, "kilowg: ended by %s, %s\n", signal_name(number),
-		status ? "with all steps undone" : "after all steps were carried out");
+		err.status ? "with all steps undone" : "after all steps were carried out");
 	job_free(job);
 	signals_end(number);
 }
@@ -105,7 +110,7 @@ static int run_apply(struct cli *cli, int argc, char **argv, const struct option
 	if (argc)
 		return usage_error("apply takes no operand");
 	signals_ignore_pipe();
-	return carry_out(cli, &job, prepare(cli, &job, dry_run, given), dry_run);
+	return carry_out(cli, &job, prepare(cli, &job, dry_run, given, &given[KEEP]), dry_run);
 }
 
 /* ---- down ------------------------------------------------------------ */
@@ -118,7 +123,7 @@ static int down_mesh(struct cli *cli, const char *mesh, const struct option_valu
 	struct job job = { 0 };
 	int ret;
 
-	set_options(&opt, cli, dry_run, given);
+	set_options(&opt, cli, dry_run, given, NULL);
 	ret = kwg_steps_new_down_mesh(&job.steps, mesh, &opt, &err);
 	return carry_out(cli, &job, ret ? report(&err) : EXIT_DONE, dry_run);
 }
@@ -182,7 +187,7 @@ static int down_by_file(struct cli *cli, const struct option_values *given)
 	if (!job.cfg)
 		return down_without_file(cli, given);
 	print_diags(job.cfg, cli->verbose);
-	set_options(&opt, cli, dry_run, given);
+	set_options(&opt, cli, dry_run, given, NULL);
 	ret = kwg_steps_new_down(&job.steps, job.cfg, &opt, &err);
 	return carry_out(cli, &job, ret ? report(&err) : EXIT_DONE, dry_run);
 }
@@ -208,13 +213,12 @@ static int run_diff(struct cli *cli, int argc, char **argv, const struct option_
 	int status;
 
 	(void)argv;
-	(void)given;
 	if (argc)
 		return usage_error("diff takes no operand");
-	status = prepare(cli, &job, true, NULL);
+	status = prepare(cli, &job, true, NULL, &given[DIFF_KEEP]);
 	if (!status && !cli->quiet)
 		status = print_steps(cli, job.steps);
-	if (!status && kwg_steps_count(job.steps))
+	if (!status && (kwg_steps_count(job.steps) || kwg_steps_left_out_count(job.steps)))
 		status = EXIT_DIFFERENT;
 	job_free(&job);
 	return status;
@@ -229,6 +233,7 @@ const struct command command_apply = {
 		[DRY_RUN] = { "dry-run", NULL, "print the steps, change nothing" },
 		[WAIT] = { "wait", NULL, "wait while another kilowg is at work on this mesh" },
 		[SWITCH_BACKEND] = { "switch-backend", NULL, "replace an interface of another backend than the wanted one" },
+		[KEEP] = OPTION_KEEP,
 	},
 	.run = run_apply,
 };
@@ -236,6 +241,9 @@ const struct command command_apply = {
 const struct command command_diff = {
 	.name = "diff", .args = "", .has_json = true,
 	.summary = "print what apply would change; exit status 3 if there is anything",
+	.options = {
+		[DIFF_KEEP] = OPTION_KEEP,
+	},
 	.run = run_diff,
 };
 

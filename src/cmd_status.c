@@ -13,7 +13,7 @@ static bool wants_colour(void)
 	return isatty(STDOUT_FILENO) && !(no_color && *no_color);
 }
 
-enum { PROBE };
+enum { PROBE, KEEP };
 
 static int run(struct cli *cli, int argc, char **argv, const struct option_values *given)
 {
@@ -28,7 +28,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 	(void)argv;
 	if (argc)
 		return usage_error("status takes no operand");
-	host_options(&opt, cli);
+	host_options(&opt, cli, &given[KEEP]);
 	opt.log = NULL;		/* the answer says it all */
 	opt.read_only = true;
 	opt.probe = given[PROBE].n;
@@ -55,6 +55,7 @@ const struct command command_status = {
 	.summary = "print peers, handshakes, transfer and drift; exit status 3 if unhealthy",
 	.options = {
 		[PROBE] = { "probe", NULL, "send a packet to each peer, and wait for an answer" },
+		[KEEP] = OPTION_KEEP,
 	},
 	.run = run,
 };

@@ -393,12 +393,14 @@ static int watch(struct watcher *w)
 	return status;
 }
 
-static void watcher_init(struct watcher *w, struct cli *cli)
+enum { KEEP };
+
+static void watcher_init(struct watcher *w, struct cli *cli, const struct option_values *keep)
 {
 	const char *notify = getenv("NOTIFY_SOCKET");
 
 	*w = (struct watcher){ .cli = cli, .signals = -1 };
-	host_options(&w->opt, cli);
+	host_options(&w->opt, cli, keep);
 	w->log = w->opt.log;
 	w->opt.log = log_once;
 	w->opt.log_arg = w;
@@ -413,13 +415,12 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 	int i, status;
 
 	(void)argv;
-	(void)given;
 	if (argc)
 		return usage_error("watch takes no operand");
 	for (i = 0; i < cli->n_paths; i++)
 		if (!strcmp(cli->paths[i], "-"))
 			return usage_error("watch reads its files again, which standard input cannot do");
-	watcher_init(&w, cli);
+	watcher_init(&w, cli, &given[KEEP]);
 	status = watch(&w);
 	kwg_plan_free(w.plan);
 	kwg_config_free(w.cfg);
@@ -435,5 +436,8 @@ const struct command command_watch = {
 	.summary = "apply, and stay to repair what others take away, at once",
 	.details = "Also applies the files when they change, or on SIGHUP, and looks names up again every\n"
 		   "two minutes. SIGTERM ends it; the network stays. One line on stderr for each repair.",
+	.options = {
+		[KEEP] = OPTION_KEEP,
+	},
 	.run = run,
 };

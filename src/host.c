@@ -49,11 +49,12 @@ static void find_userspace(struct cli *cli)
 	cli->launcher[n++] = "--";
 }
 
-void host_options(struct kwg_host_options *opt, struct cli *cli)
+void host_options(struct kwg_host_options *opt, struct cli *cli, const struct option_values *keep)
 {
 	find_userspace(cli);
 	*opt = (struct kwg_host_options){
 		.log = log_line, .log_arg = cli, .userspace_command = cli->userspace,
 		.userspace_launcher = *cli->launcher ? cli->launcher : NULL,
+		.keep = keep ? keep->v : NULL, .client = find_client(cli->client),
 	};
 }

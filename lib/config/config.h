@@ -118,7 +118,8 @@ struct kwgi_local {
 	uint32_t resolve_timeout;		/* seconds; 0: do not look up */
 	uint32_t port;				/* 0: that of the mesh */
 	uint32_t mtu;				/* 0: auto */
-	uint32_t route_table, route_protocol, fwmark;
+	uint32_t route_table, route_protocol, route_metric, fwmark;
+	struct kwgi_cidrs allow_cover;
 };
 
 struct kwgi_topology;

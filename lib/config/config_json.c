@@ -50,6 +50,7 @@ static void put_local(struct kwgi_json *j, const struct kwg_config *cfg)
 	const struct kwgi_local *l = &cfg->local;
 
 	kwgi_json_object(j, "local");
+	kwgi_json_cidrs(j, "allow-cover", &l->allow_cover);
 	kwgi_json_string(j, "backend", kwgi_backend_name(l->backend));
 	kwgi_json_bool(j, "clean-up-interface", l->clean_up_interface);
 	kwgi_json_bool(j, "cni", l->cni);
@@ -72,6 +73,7 @@ static void put_local(struct kwgi_json *j, const struct kwg_config *cfg)
 		kwgi_json_null(j, "port");
 	kwgi_json_string(j, "private-key-file", l->private_key_file);
 	kwgi_json_uint(j, "resolve-timeout", l->resolve_timeout);
+	kwgi_json_uint(j, "route-metric", l->route_metric);
 	kwgi_json_uint(j, "route-protocol", l->route_protocol);
 	kwgi_json_uint(j, "route-table", l->route_table);
 	kwgi_json_string(j, "tunnel-interface", l->tunnel_interface);

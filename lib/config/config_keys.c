@@ -489,6 +489,10 @@ static const struct kwgi_section_key local_keys[] = {
 	  "number from 1 to 4294967295 other than 253, 254 and 255", "1107" },
 	{ "route-protocol", set_protocol, FIELD(local, route_protocol), 0, false, false,
 	  "number from 5 to 255 that no other program has: not 8 to 18, 42, 99, 186 to 189 or 192", "107" },
+	{ "route-metric", set_u32, FIELD(local, route_metric), 0, false, false,
+	  "number from 0 to 4294967295", "0" },
+	{ "allow-cover", add_network, FIELD(local, allow_cover), 0, true, false,
+	  type_network, "none" },
 	{ "fwmark", set_u32, FIELD(local, fwmark), 0, false, false,
 	  "number from 0 (none) to 4294967295", "0" },
 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -331,6 +332,28 @@ static int tell(kwg_log_fn *log, void *log_arg, const struct kwg_error *err)
 	return 0;
 }
 
+/*
+ * Reasons that are about this route alone: somebody has one of its destination and metric, of
+ * whatever type, its family is disabled on the link, or its gateway or source cannot be used.
+ */
+static bool is_about_route(int sys_errno)
+{
+	return sys_errno == EEXIST || sys_errno == EACCES || sys_errno == EINVAL ||
+	       sys_errno == ENETUNREACH || sys_errno == EHOSTUNREACH ||
+	       sys_errno == EADDRNOTAVAIL || sys_errno == EAFNOSUPPORT ||
+	       sys_errno == EOPNOTSUPP;
+}
+
+/* The route is left out then. The words after the last colon are the kernel's. */
+static bool is_refused(struct kwgi_live *live, const struct kwgi_step *s, int ret,
+		       const struct kwg_error *err)
+{
+	if (!live->refusals || ret != KWG_ERR_KERNEL || !err || !is_about_route(err->sys_errno) ||
+	    (s->kind != KWGI_STEP_ROUTE_ADD && s->kind != KWGI_STEP_ROUTE_CHANGE))
+		return false;
+	return !kwgi_refusals_add(live->refusals, &s->u.route.route, err->text);
+}
+
 static int give_up(struct kwgi_live *live, const struct kwgi_steps *s, uint32_t done, int ret,
 		   kwg_log_fn *log, void *log_arg)
 {
@@ -349,7 +372,7 @@ static int run_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint32_
 		ret = run_step(live, &s->v[i], false, err);
 		if (ret && s->v[i].kind == KWGI_STEP_ROUTE_AGAIN)
 			ret = tell(log, log_arg, err);
-		if (!ret)
+		if (!ret || is_refused(live, &s->v[i], ret, err))
 			continue;
 		name_step(s, i, err);
 		return give_up(live, s, may_be_done(&s->v[i], ret) ? i + 1 : i, ret, log, log_arg);

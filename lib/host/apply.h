@@ -6,6 +6,7 @@
 #include "host/daemon.h"
 #include "host/wg.h"
 #include "steps/desired.h"
+#include "steps/leftout.h"
 #include "sys/mnl.h"
 
 /* The connections to the kernel and to the WireGuard device. */
@@ -17,6 +18,7 @@ struct kwgi_live {
 	const char *dir;		/* of the journal; NULL: none is read */
 	const struct kwgi_mesh *mesh;
 	struct kwgi_launch launch;	/* how a userspace WireGuard is started */
+	struct kwgi_refusals *refusals;	/* NULL, or where routes go that the kernel does not take */
 };
 
 int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err);
@@ -42,7 +44,8 @@ int kwgi_live_observe_aside(struct kwgi_live *live, const char *ifname, struct k
 			    struct kwg_error *err);
 
 /*
- * Carries the steps out in order. If one fails, those before it are undone in
+ * Carries the steps out in order. A route that the kernel does not take, for a reason that is
+ * about this route alone, goes to live->refusals, and the rest goes on. If another step fails, those before it are undone in
  * reverse order, and the host is compared with the snapshot that they came from; what cannot be
  * undone is logged. KWG_ERR_KERNEL.
  */

@@ -31,6 +31,7 @@
 #include "base/error.h"
 #include "config/encap.h"
 #include "host/notices.h"
+#include "steps/snapshot.h"
 #include "sys/errtext.h"
 #include "sys/mnl.h"
 
@@ -195,26 +196,6 @@ static void add_port(char text[KWGI_CAUSE_TEXT], uint32_t port)
 		snprintf(text + len, KWGI_CAUSE_TEXT - len, " by pid %u, which is gone", port);
 }
 
-/* /etc/iproute2/rt_protos, as far as anybody uses it. */
-static const char *protocol_name(uint8_t protocol)
-{
-	static const struct {
-		uint8_t number;
-		const char *name;
-	} known[] = {
-		{ 0, "unspec" }, { 1, "redirect" }, { 2, "kernel" }, { 3, "boot" }, { 4, "static" },
-		{ 9, "ra" }, { 11, "zebra" }, { 12, "bird" }, { 14, "xorp" }, { 16, "dhcp" },
-		{ 18, "keepalived" }, { 42, "babel" }, { 186, "bgp" }, { 187, "isis" },
-		{ 188, "ospf" }, { 189, "rip" }, { 192, "eigrp" },
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (known[i].number == protocol)
-			return known[i].name;
-	return NULL;
-}
-
 /* ---- causes ------------------------------------------------------------ */
 
 struct reading {
@@ -316,7 +297,7 @@ static void on_route(struct reading *r, const struct nlmsghdr *nlh)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
 	bool is_ours = rtm->rtm_protocol == r->n->protocol;
-	const char *name = protocol_name(rtm->rtm_protocol);
+	const char *name = kwgi_route_protocol_name(rtm->rtm_protocol);
 	char words[KWGI_CAUSE_TEXT];
 
 	if (rtm->rtm_flags & RTM_F_CLONED)

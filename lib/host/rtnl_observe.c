@@ -19,7 +19,6 @@
 
 enum {
 	TRIES = 20,			/* a dump that keeps changing under our hands */
-	IPV6_DEFAULT_METRIC = 1024,	/* include/uapi/linux/ipv6_route.h, IP6_RT_PRIO_USER */
 };
 
 struct collect {
@@ -160,22 +159,33 @@ static void read_info(struct kwgi_link *l, const struct nlattr *info)
 		read_vxlan(&l->tunnel, data);
 }
 
-/* What IPv6 may use: a router's advertisement can say less than the device can do (RFC 4861, 4.6.4). */
-static void read_mtu6(struct kwgi_link *l, const struct nlattr *families)
+/* net.ipv6.conf of a link, by enum DEVCONF_* of linux/ipv6.h; 0: the kernel does not tell. */
+static uint32_t conf6(const struct nlattr *attr, unsigned which)
+{
+	int32_t value;
+
+	if (mnl_attr_get_payload_len(attr) < (which + 1) * sizeof(value))
+		return 0;
+	memcpy(&value, (const int32_t *)mnl_attr_get_payload(attr) + which, sizeof(value));
+	return value > 0 ? (uint32_t)value : 0;
+}
+
+/*
+ * A link that IPv6 does not know, for one because its MTU is below 1280, has nothing here. A
+ * router's advertisement can say less than what the device can do (RFC 4861, 4.6.4).
+ */
+static void read_ipv6(struct kwgi_link *l, const struct nlattr *families)
 {
 	const struct nlattr *family, *attr;
-	int32_t value;
 
 	kwgi_attr_for_each_nested(family, families) {
 		if (mnl_attr_get_type(family) != AF_INET6)
 			continue;
 		kwgi_attr_for_each_nested(attr, family) {
-			if (mnl_attr_get_type(attr) != IFLA_INET6_CONF ||
-			    mnl_attr_get_payload_len(attr) < (DEVCONF_MTU6 + 1) * sizeof(value))
+			if (mnl_attr_get_type(attr) != IFLA_INET6_CONF)
 				continue;
-			memcpy(&value, (const int32_t *)mnl_attr_get_payload(attr) + DEVCONF_MTU6,
-			       sizeof(value));
-			l->mtu6 = value > 0 ? (uint32_t)value : 0;
+			l->mtu6 = conf6(attr, DEVCONF_MTU6);
+			l->ipv6 = !conf6(attr, DEVCONF_DISABLE_IPV6);
 		}
 	}
 }
@@ -205,7 +215,7 @@ static int on_link(const struct nlmsghdr *nlh, void *arg)
 			l->mtu = copy_u32(attr);
 			break;
 		case IFLA_AF_SPEC:
-			read_mtu6(l, attr);
+			read_ipv6(l, attr);
 			break;
 		case IFLA_ADDRESS:
 			mac = attr;
@@ -403,7 +413,7 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 	    rtm->rtm_flags & RTM_F_CLONED || rtm->rtm_family != c->family)
 		return MNL_CB_OK;
 	kwgi_rtnl_read_route(&route, nlh);
-	if (rtm->rtm_family == AF_INET6 && route.metric == IPV6_DEFAULT_METRIC)
+	if (rtm->rtm_family == AF_INET6 && route.metric == KWGI_METRIC6_DEFAULT)
 		route.metric = 0;
 	if (!is_wanted(c, rtm->rtm_protocol) || !can_be_ours(nlh, rtm))
 		return keep_other(c, &route, nlh);

@@ -140,44 +140,43 @@ struct devices {
 	uint32_t index[KWGI_N_ROLES];	/* 0: not there yet */
 };
 
-static bool uses_role(const struct kwg_plan *plan, enum kwgi_role role)
-{
-	uint32_t i;
-
-	for (i = 0; i < plan->n_routes; i++)
-		if (plan->routes[i].role == role)
-			return true;
-	return false;
-}
-
 static void set_device(struct devices *d, enum kwgi_role role, const struct kwgi_link *l)
 {
 	d->names[role] = l->name;
 	d->index[role] = l->index;
 }
 
-static int find_devices(struct devices *d, const struct kwgi_desired *w,
-			const struct kwg_plan *plan, const struct kwgi_host *h,
-			struct kwg_error *err)
+/* Links that are missing have no name. */
+static void find_devices(struct devices *d, const struct kwgi_desired *w,
+			 const struct kwg_plan *plan, const struct kwgi_host *h)
 {
 	const struct kwgi_link *l = kwgi_host_link(h, plan->cfg->local.interface);
-	int ret;
 
 	d->names[KWGI_ROLE_KILO] = plan->cfg->local.interface;
 	if (l)
 		set_device(d, KWGI_ROLE_KILO, l);
-	if (uses_role(plan, KWGI_ROLE_PRIV)) {
-		ret = kwgi_desired_link_of(&l, plan, h, &plan->node->internal_ip.addr,
-					  "internal-ip", err);
-		if (ret)
-			return ret;
+	l = kwgi_node_has_private_ip(plan->node)
+		    ? kwgi_host_link_with_addr(h, &plan->node->internal_ip.addr) : NULL;
+	if (l)
 		set_device(d, KWGI_ROLE_PRIV, l);
-	}
-	d->names[KWGI_ROLE_TUNL] = w->tunnel.name;
+	if (*w->tunnel.name)
+		d->names[KWGI_ROLE_TUNL] = w->tunnel.name;
 	l = kwgi_host_link(h, w->tunnel.name);
 	if (l)
 		set_device(d, KWGI_ROLE_TUNL, l);
-	return 0;
+}
+
+uint32_t kwgi_desired_metric(const struct kwgi_local *local, uint8_t family)
+{
+	return family == KWGI_AF_V6 && local->route_metric == KWGI_METRIC6_DEFAULT ? 0
+										     : local->route_metric;
+}
+
+/* A source that the host does not have would be refused; without one the kernel finds one itself. */
+static void set_source(struct kwgi_host_route *r, const struct devices *d)
+{
+	if (!d->names[KWGI_ROLE_PRIV])
+		r->src = (struct kwgi_addr){ 0 };
 }
 
 static int build_routes(struct kwgi_desired *w, const struct kwg_plan *plan,
@@ -190,16 +189,25 @@ static int build_routes(struct kwgi_desired *w, const struct kwg_plan *plan,
 		return -1;
 	for (i = 0; i < plan->n_routes; i++) {
 		const struct kwgi_route *r = &plan->routes[i];
+		struct kwgi_desired_route *to = &w->routes[w->n_routes];
 
-		w->routes[w->n_routes++] = (struct kwgi_desired_route){
+		if (!d->names[r->role]) {
+			w->no_internal_ip = true;
+			w->n_without_internal_ip++;
+			continue;
+		}
+		*to = (struct kwgi_desired_route){
 			.link = d->names[r->role],
 			.route = {
 				.dst = r->dst, .gw = r->gw, .src = r->src,
 				.oif = d->index[r->role], .onlink = r->onlink,
 				.table = r->in_table ? plan->cfg->local.route_table : KWGI_TABLE_MAIN,
+				.metric = kwgi_desired_metric(&plan->cfg->local, r->dst.addr.family),
 				.protocol = w->protocol,
 			},
 		};
+		set_source(&to->route, d);
+		w->n_routes++;
 	}
 	return 0;
 }
@@ -242,6 +250,9 @@ static int build_rules(struct kwgi_desired *w, const struct kwg_plan *plan)
 	w->rules = kwgi_arena_alloc(&w->arena, plan->n_rules + 1u, sizeof(*w->rules));
 	if (!w->rules)
 		return -1;
+	/* They lead to routes over the tunnel. */
+	if (!*w->tunnel.name)
+		return 0;
 	for (i = 0; i < plan->n_rules; i++) {
 		const struct kwgi_rule *r = &plan->rules[i];
 		struct kwgi_host_rule *to = &w->rules[w->n_rules++];
@@ -296,10 +307,9 @@ int kwgi_desired_build(struct kwgi_desired *w, const struct kwg_plan *plan,
 		return kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: the private key has no public key",
 				 cfg->local.private_key_file);
 	ret = kwgi_desired_tunnel(&w->tunnel, &w->arena, plan, h, err);
-	if (!ret)
-		ret = find_devices(&d, w, plan, h, err);
 	if (ret)
 		return ret;
+	find_devices(&d, w, plan, h);
 	if (kwgi_desired_peers(w, plan, resolved) || build_routes(w, plan, &d) || build_rules(w, plan))
 		return kwgi_nomem(err);
 	return 0;

@@ -54,6 +54,8 @@ struct kwgi_desired {
 	uint32_t n_peers;
 	struct kwgi_desired_route *routes;
 	uint32_t n_routes;
+	bool no_internal_ip;		/* no link has it, so routes that need it are not there: ... */
+	uint32_t n_without_internal_ip;	/* ... this many */
 	struct kwgi_host_rule *rules;
 	uint32_t n_rules;
 	const struct kwgi_cni_file *cni;	/* NULL: not ours to write */
@@ -69,15 +71,22 @@ struct kwgi_resolved {
 	const struct kwgi_endpoint *endpoints;	/* of those with a name; port 0: unknown */
 };
 
+/* What 0 is for the kernel with IPv6 (linux/ipv6_route.h, IP6_RT_PRIO_USER); in snapshots it is 0. */
+enum { KWGI_METRIC6_DEFAULT = 1024 };
 enum { KWGI_RULE_PRIORITY = 32765 };	/* just before the main table's rule */
 
 /* The peers only: into w, which is empty but for its public key. 0 or -1. */
 int kwgi_desired_peers(struct kwgi_desired *w, const struct kwg_plan *plan,
 		      const struct kwgi_resolved *facts);
-/* w is empty; facts are copied. 0, KWG_ERR_KERNEL (a device is missing) or KWG_ERR_NOMEM. */
+/*
+ * w is empty; facts are copied. 0, KWG_ERR_KERNEL (a device of another CNI is missing),
+ * KWG_ERR_CONFIG or KWG_ERR_NOMEM.
+ */
 int kwgi_desired_build(struct kwgi_desired *w, const struct kwg_plan *plan,
 		      const struct kwgi_host *h, const struct kwgi_resolved *facts,
 		      struct kwg_error *err);
+/* The metric of a route of the mesh. */
+uint32_t kwgi_desired_metric(const struct kwgi_local *local, uint8_t family);
 /* Nothing of this mesh. */
 void kwgi_desired_nothing(struct kwgi_desired *w, const struct kwg_config *cfg);
 void kwgi_desired_free(struct kwgi_desired *w);

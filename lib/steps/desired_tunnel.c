@@ -33,20 +33,6 @@ const char *kwgi_desired_foreign_tunnel(const struct kwg_plan *plan, const struc
 	return NULL;
 }
 
-int kwgi_desired_link_of(const struct kwgi_link **out, const struct kwg_plan *plan,
-			const struct kwgi_host *h, const struct kwgi_addr *a, const char *key,
-			struct kwg_error *err)
-{
-	char text[KWGI_ADDR_TEXT];
-
-	*out = kwgi_host_link_with_addr(h, a);
-	if (*out)
-		return 0;
-	return kwgi_fail(err, KWG_ERR_KERNEL, 0,
-			 "no interface of this host has %s, the %s of node \"%.100s\"",
-			 kwgi_addr_format(text, a), key, plan->node->name);
-}
-
 /* ---- neighbours ------------------------------------------------------ */
 
 int kwgi_neigh_cmp(const struct kwgi_host_neigh *a, const struct kwgi_host_neigh *b)
@@ -124,17 +110,15 @@ static int use_foreign(struct kwgi_desired_tunnel *t, const struct kwgi_host *h,
 }
 
 /* Cilium's own address is where other nodes send IPIP packets to, by way of its overlay. */
-static int local_address(const struct kwgi_addr **out, const char **key,
-			 const struct kwg_plan *plan, struct kwg_error *err)
+static int local_address(const struct kwgi_addr **out, const struct kwg_plan *plan,
+			 struct kwg_error *err)
 {
 	const struct kwgi_node *n = plan->node;
 
 	*out = &n->internal_ip.addr;
-	*key = "internal-ip";
 	if (plan->cfg->mesh.compatibility != KWGI_COMPAT_CILIUM)
 		return 0;
 	*out = &n->cni_ip.addr;
-	*key = "cni-compatibility-ip";
 	if (n->cni_ip.addr.family)
 		return 0;
 	return kwgi_fail(err, KWG_ERR_CONFIG, 0,
@@ -161,16 +145,17 @@ static int build_own(struct kwgi_desired_tunnel *t, struct kwgi_arena *a,
 	bool vxlan = kwgi_plan_has_vxlan(plan);
 	uint32_t protocol = vxlan ? KWGI_ENCAP_VXLAN : KWGI_ENCAP_IPIP;
 	const struct kwgi_addr *local;
-	const struct kwgi_link *lower = NULL;
-	const char *key;
-	int ret = local_address(&local, &key, plan, err);
+	const struct kwgi_link *lower;
+	int ret = local_address(&local, plan, err);
 
 	if (!ret)
 		ret = check_families(plan, local, err);
-	if (!ret)
-		ret = kwgi_desired_link_of(&lower, plan, h, local, key, err);
-	if (ret || !lower)
+	if (ret)
 		return ret;
+	/* Without its address there is none, and what would go over it is left out. */
+	lower = kwgi_host_link_with_addr(h, local);
+	if (!lower)
+		return 0;
 	t->kind = kwgi_encap_protocol_name(protocol);
 	kwgi_encap_device(t->name, &cfg->local, protocol);
 	kwgi_mark_tunnel(t->alias, cfg->mesh.name, (uint8_t)cfg->local.route_protocol);

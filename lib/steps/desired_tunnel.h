@@ -18,8 +18,9 @@ struct kwgi_desired_tunnel {
 };
 
 /*
- * Fills t, which is all zero; lists come from a. KWG_ERR_KERNEL if a link is missing,
- * KWG_ERR_CONFIG if this tunnel cannot carry what it has to, KWG_ERR_NOMEM.
+ * Fills t, which is all zero, and stays without a name if no link has the address that it is bound
+ * to; lists come from a. KWG_ERR_KERNEL if the device of another CNI is missing, KWG_ERR_CONFIG if
+ * this tunnel cannot carry what it has to, KWG_ERR_NOMEM.
  */
 int kwgi_desired_tunnel(struct kwgi_desired_tunnel *t, struct kwgi_arena *a,
 			const struct kwg_plan *plan, const struct kwgi_host *h,
@@ -29,10 +30,6 @@ int kwgi_desired_tunnel(struct kwgi_desired_tunnel *t, struct kwgi_arena *a,
  * be NULL; cilium's is desired only where it is there.
  */
 const char *kwgi_desired_foreign_tunnel(const struct kwg_plan *plan, const struct kwgi_host *h);
-/* The link that has the node's address, or else an error that says which is missing. */
-int kwgi_desired_link_of(const struct kwgi_link **out, const struct kwg_plan *plan,
-			const struct kwgi_host *h, const struct kwgi_addr *a, const char *key,
-			struct kwg_error *err);
 /* By kind, then by what they are found by: MAC address or address. */
 int kwgi_neigh_cmp(const struct kwgi_host_neigh *a, const struct kwgi_host_neigh *b);
 

@@ -28,6 +28,9 @@ void kwgi_findings_add(struct kwgi_findings *f, bool error, const char *code,
 __attribute__((format(printf, 4, 5)))
 void kwgi_findings_say(struct kwgi_findings *f, bool error, const char *code, const char *fmt, ...);
 
+/* Adds all of another list. */
+void kwgi_findings_copy(struct kwgi_findings *f, const struct kwgi_findings *from);
+
 uint32_t kwgi_findings_errors(const struct kwgi_findings *f);
 /* "text; remedy", for a log. */
 void kwgi_finding_line(struct kwgi_buf *b, const struct kwgi_finding *f);

@@ -346,8 +346,9 @@ static void add_mesh_routes(struct mtu *m, uint32_t i)
 			continue;
 		m->w->routes[m->w->n_routes++] = (struct kwgi_desired_route){
 			.link = m->cfg->local.interface,
-			.route = { .dst = *dst, .oif = l ? l->index : 0, .table = 254, .mtu = mtu,
-				   .protocol = m->w->protocol },
+			.route = { .dst = *dst, .oif = l ? l->index : 0, .table = KWGI_TABLE_MAIN,
+				   .metric = kwgi_desired_metric(&m->cfg->local, dst->addr.family),
+				   .mtu = mtu, .protocol = m->w->protocol },
 		};
 	}
 }

@@ -136,6 +136,25 @@ int kwgi_host_rule_cmp(const struct kwgi_host_rule *a, const struct kwgi_host_ru
 	return c ? c : strcmp(a->iif, b->iif);
 }
 
+const char *kwgi_route_protocol_name(uint8_t protocol)
+{
+	static const struct {
+		uint8_t number;
+		const char *name;
+	} known[] = {
+		{ 0, "unspec" }, { 1, "redirect" }, { 2, "kernel" }, { 3, "boot" }, { 4, "static" },
+		{ 9, "ra" }, { 11, "zebra" }, { 12, "bird" }, { 14, "xorp" }, { 16, "dhcp" },
+		{ 18, "keepalived" }, { 42, "babel" }, { 186, "bgp" }, { 187, "isis" },
+		{ 188, "ospf" }, { 189, "rip" }, { 192, "eigrp" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (known[i].number == protocol)
+			return known[i].name;
+	return NULL;
+}
+
 void kwgi_host_free(struct kwgi_host *h)
 {
 	kwgi_arena_free(&h->arena);

@@ -34,6 +34,7 @@ struct kwgi_link {
 	char alias[KWGI_ALIAS_MAX];	/* our mark, or what others put there */
 	uint32_t mtu, mtu6;		/* mtu6: for IPv6, if a router has said less; 0: the same */
 	bool up;			/* IFF_UP */
+	bool ipv6;			/* it may have IPv6 addresses and routes */
 	struct kwgi_tunnel tunnel;	/* all zero for other kinds */
 	/*
 	 * Has to make room before one of its name is made: its daemon has died,
@@ -255,6 +256,8 @@ enum kwgi_company kwgi_host_company(const struct kwgi_host *h, const struct kwgi
 				    uint32_t i);
 /* Of two with one destination: do they lead the same way, and are of one protocol? */
 bool kwgi_host_same_way(const struct kwgi_host_route *a, const struct kwgi_host_route *b);
+/* The number's name in /etc/iproute2/rt_protos, as far as anybody uses it, or NULL. */
+const char *kwgi_route_protocol_name(uint8_t protocol);
 /* By all but the protocol. */
 int kwgi_host_rule_cmp(const struct kwgi_host_rule *a, const struct kwgi_host_rule *b);
 void kwgi_host_free(struct kwgi_host *h);

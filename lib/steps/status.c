@@ -272,7 +272,7 @@ void kwgi_status_text(const struct kwgi_status *s, bool colour, struct kwgi_buf 
 	if (!s->drift)
 		kwgi_buf_puts(b, "drift: none\n");
 	else
-		kwgi_buf_printf(b, "drift: %u step%s; \"kilowg diff\" shows them\n", s->drift,
+		kwgi_buf_printf(b, "drift: %u difference%s; \"kilowg diff\" shows them\n", s->drift,
 				s->drift == 1 ? "" : "s");
 }
 

@@ -14,7 +14,7 @@ struct kwgi_status {
 	const struct kwgi_desired *wanted;
 	const struct kwgi_host *host;
 	const struct kwgi_backend_choice *backend;	/* NULL: not known */
-	uint32_t drift;		/* steps that apply would take */
+	uint32_t drift;		/* steps that apply would take, and what is left out */
 	int64_t now, boot;	/* seconds since 1970, and since the start of the host */
 	const struct kwgi_answer_memo *memos;	/* of wanted->peers; NULL: this is the first look */
 	struct kwgi_leader leader;		/* of a follower */

@@ -28,6 +28,8 @@ static void put_route(struct kwgi_buf *b, const struct kwgi_host_route *r, const
 		kwgi_buf_puts(b, " onlink");
 	if (r->table != KWGI_TABLE_MAIN)
 		kwgi_buf_printf(b, " table %u", r->table);
+	if (r->metric)
+		kwgi_buf_printf(b, " metric %u", r->metric);
 	if (r->mtu)
 		kwgi_buf_printf(b, " mtu %u", r->mtu);
 }

@@ -335,10 +335,11 @@ int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, 
  * lines, or as JSON: chains of others that drop what is forwarded, and whether
  * the firewall can be made that [local] firewall names. *fine becomes false if
  * there is anything. Changes nothing, and needs no interface and no key.
- * KWG_ERR_KERNEL, KWG_ERR_NOMEM.
+ * Of opt (may be NULL) only keep and client count. KWG_ERR_USAGE, KWG_ERR_KERNEL,
+ * KWG_ERR_NOMEM.
  */
-int kwg_check_live(const struct kwg_plan *plan, bool json, bool *fine, char **out, size_t *len,
-		   struct kwg_error *err);
+int kwg_check_live(const struct kwg_plan *plan, const struct kwg_host_options *opt, bool json,
+		   bool *fine, char **out, size_t *len, struct kwg_error *err);
 
 /*
  * Does the kernel have WireGuard? Asks it, which makes no interface, but loads

@@ -53,7 +53,7 @@ int kwgi_steps_find(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_err
 	return !ret && f->failed ? kwgi_nomem(err) : ret;
 }
 
-void kwgi_steps_tell(struct kwg_steps *s)
+void kwgi_steps_tell(struct kwg_steps *s, bool left_out)
 {
 	struct kwgi_findings f = { 0 };
 	struct kwgi_buf line = { 0 };
@@ -63,8 +63,7 @@ void kwgi_steps_tell(struct kwg_steps *s)
 	if (kwgi_steps_find(s, &f, &err))
 		kwgi_steps_say(s, KWG_WARNING, "%s", err.text);
 	for (i = 0; i < f.n; i++) {
-		/* Who only looks has it beside the steps. */
-		if (s->opt.read_only && f.v[i].code == kwgi_left_out)
+		if (!left_out && f.v[i].code == kwgi_omitted)
 			continue;
 		kwgi_finding_line(&line, &f.v[i]);
 		if (!line.failed)

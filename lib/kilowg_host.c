@@ -136,7 +136,7 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	sodium_memzero(&key, sizeof(key));
 	/* Who carries them out hears of it afterwards, and a status has it in the answer. */
 	if (!ret && s->opt.read_only && !s->for_status && s->opt.log)
-		kwgi_steps_tell(s);
+		kwgi_steps_tell(s, false);
 	return ret;
 }
 
@@ -491,7 +491,7 @@ static void tell_of_last(struct kwg_steps *s)
 		last = last->again;
 	last->opt.log = s->opt.log;
 	last->opt.log_arg = s->opt.log_arg;
-	kwgi_steps_tell(last);
+	kwgi_steps_tell(last, true);
 }
 
 int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)

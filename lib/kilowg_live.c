@@ -57,23 +57,33 @@ static int look(struct live *l, struct kwg_error *err)
 	return ret;
 }
 
+/* Of what the caller has to mend he hears; all else apply and status tell. */
+static int look_failed(int ret, const struct kwg_error *own, struct kwg_error *err)
+{
+	if (ret == KWG_ERR_NOMEM)
+		return kwgi_nomem(err);
+	return ret == KWG_ERR_USAGE ? kwgi_fail(err, ret, 0, "%s", own->text) : 0;
+}
+
 /*
  * What has to do with what is applied already, or would be. Where not even that can be said, for
  * lack of a key or an interface of others, apply and status say why.
  */
-static int find(struct live *l, struct kwg_error *err)
+static int find(struct live *l, const struct kwg_host_options *kept, struct kwg_error *err)
 {
 	/* Nothing is started, so it does not matter what. */
 	static const char *const any[] = { "kilowg-userspace", NULL };
 	const struct kwg_host_options opt = { .read_only = true, .no_lookup = true,
-					      .userspace_command = any };
+					      .userspace_command = any,
+					      .keep = kept ? kept->keep : NULL,
+					      .client = kept ? kept->client : NULL };
 	struct kwg_error own = { 0 };
 	struct kwg_steps *s = NULL;
 	int ret;
 
 	ret = kwgi_steps_new(&s, l->plan, &opt, true, &own);
 	if (ret)
-		return ret == KWG_ERR_NOMEM ? kwgi_nomem(err) : 0;
+		return look_failed(ret, &own, err);
 	ret = kwgi_steps_find(s, &l->findings, err);
 	kwg_steps_free(s);
 	return ret;
@@ -118,8 +128,8 @@ static void put_json(const struct live *l, struct kwgi_buf *b)
 	kwgi_json_end_object(j);
 }
 
-int kwg_check_live(const struct kwg_plan *plan, bool json, bool *fine, char **out, size_t *len,
-		   struct kwg_error *err)
+int kwg_check_live(const struct kwg_plan *plan, const struct kwg_host_options *opt, bool json,
+		   bool *fine, char **out, size_t *len, struct kwg_error *err)
 {
 	struct live l = { .plan = plan };
 	struct kwgi_buf b = { 0 };
@@ -128,7 +138,7 @@ int kwg_check_live(const struct kwg_plan *plan, bool json, bool *fine, char **ou
 	int ret = look(&l, err);
 
 	if (!ret)
-		ret = find(&l, err);
+		ret = find(&l, opt, err);
 	if (!ret) {
 		for (i = 0; i < l.host.n_drops; i++)
 			none &= !kwgi_drop_matters(&l.host.drops[i], &l.wanted, &l.host);

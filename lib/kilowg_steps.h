@@ -61,8 +61,8 @@ int kwgi_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
  * check --live, diff and apply. KWG_ERR_KERNEL, KWG_ERR_NOMEM.
  */
 int kwgi_steps_find(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_error *err);
-/* The same, to the log: errors as warnings, the rest as notes. */
-void kwgi_steps_tell(struct kwg_steps *s);
+/* The same, to the log: errors as warnings, the rest as notes. left_out: with what is left out. */
+void kwgi_steps_tell(struct kwg_steps *s, bool left_out);
 
 /* ---- kilowg_backend.c ------------------------------------------------- */
 

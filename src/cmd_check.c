@@ -4,7 +4,7 @@
 
 #include "cli.h"
 
-enum { KEYS, LIVE, STRICT };
+enum { KEYS, LIVE, STRICT, KEEP };
 
 static int print_keys(void)
 {
@@ -44,8 +44,10 @@ static void print_problems(const char *text)
 }
 
 /* What on this host stands in the way of the plan of the node that is meant. */
-static int look_at_host(const struct cli *cli, const struct kwg_config *cfg, bool strict)
+static int look_at_host(struct cli *cli, const struct kwg_config *cfg,
+			const struct option_values *given)
 {
+	struct kwg_host_options opt;
 	struct kwg_error err = { 0 };
 	struct kwg_plan *plan;
 	char host[256], *text;
@@ -54,7 +56,8 @@ static int look_at_host(const struct cli *cli, const struct kwg_config *cfg, boo
 
 	if (kwg_plan_new(&plan, cfg, which_node(cli, cfg, host), &err))
 		return report(&err);
-	if (kwg_check_live(plan, cli->json, &fine, &text, NULL, &err)) {
+	host_options(&opt, cli, &given[KEEP]);
+	if (kwg_check_live(plan, &opt, cli->json, &fine, &text, NULL, &err)) {
 		status = report(&err);
 	} else if (cli->json) {
 		status = print_text(text);
@@ -63,7 +66,7 @@ static int look_at_host(const struct cli *cli, const struct kwg_config *cfg, boo
 			print_problems(text);
 		kwg_text_free(text);
 	}
-	if (!status && strict && !fine)
+	if (!status && given[STRICT].n && !fine)
 		status = EXIT_CONFIG;
 	kwg_plan_free(plan);
 	return status;
@@ -87,7 +90,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 	print_diags(cfg, !cli->quiet);
 	if (given[LIVE].n) {
 		if (!status)
-			status = look_at_host(cli, cfg, given[STRICT].n);
+			status = look_at_host(cli, cfg, given);
 	} else if (cli->json) {
 		printed = print_json(cfg);
 		if (printed)
@@ -106,6 +109,7 @@ const struct command command_check = {
 		[KEYS] = { "keys", NULL, "list every key of the file format, tab-separated" },
 		[LIVE] = { "live", NULL, "also look at this host for what stands in the way of the plan" },
 		[STRICT] = { "strict", NULL, "exit with 1 for warnings, too" },
+		[KEEP] = OPTION_KEEP,
 	},
 	.run = run,
 };

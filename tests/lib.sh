@@ -574,6 +574,20 @@ set_local() {
 	mv "$T/local.new" "$T/local.ini"
 }
 
+# NODE: the last step that makes something fails there from now on: a folder stands where the CNI
+# configuration is written. The message names the step by $late_failure.
+late_failure='step [0-9]+ of [0-9]+ \(.*10-kilo.conflist.*\): .*File exists'
+break_late_step() {
+	need_cni
+	set_local cni yes
+	must mkdir -p "$T/nodes/$1/kilowg/.10-kilo.conflist.kilowg"
+}
+
+mend_late_step() {
+	set_local cni no
+	must rmdir "$T/nodes/$1/kilowg/.10-kilo.conflist.kilowg"
+}
+
 # NODE ARGUMENT...: kilowg there.
 kwg() {
 	local node="$1"

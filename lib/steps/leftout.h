@@ -28,7 +28,7 @@ int kwgi_refusals_add(struct kwgi_refusals *r, const struct kwgi_host_route *rou
 void kwgi_refusals_free(struct kwgi_refusals *r);
 
 /* The code of all its findings. */
-extern const char kwgi_left_out[];
+extern const char kwgi_omitted[];
 
 /*
  * Takes out of w what stands against the host: routes where somebody else has one, that would take

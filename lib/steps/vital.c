@@ -125,7 +125,9 @@ static void judge_one(const struct kwgi_vitals *s, const struct kwgi_prefixset *
 	/* Without the smallest that covers it, the next one counts. */
 	for (; item != KWGI_NO_ITEM; item = set->v[item].parent) {
 		i = set->v[item].value;
-		if (!by[i] && takes_away(&w->routes[i].route, v, way, plan) &&
+		/* Of several reasons, the one that most follows from. */
+		if ((!by[i] || v->kind < by[i]->kind) &&
+		    takes_away(&w->routes[i].route, v, way, plan) &&
 		    !is_allowed(&plan->cfg->local.allow_cover, &w->routes[i].route.dst))
 			by[i] = v;
 	}

@@ -73,6 +73,22 @@ static void log_once(void *arg, enum kwg_severity severity, const char *line)
 		w->log(w->cli, severity, line);
 }
 
+/* What is left out, since when something has happened. */
+static void tell_left_out(struct watcher *w, const struct kwg_steps *steps)
+{
+	const char *reason = kwg_watch_reason(w->watch);
+	char line[2048];
+	size_t i;
+
+	for (i = 0; i < kwg_steps_left_out_count(steps); i++) {
+		if (!is_new(w, kwg_steps_left_out(steps, i)))
+			continue;
+		snprintf(line, sizeof(line), "%s%s%s%s", kwg_steps_left_out(steps, i),
+			 *reason ? " (" : "", reason, *reason ? ")" : "");
+		w->log(w->cli, KWG_WARNING, line);
+	}
+}
+
 static void tell_manager(const struct watcher *w, const char *state)
 {
 	/* Nobody is worse off if it does not hear. */
@@ -209,6 +225,7 @@ static enum kwg_watch_verdict look(struct watcher *w)
 		complain(w, &err, kwg_watch_reason(w->watch));
 		return verdict;
 	}
+	tell_left_out(w, steps);
 	verdict = kwg_watch_judge(w->watch, steps);
 	if (verdict == KWG_WATCH_FINE)
 		recover(w);

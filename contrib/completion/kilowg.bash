@@ -19,7 +19,7 @@ _kilowg()
 	*)
 		if [[ $cur == -* ]]; then
 			words="--file --node --interface --json --quiet --verbose --version --help
-				--keys --live --strict --dry-run --wait --switch-backend --mesh --all
+				--keep --keys --live --strict --dry-run --wait --switch-backend --mesh --all
 				--as-peer --allowed-ip --probe"
 		else
 			words="check plan diff apply down watch status showconf graph detect facts genkey genpsk pubkey"

@@ -58,8 +58,17 @@ repairs() { grep -c '^kilowg: repaired:' "$T/watch.err"; }
 kilowg_a() { on a "$KILOWG" -f "$T/conf" --node a "$@"; }
 no_difference() { kilowg_a diff; }
 
-# TEXT COMMAND...: until the host is as planned again, at most a second and what looking at it
-# takes on this machine, some times. $since is when it was disturbed.
+# $look: what one look takes on this machine now, and before.
+measure_look() {
+	local begin
+	begin=$(ms)
+	no_difference >/dev/null
+	look=$((look + $(ms) - begin))
+}
+look=0
+
+# TEXT COMMAND...: until the host is as planned again, at most a second and what some looks take on
+# this machine, which may have other work by now. $since is when it was disturbed.
 repaired() {
 	local text="$1" took
 	shift
@@ -69,6 +78,7 @@ repaired() {
 		return
 	fi
 	took=$(($(ms) - since))
+	[ "$took" -le $((${most:-1000} + 4 * look)) ] || measure_look
 	check "$text" [ "$took" -le $((${most:-1000} + 4 * look)) ]
 	say "$took ms"
 }
@@ -105,9 +115,7 @@ is 'without a word' '' "$(cat "$T/watch.err" "$T/watch.out")"
 [ ! -e "$T/notified" ] || like 'the service manager is told' "$T/notified" '^READY=1$' '^STATUS=As planned'
 all_routes=$(routes)
 check 'there are routes' [ -n "$all_routes" ]
-since=$(ms)
-no_difference >/dev/null
-look=$(($(ms) - since))
+measure_look
 
 # ---- what others take away --------------------------------------------------
 
@@ -130,14 +138,15 @@ mkfifo "$T/batch"
 ip -n a -force -batch "$T/batch" >/dev/null 2>&1 &
 rival=$!
 exec 9>"$T/batch"
-# What is not ours stands in the way of all, as with apply, until it goes.
+# What is not ours stands in the way of that one, until it goes.
 echo "route replace $(echo "$all_routes" | sed 's/ .*//; q') via 10.1.1.2 proto zebra" >&9
-check 'a route replaced' wait_for 10 grep -q 'File exists' "$T/watch.err"
-like 'it says by which protocol and program' "$T/watch.err" "File exists \\(routes of protocol zebra added by ip \\(pid $rival\\)"
+check 'a route replaced' wait_for 10 grep -q 'is left out' "$T/watch.err"
+like 'it says by which protocol and program' "$T/watch.err" \
+	"is left out: it stays with lan0 via 10\\.1\\.1\\.2, proto zebra; .*\\(routes of protocol zebra added by ip \\(pid $rival\\)"
 must ip -n a route del "$(echo "$all_routes" | sed 's/ .*//; q')" proto zebra
 check 'it is tried again' wait_for 10 has_all_routes
 settled
-is 'and said once' 1 "$(grep -c 'File exists' "$T/watch.err")"
+is 'and said once' 1 "$(grep -c 'is left out' "$T/watch.err")"
 before=$(repairs)
 since=$(ms)
 echo "link set kilo0 down" >&9

@@ -161,7 +161,7 @@ START_TEST(text)
 	free(got);
 	make(&o, 11);
 	got = text_of(&o, false);
-	ck_assert_ptr_nonnull(strstr(got, "drift: 1 step; \"kilowg diff\""));
+	ck_assert_ptr_nonnull(strstr(got, "drift: 1 difference; \"kilowg diff\""));
 	free(got);
 	make(&o, 12);
 	got = text_of(&o, false);

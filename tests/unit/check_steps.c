@@ -596,7 +596,7 @@ static const struct {
 	  "+ route 10.42.9.0/24 via 192.168.1.9 dev eth0 onlink table 1107\n"
 	  "- route 10.42.9.0/24 via 192.168.1.9 dev eth0 onlink table 1108\n", NULL },
 	{ "metric", other_metric, "+ route 10.42.2.0/24 via 10.4.0.3 dev wg0 onlink\n"
-				  "- route 10.42.2.0/24 via 10.4.0.3 dev wg0 onlink\n", NULL },
+				  "- route 10.42.2.0/24 via 10.4.0.3 dev wg0 onlink metric 1024\n", NULL },
 	{ "no rule", no_rule, "+ rule from 10.42.0.0/24 to 192.168.1.9/32 lookup 1107\n",
 	  "- rule from 10.42.0.0/24 to 192.168.1.9/32 lookup 1107\n" },
 	{ "unwanted rule", unwanted_rule, "- rule from all to 192.168.1.9/32 iif wg0 lookup 1107\n",

@@ -208,7 +208,6 @@ static const struct {
 	const char *mesh, *a, *address, *text;
 	int ret;
 } refusals[] = {
-	{ ALWAYS, A4, "192.168.1.77/24", "no interface of this host has 192.168.1.1, the internal-ip", KWG_ERR_KERNEL },
 	{ ALWAYS, A6, "2001:db8::1/64", "IPIP goes over IPv4 only", KWG_ERR_CONFIG },
 	{ ALWAYS FLANNEL, A4, "192.168.1.1/24", "flannel.1: there is no such interface", KWG_ERR_KERNEL },
 	{ ALWAYS CILIUM, A4, "192.168.1.1/24", "has no cni-compatibility-ip", KWG_ERR_CONFIG },
@@ -223,6 +222,22 @@ START_TEST(refuses)
 	make_host(refusals[_i].address, 1500);
 	ck_assert_int_eq(wanted(&w, &err), refusals[_i].ret);
 	ck_assert_msg(strstr(err.text, refusals[_i].text), "case %d: %s", _i, err.text);
+	kwgi_desired_free(&w);
+	unmake();
+}
+END_TEST
+
+/* What needs the private address is not there, and counted. */
+START_TEST(without_private_address)
+{
+	struct kwg_error err = { 0 };
+	struct kwgi_desired w;
+
+	make(ALWAYS, "", A4, B4, "a");
+	make_host("192.168.1.77/24", 1500);
+	ck_assert_msg(!wanted(&w, &err), "%s", err.text);
+	ck_assert(w.no_internal_ip && w.n_without_internal_ip);
+	ck_assert(!*w.tunnel.name && !w.n_rules);
 	kwgi_desired_free(&w);
 	unmake();
 }
@@ -269,6 +284,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, ipip_device);
 	tcase_add_test(tc, vxlan_device);
 	tcase_add_loop_test(tc, refuses, 0, N_OF(refusals));
+	tcase_add_test(tc, without_private_address);
 	tcase_add_test(tc, devices_of_others);
 }
 

@@ -228,21 +228,38 @@ static bool waits_for_others(const struct kwg_steps *s)
 	return false;
 }
 
+/* What is left out may have room later, which no notice may tell. */
+static void look_again_for(struct kwg_watch *w, const struct kwg_steps *steps, uint64_t now)
+{
+	if (!kwg_steps_left_out_count(steps))
+		return;
+	kwgi_pace_failed(&w->pace, now);
+	if (w->todo < KWG_WATCH_LOOK)
+		w->todo = KWG_WATCH_LOOK;
+}
+
+static enum kwg_watch_verdict judge_nothing(struct kwg_watch *w, const struct kwg_steps *steps,
+					    uint64_t now)
+{
+	if (!kwg_steps_left_out_count(steps))
+		kwgi_pace_nothing(&w->pace, now);
+	kwgi_notices_forget(&w->notices);
+	if (w->todo < KWG_WATCH_LOOK_UP) {
+		w->todo = KWG_WATCH_NOTHING;
+		w->reread = false;
+	}
+	look_again_for(w, steps, now);
+	arm(w);
+	return KWG_WATCH_FINE;
+}
+
 enum kwg_watch_verdict kwg_watch_judge(struct kwg_watch *w, const struct kwg_steps *steps)
 {
 	uint64_t *v, now = now_ms();
 	bool may = true;
 
-	if (!steps->steps.n) {
-		kwgi_pace_nothing(&w->pace, now);
-		kwgi_notices_forget(&w->notices);
-		if (w->todo < KWG_WATCH_LOOK_UP) {
-			w->todo = KWG_WATCH_NOTHING;
-			w->reread = false;
-		}
-		arm(w);
-		return KWG_WATCH_FINE;
-	}
+	if (!steps->steps.n)
+		return judge_nothing(w, steps, now);
 	/* A notice will tell that it has come. */
 	if (waits_for_others(steps))
 		return KWG_WATCH_HELD;
@@ -296,6 +313,7 @@ unsigned kwg_watch_ran(struct kwg_watch *w, const struct kwg_steps *steps, int r
 		kwgi_pace_turn(&w->pace, now);
 	w->reread = false;
 	w->todo = result && asked ? KWG_WATCH_LOOK_UP : KWG_WATCH_NOTHING;
+	look_again_for(w, steps, now);
 	free(v);
 	arm(w);
 	return (unsigned)((wait + 999) / 1000);

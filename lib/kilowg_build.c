@@ -12,6 +12,7 @@
 #include "host/files.h"
 #include "host/pathmemo.h"
 #include "host/pathmtu.h"
+#include "host/rtnl_ways.h"
 #include "host/turns.h"
 #include "host/vitals.h"
 #include "kilowg_steps.h"
@@ -52,6 +53,51 @@ static int settle_plan(struct kwg_steps *s, const struct kwgi_endpoint *found,
 	return kwgi_plan_build_found(s->found_plan, s->cfg, s->given->node->name, found, err);
 }
 
+/* ---- the private network --------------------------------------------- */
+
+/* Whose address stands on the loopback interface has the tunnel elsewhere, too. */
+static int set_tunnel_mtu(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwgi_addr *own = &s->wanted.tunnel.conf.local;
+	const struct kwgi_segment *seg = s->plan->segment;
+	const struct kwgi_link *l = kwgi_host_link_with_addr(&s->host, own);
+	uint32_t i, protocol = kwgi_plan_has_vxlan(s->plan) ? KWGI_ENCAP_VXLAN : KWGI_ENCAP_IPIP;
+	struct kwgi_way way;
+	int ret = 0;
+
+	if (!own->family || !l || strcmp(l->name, "lo"))
+		return 0;
+	for (i = 0; i < seg->n && !ret; i++) {
+		way = (struct kwgi_way){ .to = seg->members[i]->internal_ip.addr };
+		if (seg->members[i] == s->plan->node)
+			continue;
+		ret = kwgi_way_ask(&s->live.nl, &way, false, err);
+		l = ret || way.error || way.local ? NULL : kwgi_host_link_by_index(&s->host, way.route.oif);
+		if (l && kwgi_encap_mtu(protocol, own->family, l->mtu) < s->wanted.tunnel.mtu)
+			s->wanted.tunnel.mtu = kwgi_encap_mtu(protocol, own->family, l->mtu);
+	}
+	return ret;
+}
+
+/* The kernel knows the way to nodes that are not in a network of the interface itself. */
+static int find_neighbours(struct kwg_steps *s, struct kwg_error *err)
+{
+	const struct kwgi_addr *to;
+	uint32_t i = 0;
+	int ret = set_tunnel_mtu(s, err);
+
+	while (!ret && (to = kwgi_desired_next_neighbour(&s->wanted, &s->host, &i))) {
+		struct kwgi_way way = { .to = *to };
+
+		ret = kwgi_way_ask(&s->live.nl, &way, false, err);
+		if (!ret && !way.error && !way.local)
+			kwgi_desired_set_way(&s->wanted, &s->host, &way.to, &way.route);
+	}
+	return ret;
+}
+
+/* ---- all of it ------------------------------------------------------- */
+
 /* The program itself: the last word. */
 static const char *program_of(const char *const *command)
 {
@@ -80,6 +126,8 @@ static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 		ret = settle_plan(s, endpoints, err);
 	if (!ret)
 		ret = kwgi_desired_build(&s->wanted, s->plan, &s->host, &resolved, err);
+	if (!ret)
+		ret = find_neighbours(s, err);
 	s->wanted.now = kwgi_wall_seconds();
 	s->wanted.userspace = s->backend.userspace;
 	s->wanted.program = program_of(s->opt.userspace_command);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Of the facade over this host: what stands in the way of the mesh, and no step removes. */
+#include <string.h>
+
 #include "base/error.h"
 #include "host/around.h"
 #include "host/rtnl_ways.h"
@@ -53,6 +55,12 @@ int kwgi_steps_find(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_err
 	return !ret && f->failed ? kwgi_nomem(err) : ret;
 }
 
+/* That a line of the file is lost is nothing that packets show: it is said in any case. */
+static enum kwg_severity severity_of(const struct kwgi_finding *f)
+{
+	return f->error || !strcmp(f->code, "left-out") ? KWG_WARNING : KWG_NOTE;
+}
+
 void kwgi_steps_tell(struct kwg_steps *s, bool left_out)
 {
 	struct kwgi_findings f = { 0 };
@@ -67,7 +75,7 @@ void kwgi_steps_tell(struct kwg_steps *s, bool left_out)
 			continue;
 		kwgi_finding_line(&line, &f.v[i]);
 		if (!line.failed)
-			kwgi_steps_say(s, f.v[i].error ? KWG_WARNING : KWG_NOTE, "%s", line.p);
+			kwgi_steps_say(s, severity_of(&f.v[i]), "%s", line.p);
 		kwgi_buf_free(&line);
 	}
 	kwgi_findings_free(&f);

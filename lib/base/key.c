@@ -64,6 +64,40 @@ bool kwgi_key_is_zero(const struct kwgi_key *k)
 	return sodium_is_zero(k->b, sizeof(k->b));
 }
 
+/*
+ * The coordinates of all points of order 1, 2, 4 and 8 on the curve and its twist, in all
+ * their encodings below 2^255: 0, 1 and -1 modulo p = 2^255 - 19, the two of order 8, and
+ * p and p + 1, which are 0 and 1 once more. RFC 7748 section 5 takes no notice of the last
+ * bit; section 6.1 has what comes of these points.
+ */
+bool kwgi_key_is_low_order(const struct kwgi_key *k)
+{
+	enum { P_LOW = 0xed };		/* of p, which has 0xff in all others, but for the last */
+	static const uint8_t order_8[2][KWGI_KEY_LEN] = {
+		{ 0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f,
+		  0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16,
+		  0x5f, 0x49, 0xb8, 0x00 },
+		{ 0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83,
+		  0xef, 0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd,
+		  0xd0, 0x9f, 0x11, 0x57 },
+	};
+	uint8_t low = k->b[0], last = k->b[KWGI_KEY_LEN - 1] & 127, between_or = 0, between_and = 0xff;
+	unsigned i;
+
+	for (i = 1; i < KWGI_KEY_LEN - 1; i++) {
+		between_or |= k->b[i];
+		between_and &= k->b[i];
+	}
+	if (!between_or && !last)
+		return low <= 1;
+	if (between_and == 0xff && last == 127)
+		return low >= P_LOW - 1 && low <= P_LOW + 1;
+	for (i = 0; i < 2; i++)
+		if (!memcmp(k->b, order_8[i], KWGI_KEY_LEN - 1) && last == order_8[i][KWGI_KEY_LEN - 1])
+			return true;
+	return false;
+}
+
 bool kwgi_key_equal(const struct kwgi_key *a, const struct kwgi_key *b)
 {
 	return !sodium_memcmp(a->b, b->b, sizeof(a->b));

@@ -20,6 +20,8 @@ int kwgi_key_parse_hex(struct kwgi_key *out, const char *s);
 char *kwgi_key_format(char out[KWGI_KEY_TEXT], const struct kwgi_key *k);
 char *kwgi_key_format_hex(char out[KWGI_KEY_HEX], const struct kwgi_key *k);
 bool kwgi_key_is_zero(const struct kwgi_key *k);
+/* A public key with which nobody gets a shared secret: Curve25519 points of low order. Not constant time. */
+bool kwgi_key_is_low_order(const struct kwgi_key *k);
 /* Constant time. */
 bool kwgi_key_equal(const struct kwgi_key *a, const struct kwgi_key *b);
 /* Order of public keys; not constant time. */

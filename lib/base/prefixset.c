@@ -75,6 +75,13 @@ uint32_t kwgi_prefixset_find(const struct kwgi_prefixset *s, const struct kwgi_p
 	return i < s->n && kwgi_prefix_equal(&s->v[i].prefix, p) ? i : KWGI_NO_ITEM;
 }
 
+uint32_t kwgi_prefixset_inside(const struct kwgi_prefixset *s, const struct kwgi_prefix *p)
+{
+	uint32_t i = lower_bound(s, p);
+
+	return i < s->n && kwgi_prefix_contains(p, &s->v[i].prefix.addr) ? i : KWGI_NO_ITEM;
+}
+
 uint32_t kwgi_prefixset_overlap(const struct kwgi_prefixset *s, const struct kwgi_prefix *p)
 {
 	struct kwgi_prefix m = kwgi_prefix_masked(p);

@@ -33,6 +33,8 @@ void kwgi_prefixset_build(struct kwgi_prefixset *s);
 uint32_t kwgi_prefixset_lookup(const struct kwgi_prefixset *s, const struct kwgi_addr *a);
 /* The item that is p (of several the first), or KWGI_NO_ITEM. */
 uint32_t kwgi_prefixset_find(const struct kwgi_prefixset *s, const struct kwgi_prefix *p);
+/* The first item that p has in it, if there are any; others follow it. p has no host bits. */
+uint32_t kwgi_prefixset_inside(const struct kwgi_prefixset *s, const struct kwgi_prefix *p);
 /* An item that contains p or lies in it, or KWGI_NO_ITEM. */
 uint32_t kwgi_prefixset_overlap(const struct kwgi_prefixset *s, const struct kwgi_prefix *p);
 

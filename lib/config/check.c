@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/prefixset.h"
 #include "config/config.h"
 
 bool kwgi_node_is_ready(const struct kwgi_node *n)
@@ -121,75 +120,7 @@ static void check_claims(struct kwg_config *cfg)
 	report_keys(cfg, keys, n_keys);
 }
 
-/* ---- networks -------------------------------------------------------- */
-
-static void report_overlap(struct kwg_config *cfg, const struct kwgi_node *const *owner,
-			   const struct kwgi_cidr *const *cidr, uint32_t a, uint32_t b)
-{
-	char x[KWGI_PREFIX_TEXT], y[KWGI_PREFIX_TEXT], at[KWGI_PLACE_TEXT];
-
-	kwgi_diags_add(&cfg->diags, KWG_ERROR, cidr[a]->at, "pod-cidr",
-		       "%s of node \"%s\" overlaps %s of node \"%s\" (%s); pod CIDRs have to be disjoint",
-		       kwgi_prefix_format(x, &cidr[a]->prefix), owner[a]->name,
-		       kwgi_prefix_format(y, &cidr[b]->prefix), owner[b]->name,
-		       kwgi_diags_place(&cfg->diags, at, cidr[b]->at));
-}
-
-static void check_pod_cidrs(struct kwg_config *cfg)
-{
-	const struct kwgi_node **owner;
-	const struct kwgi_cidr **cidr;
-	struct kwgi_prefixset set = { 0 };
-	uint32_t i, j, n = 0;
-
-	for (i = 0; i < cfg->n_nodes; i++)
-		n += cfg->nodes[i].pod_cidrs.n;
-	owner = kwgi_arena_alloc(&cfg->arena, n + 1u, sizeof(*owner));
-	cidr = kwgi_arena_alloc(&cfg->arena, n + 1u, sizeof(*cidr));
-	if (!owner || !cidr) {
-		cfg->diags.failed = true;
-		return;
-	}
-	for (i = 0, n = 0; i < cfg->n_nodes; i++) {
-		for (j = 0; j < cfg->nodes[i].pod_cidrs.n; j++) {
-			owner[n] = &cfg->nodes[i];
-			cidr[n] = &cfg->nodes[i].pod_cidrs.v[j];
-			if (kwgi_prefixset_add(&set, &cfg->arena, &cidr[n]->prefix, n)) {
-				cfg->diags.failed = true;
-				return;
-			}
-			n++;
-		}
-	}
-	kwgi_prefixset_build(&set);
-	for (i = 0; i < set.n; i++) {
-		uint32_t up = set.v[i].parent;
-
-		if (up == KWGI_NO_ITEM)
-			continue;
-		/* The later one in the files is the one to complain about. */
-		if (set.v[i].value > set.v[up].value)
-			report_overlap(cfg, owner, cidr, set.v[i].value, set.v[up].value);
-		else
-			report_overlap(cfg, owner, cidr, set.v[up].value, set.v[i].value);
-	}
-}
-
-/* WireGuard addresses come from the subnet; pods there would hide segments. */
-static void check_subnet(struct kwg_config *cfg, const struct kwgi_cidrs *list, const char *key)
-{
-	const struct kwgi_prefix *subnet = &cfg->mesh.subnet;
-	char x[KWGI_PREFIX_TEXT], y[KWGI_PREFIX_TEXT];
-	uint32_t i;
-
-	for (i = 0; i < list->n; i++)
-		if (kwgi_prefix_contains(subnet, &list->v[i].prefix.addr) ||
-		    kwgi_prefix_contains(&list->v[i].prefix, &subnet->addr))
-			kwgi_diags_add(&cfg->diags, KWG_WARNING, list->v[i].at, key,
-				       "%s overlaps the mesh's subnet %s, where WireGuard addresses come from",
-				       kwgi_prefix_format(x, &list->v[i].prefix),
-				       kwgi_prefix_format(y, subnet));
-}
+/* ---- networks; what overlaps is in plan/overlaps.c ------------------- */
 
 static void check_net_is_usable(struct kwg_config *cfg, const struct kwgi_cidr *c, const char *key)
 {
@@ -229,23 +160,19 @@ static void check_endpoint(struct kwg_config *cfg, const struct kwgi_endpoint *e
 			       kwgi_addr_format(text, &e->addr), why);
 }
 
-/* The packets to an endpoint would go into the tunnel that they carry. */
-static void check_own_tunnel(struct kwg_config *cfg, const struct kwgi_endpoint *e,
-			     const struct kwgi_addr *resolved, struct kwgi_place at,
-			     const struct kwgi_cidrs *own, const char *key,
-			     enum kwg_severity severity)
-{
-	const struct kwgi_addr *a = e->host ? resolved : &e->addr;
-	char text[KWGI_ADDR_TEXT], net[KWGI_PREFIX_TEXT], where[KWGI_PLACE_TEXT];
-	uint32_t i;
+/* ---- keys ------------------------------------------------------------ */
 
-	for (i = 0; e->port && i < own->n; i++)
-		if (kwgi_prefix_contains(&own->v[i].prefix, a))
-			kwgi_diags_add(&cfg->diags, severity, at, "endpoint",
-				       "%s lies inside its own %s %s (%s), so its packets would go into their own tunnel",
-				       kwgi_addr_format(text, a), key,
-				       kwgi_prefix_format(net, &own->v[i].prefix),
-				       kwgi_diags_place(&cfg->diags, where, own->v[i].at));
+/*
+ * No session can come about with it, which is no harm to others; WireGuard takes it as a
+ * key, and Kilo does: hence a warning. The value is not shown, as it may be something else.
+ */
+static void check_key(struct kwg_config *cfg, const struct kwgi_key *k, struct kwgi_place at,
+		      const char *what, const char *name)
+{
+	if (!kwgi_key_is_zero(k) && kwgi_key_is_low_order(k))
+		kwgi_diags_add(&cfg->diags, KWG_WARNING, at, "public-key",
+			       "that of %s \"%s\" is a Curve25519 point of low order, with which no session can come about; give what \"kilowg pubkey\" prints there",
+			       what, name);
 }
 
 /* ---- nodes and peers ------------------------------------------------- */
@@ -312,13 +239,9 @@ static void check_node(struct kwg_config *cfg, const struct kwgi_node *n)
 	char text[KWGI_ADDR_TEXT];
 
 	check_node_complete(cfg, n);
+	check_key(cfg, &n->key, n->key_at, "node", n->name);
 	check_endpoint(cfg, &n->endpoint, n->endpoint_at);
-	check_own_tunnel(cfg, &n->endpoint, &n->endpoint_address, n->endpoint_at, &n->pod_cidrs,
-			 "pod-cidr", KWG_ERROR);
-	check_own_tunnel(cfg, &n->endpoint, &n->endpoint_address, n->endpoint_at,
-			 &n->allowed_location_ips, "allowed-location-ip", KWG_WARNING);
 	check_nets(cfg, &n->pod_cidrs, "pod-cidr");
-	check_subnet(cfg, &n->pod_cidrs, "pod-cidr");
 	check_nets(cfg, &n->allowed_location_ips, "allowed-location-ip");
 	if (!n->internal_ip.addr.family)
 		return;
@@ -346,48 +269,12 @@ static void check_peer_complete(struct kwg_config *cfg, const struct kwgi_peer *
 static void check_peer(struct kwg_config *cfg, const struct kwgi_peer *p)
 {
 	check_peer_complete(cfg, p);
+	check_key(cfg, &p->key, p->key_at, "peer", p->name);
 	if (p->psk_file && !kwgi_key_is_zero(&p->psk))
 		kwgi_diags_add(&cfg->diags, KWG_ERROR, p->at, "preshared-key-file",
 			       "there is a preshared-key, too; one of them is accepted");
 	check_endpoint(cfg, &p->endpoint, p->endpoint_at);
-	check_own_tunnel(cfg, &p->endpoint, &p->endpoint_address, p->endpoint_at, &p->allowed_ips,
-			 "allowed-ip", KWG_WARNING);
 	check_nets(cfg, &p->allowed_ips, "allowed-ip");
-}
-
-/* ---- private addresses ----------------------------------------------- */
-
-static int by_address(const void *a, const void *b)
-{
-	const struct kwgi_node *x = *(const struct kwgi_node *const *)a;
-	const struct kwgi_node *y = *(const struct kwgi_node *const *)b;
-	int c = kwgi_addr_cmp(&x->internal_ip.addr, &y->internal_ip.addr);
-
-	return c ? c : x < y ? -1 : x > y;
-}
-
-/* Two nodes with one private address: only one of them can be reached by it. */
-static void check_private_ips(struct kwg_config *cfg)
-{
-	const struct kwgi_node **v = kwgi_arena_alloc(&cfg->arena, cfg->n_nodes + 1u, sizeof(*v));
-	char text[KWGI_ADDR_TEXT], at[KWGI_PLACE_TEXT];
-	uint32_t i, n = 0;
-
-	if (!v) {
-		cfg->diags.failed = true;
-		return;
-	}
-	for (i = 0; i < cfg->n_nodes; i++)
-		if (cfg->nodes[i].internal_ip.addr.family)
-			v[n++] = &cfg->nodes[i];
-	if (n)
-		qsort(v, n, sizeof(*v), by_address);
-	for (i = 1; i < n; i++)
-		if (kwgi_addr_equal(&v[i]->internal_ip.addr, &v[i - 1]->internal_ip.addr))
-			kwgi_diags_add(&cfg->diags, KWG_WARNING, v[i]->internal_ip_at, "internal-ip",
-				       "%s is that of node \"%s\" (%s), too; from elsewhere only one of them is reached by it",
-				       kwgi_addr_format(text, &v[i]->internal_ip.addr), v[i - 1]->name,
-				       kwgi_diags_place(&cfg->diags, at, v[i - 1]->internal_ip_at));
 }
 
 /* ---- encapsulation --------------------------------------------------- */
@@ -478,14 +365,11 @@ void kwgi_check(struct kwg_config *cfg)
 	uint32_t i;
 
 	check_mesh(cfg);
-	check_subnet(cfg, &cfg->mesh.service_cidrs, "service-cidr");
 	check_local(cfg);
 	for (i = 0; i < cfg->n_nodes; i++)
 		check_node(cfg, &cfg->nodes[i]);
 	for (i = 0; i < cfg->n_peers; i++)
 		check_peer(cfg, &cfg->peers[i]);
 	check_claims(cfg);
-	check_pod_cidrs(cfg);
-	check_private_ips(cfg);
 	check_encapsulation(cfg);
 }

@@ -33,6 +33,7 @@ enum {
 
 struct kwgi_cidr {
 	struct kwgi_prefix prefix;
+	bool left_out;		/* by plan/topology.c: somebody else has it, or an equal one counts for it */
 	struct kwgi_place at;
 };
 

@@ -343,7 +343,7 @@ static int add_network(struct kwgi_parse *p, void *field, const char *v)
 		p->nomem = true;
 		return 0;
 	}
-	list->v[list->n++] = (struct kwgi_cidr){ prefix, p->at };
+	list->v[list->n++] = (struct kwgi_cidr){ .prefix = prefix, .at = p->at };
 	return 0;
 }
 

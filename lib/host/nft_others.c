@@ -15,11 +15,12 @@
 #include "host/nft.h"
 #include "host/nft_attr.h"
 
-/* A base chain at the forward hook. */
+/* A base chain at the forward hook; or one that may be about reverse paths. */
 struct base {
 	uint8_t family;
 	char table[128], chain[128];
 	bool drops, by_rule;
+	bool forward;
 };
 
 struct look {
@@ -62,12 +63,18 @@ static void note_base(struct kwgi_host *h, uint8_t family, const char *table, co
 			h->nft_bases[family == NFPROTO_IPV6] |= kwgi_ipt_base(t, chain);
 }
 
-static bool is_at_forward(const struct nlmsghdr *nlh)
+static bool is_at(const struct nlmsghdr *nlh, uint32_t wanted)
 {
 	const struct nlattr *hook = nft_find(nlh, NFTA_CHAIN_HOOK), *num;
 
 	num = hook ? nft_find_nested(hook, NFTA_HOOK_HOOKNUM) : NULL;
-	return num && nft_u32(num) == NF_INET_FORWARD;
+	return num && nft_u32(num) == wanted;
+}
+
+/* NixOS has one of its own with iptables, to which PREROUTING jumps. */
+static bool is_about_paths(const struct nlmsghdr *nlh, const char *chain)
+{
+	return is_at(nlh, NF_INET_PRE_ROUTING) || strstr(chain, "rpfilter");
 }
 
 static int on_chain(const struct nlmsghdr *nlh, void *arg)
@@ -75,6 +82,7 @@ static int on_chain(const struct nlmsghdr *nlh, void *arg)
 	const char *table = nft_string_in(nlh, NFTA_CHAIN_TABLE);
 	const char *chain = nft_string_in(nlh, NFTA_CHAIN_NAME);
 	const struct nlattr *policy = nft_find(nlh, NFTA_CHAIN_POLICY);
+	bool forward = is_at(nlh, NF_INET_FORWARD);
 	uint8_t family = nft_family(nlh);
 	struct look *l = arg;
 	struct base *b;
@@ -85,14 +93,15 @@ static int on_chain(const struct nlmsghdr *nlh, void *arg)
 		l->h->nft_iptables = true;
 	if (family != NFPROTO_INET)
 		note_base(l->h, family, table, chain);
-	if (!is_at_forward(nlh) || (family == NFPROTO_INET && is_kilowg(table)))
+	if ((!forward && !is_about_paths(nlh, chain)) || (family == NFPROTO_INET && is_kilowg(table)))
 		return MNL_CB_OK;
 	if (kwgi_arena_grow(&l->arena, &l->v, l->n, &l->cap, sizeof(*l->v))) {
 		l->nomem = true;
 		return MNL_CB_ERROR;
 	}
 	b = &l->v[l->n++];
-	*b = (struct base){ .family = family, .drops = policy && nft_u32(policy) == NF_DROP };
+	*b = (struct base){ .family = family, .forward = forward,
+			    .drops = forward && policy && nft_u32(policy) == NF_DROP };
 	snprintf(b->table, sizeof(b->table), "%s", table);
 	snprintf(b->chain, sizeof(b->chain), "%s", chain);
 	return MNL_CB_OK;
@@ -134,6 +143,71 @@ static enum effect effect_of(const struct nlattr *element)
 	return CHOOSES;
 }
 
+/* ---- reverse paths ---------------------------------------------------- */
+
+/* "fib saddr . iif oif": would an answer go out where the packet has come in? */
+static bool is_strict_fib(const struct nlattr *data)
+{
+	const struct nlattr *flags = data ? nft_find_nested(data, NFTA_FIB_FLAGS) : NULL;
+	const struct nlattr *result = data ? nft_find_nested(data, NFTA_FIB_RESULT) : NULL;
+	uint32_t strict = NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF;
+
+	return flags && result && (nft_u32(flags) & strict) == strict &&
+	       nft_u32(result) != NFT_FIB_RESULT_ADDRTYPE;
+}
+
+/* "-m rpfilter" of iptables; the first byte has XT_RPFILTER_LOOSE (linux/netfilter/xt_rpfilter.h). */
+static bool is_strict_match(const struct nlattr *data)
+{
+	const struct nlattr *name = data ? nft_find_nested(data, NFTA_MATCH_NAME) : NULL;
+	const struct nlattr *info = data ? nft_find_nested(data, NFTA_MATCH_INFO) : NULL;
+	const uint8_t *flags = info && mnl_attr_get_payload_len(info) ? mnl_attr_get_payload(info) : NULL;
+
+	return name && flags && !strcmp(nft_string(name), "rpfilter") && !(*flags & 1);
+}
+
+/* "meta nfproto": 0 if this is none; what comes next compares with a family. */
+static bool is_nfproto(const struct nlattr *data)
+{
+	const struct nlattr *key = data ? nft_find_nested(data, NFTA_META_KEY) : NULL;
+
+	return key && nft_u32(key) == NFT_META_NFPROTO;
+}
+
+static uint8_t compared_family(const struct nlattr *data)
+{
+	const struct nlattr *value = data ? nft_find_nested(data, NFTA_CMP_DATA) : NULL;
+
+	value = value ? nft_find_nested(value, NFTA_DATA_VALUE) : NULL;
+	return value && mnl_attr_get_payload_len(value) == 1 ? mnl_attr_get_u8(value) : 0;
+}
+
+static void note_path_filter(struct look *l, const struct nlattr *list)
+{
+	const struct nlattr *element, *name, *data;
+	uint8_t family = l->now->family;
+	bool strict = false, nfproto = false;
+	const char *s;
+	int i;
+
+	kwgi_attr_for_each_nested(element, list) {
+		name = nft_find_nested(element, NFTA_EXPR_NAME);
+		data = nft_find_nested(element, NFTA_EXPR_DATA);
+		s = name ? nft_string(name) : "";
+		if (nfproto && !strcmp(s, "cmp") && compared_family(data))
+			family = compared_family(data);
+		nfproto = !strcmp(s, "meta") && is_nfproto(data);
+		strict |= (!strcmp(s, "fib") && is_strict_fib(data)) ||
+			  (!strcmp(s, "match") && is_strict_match(data));
+	}
+	for (i = 0; strict && i < 2; i++)
+		if (family != (i ? NFPROTO_IPV4 : NFPROTO_IPV6) && !*l->h->path_filter[i])
+			snprintf(l->h->path_filter[i], sizeof(l->h->path_filter[i]), "%s %.100s %.100s",
+				 family_name(l->now->family), l->now->table, l->now->chain);
+}
+
+/* ---- the whole ------------------------------------------------------- */
+
 static int on_rule(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct nlattr *list = nft_find(nlh, NFTA_RULE_EXPRESSIONS), *element;
@@ -145,6 +219,10 @@ static int on_rule(const struct nlmsghdr *nlh, void *arg)
 	    strcmp(nft_string_in(nlh, NFTA_RULE_TABLE), l->now->table) ||
 	    strcmp(nft_string_in(nlh, NFTA_RULE_CHAIN), l->now->chain))
 		return MNL_CB_OK;
+	if (!l->now->forward) {
+		note_path_filter(l, list);
+		return MNL_CB_OK;
+	}
 	kwgi_attr_for_each_nested(element, list) {
 		effect = effect_of(element);
 		if (effect != LOOKS_ON)
@@ -154,8 +232,6 @@ static int on_rule(const struct nlmsghdr *nlh, void *arg)
 		l->now->by_rule = true;
 	return MNL_CB_OK;
 }
-
-/* ---- the whole ------------------------------------------------------- */
 
 static struct nlmsghdr *begin(struct kwgi_nl *nl, uint8_t type, uint8_t family)
 {
@@ -220,6 +296,7 @@ int kwgi_nft_look_at_others(struct kwgi_host *h, struct kwgi_nl *nl, struct kwg_
 	h->n_drops = 0;
 	h->nft_iptables = false;
 	memset(h->nft_bases, 0, sizeof(h->nft_bases));
+	memset(h->path_filter, 0, sizeof(h->path_filter));
 	ret = kwgi_nl_dump(nl, begin(nl, NFT_MSG_GETCHAIN, NFPROTO_UNSPEC), on_chain, &l,
 			   "listing nftables", err);
 	if (!ret)

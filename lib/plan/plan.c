@@ -417,6 +417,21 @@ bool kwgi_plan_is_changed_by(const struct kwg_plan *plan, const struct kwgi_endp
 	return false;
 }
 
+static int no_such_node(const struct kwg_config *cfg, const char *name, struct kwg_error *err)
+{
+	char at[KWGI_PLACE_TEXT];
+	uint32_t i;
+
+	for (i = 0; i < cfg->n_nodes; i++)
+		if (!strcmp(cfg->nodes[i].name, name))
+			return kwgi_fail(err, KWG_ERR_USAGE, 0,
+					 "node \"%.100s\" (%s) takes no part: it needs endpoint, public-key and pod-cidr",
+					 name, kwgi_diags_place(&cfg->diags, at, cfg->nodes[i].at));
+	return kwgi_fail(err, KWG_ERR_USAGE, 0,
+			 "there is no node \"%.253s\" that takes part; the file has %u that do",
+			 name, cfg->topology->n_nodes);
+}
+
 int kwgi_plan_build(struct kwg_plan *plan, const struct kwg_config *cfg, const char *node,
 		    struct kwg_error *err)
 {
@@ -433,9 +448,7 @@ int kwgi_plan_build_found(struct kwg_plan *plan, const struct kwg_config *cfg, c
 		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has errors");
 	i = kwgi_topology_find(t, node);
 	if (i == UINT32_MAX)
-		return kwgi_fail(err, KWG_ERR_USAGE, 0,
-				 "there is no node \"%.253s\" that takes part; the file has %u that do",
-				 node, t->n_nodes);
+		return no_such_node(cfg, node, err);
 	plan->cfg = cfg;
 	plan->topo = t;
 	plan->diags.arena = &plan->arena;

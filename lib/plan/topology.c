@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "base/prefixset.h"
-#include "plan/topology.h"
+#include "plan/reach.h"
+#include "plan/verdict.h"
 
 static void *alloc(struct kwg_config *cfg, size_t n, size_t size)
 {
@@ -246,26 +247,139 @@ static int by_peer_name(const void *a, const void *b)
 	return strcmp(x->peer->name, y->peer->name);
 }
 
-static void report_dropped(struct kwg_config *cfg, const struct kwgi_peer *p,
-			   const struct kwgi_cidr *c)
-{
-	char text[KWGI_PREFIX_TEXT];
+/* The allowed IPs of all peers, those of the first peer by name first. */
+struct peer_ips {
+	struct kwgi_prefixset set;	/* value: index into v */
+	struct peer_ip {
+		const struct kwgi_peer *peer;
+		struct kwgi_cidr *cidr;
+	} *v;
+	uint32_t *next;			/* of each item of the set: itself, or what is to be looked at instead */
+};
 
-	kwgi_diags_add(&cfg->diags, KWG_WARNING, c->at, "allowed-ip",
-		       "%s of peer \"%s\" is left out: it, or a peer before it by name, has it already",
-		       kwgi_prefix_format(text, &c->prefix), p->name);
+static int collect_peer_ips(struct kwg_config *cfg, const struct kwgi_topology *t, struct peer_ips *ips)
+{
+	uint32_t i, j, n = 0;
+
+	for (i = 0; i < t->n_peers; i++)
+		n += t->peers[i].peer->allowed_ips.n;
+	ips->v = alloc(cfg, n, sizeof(*ips->v));
+	ips->next = alloc(cfg, n + 1u, sizeof(*ips->next));
+	if (!ips->v || !ips->next)
+		return -1;
+	for (i = 0, n = 0; i < t->n_peers; i++) {
+		const struct kwgi_peer *p = t->peers[i].peer;
+
+		for (j = 0; j < p->allowed_ips.n; j++) {
+			ips->v[n] = (struct peer_ip){ p, &p->allowed_ips.v[j] };
+			if (kwgi_prefixset_add(&ips->set, &cfg->arena, &p->allowed_ips.v[j].prefix, n++))
+				return -1;
+		}
+	}
+	for (i = 0; i <= n; i++)
+		ips->next[i] = i;
+	kwgi_prefixset_build(&ips->set);
+	return 0;
+}
+
+static void say_left_out(struct kwg_config *cfg, const struct peer_ip *ip, const struct kwgi_net *keeper)
+{
+	struct kwgi_net n = {
+		.kind = KWGI_NET_PEER, .prefix = ip->cidr->prefix, .peer = ip->peer, .at = ip->cidr->at,
+	};
+
+	ip->cidr->left_out = true;
+	kwgi_verdict_say(cfg, KWGI_LEFT_OUT, &n, keeper, KWGI_FAR, 0);
+}
+
+/* The first item from i on that is not left out yet. */
+static uint32_t next_peer_ip(struct peer_ips *ips, uint32_t i)
+{
+	while (ips->next[i] != i)
+		i = ips->next[i] = ips->next[ips->next[i]];
+	return i;
+}
+
+/* Takes what peers have of it. */
+static void claim(struct kwg_config *cfg, struct peer_ips *ips, struct kwgi_net n)
+{
+	uint32_t i;
+
+	if (!n.prefix.addr.family)
+		return;
+	i = kwgi_prefixset_inside(&ips->set, &n.prefix);
+	for (i = i == KWGI_NO_ITEM ? ips->set.n : next_peer_ip(ips, i);
+	     i < ips->set.n && kwgi_prefix_contains(&n.prefix, &ips->set.v[i].prefix.addr);
+	     i = next_peer_ip(ips, i + 1)) {
+		const struct peer_ip *ip = &ips->v[ips->set.v[i].value];
+
+		if (kwgi_verdict_of(KWGI_NET_PEER, (enum kwgi_net_kind)n.kind, KWGI_FAR,
+				    kwgi_relation_of(&ip->cidr->prefix, &n.prefix)) != KWGI_LEFT_OUT)
+			continue;
+		say_left_out(cfg, ip, &n);
+		ips->next[i] = i + 1;
+	}
+}
+
+/* Nodes win over peers. Kilo gives to peers what they ask for, and takes it from nodes. */
+static void claim_for_node(struct kwg_config *cfg, struct peer_ips *ips,
+			   const struct kwgi_segment *s, const struct kwgi_node *m)
+{
+	struct kwgi_net n = { .node = m };
+	uint32_t i;
+
+	n.kind = KWGI_NET_POD;
+	for (i = 0; i < m->pod_cidrs.n; i++) {
+		n.prefix = m->pod_cidrs.v[i].prefix;
+		n.at = m->pod_cidrs.v[i].at;
+		claim(cfg, ips, n);
+	}
+	if (s->has_private_ips && kwgi_node_has_private_ip(m)) {
+		n.kind = KWGI_NET_INTERNAL;
+		n.prefix = kwgi_prefix_host(&m->internal_ip.addr);
+		n.at = m->internal_ip_at;
+		claim(cfg, ips, n);
+	}
+	if (m != s->leader)
+		return;
+	n.kind = KWGI_NET_ENDPOINT;
+	n.prefix = kwgi_prefix_host(m->endpoint.host ? &m->endpoint_address : &m->endpoint.addr);
+	n.at = m->endpoint_at;
+	claim(cfg, ips, n);
+	n.kind = KWGI_NET_WIREGUARD;
+	n.prefix = kwgi_prefix_host(&s->wg_ip);
+	n.at = m->at;
+	claim(cfg, ips, n);
 }
 
 /*
  * An allowed IP that an earlier peer by name, or the same peer, has listed is
  * dropped (Kilo: deduplicatePeerIPs).
  */
+static void drop_peer_ips(struct kwg_config *cfg, const struct kwgi_topology *t, struct peer_ips *ips)
+{
+	const struct peer_ip *first = NULL, *ip;
+	uint32_t i, j;
+
+	for (i = 0; t->n_peers && i < t->n_segments; i++)
+		for (j = 0; j < t->segments[i].n; j++)
+			claim_for_node(cfg, ips, &t->segments[i], t->segments[i].members[j]);
+	for (i = 0; i < ips->set.n; i++) {
+		ip = &ips->v[ips->set.v[i].value];
+		if (!first || !kwgi_prefix_equal(&first->cidr->prefix, &ip->cidr->prefix))
+			first = ip;
+		else if (!ip->cidr->left_out)
+			say_left_out(cfg, ip, &(struct kwgi_net){
+				.kind = KWGI_NET_PEER, .prefix = first->cidr->prefix,
+				.peer = first->peer, .at = first->cidr->at,
+			});
+	}
+}
+
 static int build_peers(struct kwg_config *cfg, struct kwgi_topology *t)
 {
-	struct kwgi_prefixset all = { 0 };
-	const struct kwgi_cidrs *from;
-	bool *drop;
-	uint32_t i, j, n = 0;
+	struct peer_ips ips = { 0 };
+	uint32_t i, j;
 
 	t->peers = alloc(cfg, cfg->n_peers, sizeof(*t->peers));
 	if (!t->peers)
@@ -275,33 +389,19 @@ static int build_peers(struct kwg_config *cfg, struct kwgi_topology *t)
 			t->peers[t->n_peers++].peer = &cfg->peers[i];
 	if (t->n_peers)
 		qsort(t->peers, t->n_peers, sizeof(*t->peers), by_peer_name);
-
-	for (i = 0; i < t->n_peers; i++) {
-		from = &t->peers[i].peer->allowed_ips;
-		for (j = 0; j < from->n; j++)
-			if (kwgi_prefixset_add(&all, &cfg->arena, &from->v[j].prefix, n++))
-				return -1;
-	}
-	kwgi_prefixset_build(&all);
-	drop = alloc(cfg, n, sizeof(*drop));
-	if (!drop)
+	if (collect_peer_ips(cfg, t, &ips))
 		return -1;
-	for (i = 1; i < all.n; i++)
-		drop[all.v[i].value] = kwgi_prefix_equal(&all.v[i - 1].prefix, &all.v[i].prefix);
-
-	for (i = 0, n = 0; i < t->n_peers; i++) {
+	drop_peer_ips(cfg, t, &ips);
+	for (i = 0; i < t->n_peers; i++) {
+		const struct kwgi_cidrs *from = &t->peers[i].peer->allowed_ips;
 		struct kwgi_prefixes *to = &t->peers[i].allowed_ips;
 
-		from = &t->peers[i].peer->allowed_ips;
 		to->v = alloc(cfg, from->n, sizeof(*to->v));
 		if (!to->v)
 			return -1;
-		for (j = 0; j < from->n; j++) {
-			if (!drop[n++])
+		for (j = 0; j < from->n; j++)
+			if (!from->v[j].left_out)
 				to->v[to->n++] = from->v[j].prefix;
-			else
-				report_dropped(cfg, t->peers[i].peer, &from->v[j]);
-		}
 	}
 	return 0;
 }
@@ -312,9 +412,9 @@ static int build_peers(struct kwg_config *cfg, struct kwgi_topology *t)
 struct location_ip {
 	struct kwgi_prefix prefix;
 	const struct kwgi_node *node;	/* the first member by name that has it */
-	struct kwgi_place at;
+	struct kwgi_cidr *cidr;
 	uint32_t segment;
-	uint32_t last_rival;		/* last other segment that wants an overlapping one */
+	uint32_t rival;			/* of those that overlap it, one of the last segment */
 	char text[KWGI_PREFIX_TEXT];
 };
 
@@ -352,7 +452,7 @@ static int collect_location_ips(struct kwg_config *cfg, const struct kwgi_topolo
 				l = &all->v[all->n++];
 				*l = (struct location_ip){
 					.prefix = m->allowed_location_ips.v[j].prefix,
-					.at = m->allowed_location_ips.v[j].at,
+					.cidr = &m->allowed_location_ips.v[j],
 					.node = m, .segment = s,
 				};
 				kwgi_prefix_format(l->text, &l->prefix);
@@ -365,8 +465,16 @@ static int collect_location_ips(struct kwg_config *cfg, const struct kwgi_topolo
 		if (!n || all->v[n - 1].segment != all->v[i].segment ||
 		    strcmp(all->v[n - 1].text, all->v[i].text))
 			all->v[n++] = all->v[i];
+		else
+			all->v[i].cidr->left_out = true;
 	all->n = n;
 	return 0;
+}
+
+/* Which of the two is of a later segment? The first, if of one. */
+static uint32_t later(const struct location_ips *all, uint32_t a, uint32_t b)
+{
+	return all->v[b].segment > all->v[a].segment ? b : a;
 }
 
 /*
@@ -378,7 +486,7 @@ static int collect_location_ips(struct kwg_config *cfg, const struct kwgi_topolo
 static int find_rivals(struct kwg_config *cfg, struct location_ips *all)
 {
 	struct kwgi_prefixset set = { 0 };
-	uint32_t *inside, *around;	/* largest segment among the items in and around each */
+	uint32_t *inside, *around;	/* of the items in and around each, one of the last segment */
 	uint32_t i, up;
 
 	for (i = 0; i < all->n; i++)
@@ -390,98 +498,145 @@ static int find_rivals(struct kwg_config *cfg, struct location_ips *all)
 	if (!inside || !around)
 		return -1;
 	for (i = 0; i < set.n; i++) {
-		inside[i] = around[i] = all->v[set.v[i].value].segment;
+		inside[i] = around[i] = set.v[i].value;
 		up = set.v[i].parent;
-		if (up != KWGI_NO_ITEM && around[up] > around[i])
-			around[i] = around[up];
+		if (up != KWGI_NO_ITEM)
+			around[i] = later(all, around[i], around[up]);
 	}
 	for (i = set.n; i-- > 0;) {
 		up = set.v[i].parent;
-		if (up != KWGI_NO_ITEM && inside[i] > inside[up])
-			inside[up] = inside[i];
-		all->v[set.v[i].value].last_rival =
-			inside[i] > around[i] ? inside[i] : around[i];
+		if (up != KWGI_NO_ITEM)
+			inside[up] = later(all, inside[up], inside[i]);
+		all->v[set.v[i].value].rival = later(all, inside[i], around[i]);
 	}
 	return 0;
 }
 
 /* What stands in the way of allowed location IPs. */
 struct obstacles {
-	struct kwgi_prefixset segments;	/* pod CIDRs and private addresses, of all segments */
+	struct kwgi_prefixset nodes;	/* pod CIDRs and private addresses; value: index into v */
 	struct kwgi_prefixset peers;
+	struct kwgi_net *v;
+	uint32_t n, cap;
 };
+
+static int add_obstacle(struct kwg_config *cfg, struct obstacles *o, struct kwgi_prefixset *set,
+			const struct kwgi_net *n)
+{
+	if (kwgi_arena_grow(&cfg->arena, &o->v, o->n, &o->cap, sizeof(*o->v)) ||
+	    kwgi_prefixset_add(set, &cfg->arena, &n->prefix, o->n))
+		return -1;
+	o->v[o->n++] = *n;
+	return 0;
+}
+
+static int add_cidrs(struct kwg_config *cfg, struct obstacles *o, struct kwgi_prefixset *set,
+		     struct kwgi_net n, const struct kwgi_cidrs *list)
+{
+	uint32_t i;
+
+	for (i = 0; i < list->n; i++) {
+		n.prefix = list->v[i].prefix;
+		n.at = list->v[i].at;
+		if (!list->v[i].left_out && add_obstacle(cfg, o, set, &n))
+			return -1;
+	}
+	return 0;
+}
+
+static int add_node(struct kwg_config *cfg, struct obstacles *o, const struct kwgi_segment *s,
+		    const struct kwgi_node *m)
+{
+	struct kwgi_net n = { .kind = KWGI_NET_POD, .node = m };
+
+	if (add_cidrs(cfg, o, &o->nodes, n, &m->pod_cidrs))
+		return -1;
+	if (!s->has_private_ips)
+		return 0;
+	n.kind = KWGI_NET_INTERNAL;
+	n.prefix = kwgi_prefix_host(&m->internal_ip.addr);
+	n.at = m->internal_ip_at;
+	return add_obstacle(cfg, o, &o->nodes, &n);
+}
 
 static int collect_obstacles(struct kwg_config *cfg, const struct kwgi_topology *t,
 			     struct obstacles *o)
 {
 	uint32_t i, j;
 
-	for (i = 0; i < t->n_segments; i++) {
-		const struct kwgi_prefixes *ips = &t->segments[i].allowed_ips;
-
-		for (j = 0; j < ips->n; j++)
-			/* The last is the WireGuard address; those are looked at apart. */
-			if (j + 1 < ips->n &&
-			    kwgi_prefixset_add(&o->segments, &cfg->arena, &ips->v[j], i))
+	for (i = 0; i < t->n_segments; i++)
+		for (j = 0; j < t->segments[i].n; j++)
+			if (add_node(cfg, o, &t->segments[i], t->segments[i].members[j]))
 				return -1;
-	}
 	for (i = 0; i < t->n_peers; i++) {
-		const struct kwgi_prefixes *ips = &t->peers[i].allowed_ips;
+		const struct kwgi_peer *p = t->peers[i].peer;
 
-		for (j = 0; j < ips->n; j++)
-			if (kwgi_prefixset_add(&o->peers, &cfg->arena, &ips->v[j], i))
-				return -1;
+		if (add_cidrs(cfg, o, &o->peers, (struct kwgi_net){ .kind = KWGI_NET_PEER, .peer = p },
+			      &p->allowed_ips))
+			return -1;
 	}
-	kwgi_prefixset_build(&o->segments);
+	kwgi_prefixset_build(&o->nodes);
 	kwgi_prefixset_build(&o->peers);
 	return 0;
 }
 
 /* Is it the WireGuard address of a segment up to this one? Later ones have none yet (Kilo). */
-static bool is_wireguard_ip(const struct kwg_config *cfg, const struct kwgi_addr *a,
-			    uint32_t segment)
+static const struct kwgi_node *leader_at(const struct kwg_config *cfg, const struct kwgi_topology *t,
+					 const struct kwgi_addr *a, uint32_t segment)
 {
 	uint64_t n;
 
 	if (!kwgi_prefix_contains(&cfg->mesh.subnet, a))
-		return false;
+		return NULL;
 	n = kwgi_addr_offset(a, &cfg->mesh.subnet.addr);
-	return n >= 1 && n <= (uint64_t)segment + 1;
+	return n >= 1 && n <= (uint64_t)segment + 1 ? t->segments[n - 1].leader : NULL;
 }
 
-/* May the segment announce it? If not, says why. Kilo: filterAllowedLocationIPs. */
-static bool accept_location_ip(struct kwg_config *cfg, const struct kwgi_topology *t,
-			       const struct obstacles *o, const struct location_ip *l)
+static struct kwgi_net net_of(const struct location_ip *l)
 {
+	return (struct kwgi_net){
+		.kind = KWGI_NET_LOCATION, .prefix = l->prefix, .node = l->node, .at = l->cidr->at,
+	};
+}
+
+/* May the segment announce it? If not, who is in the way? Kilo: filterAllowedLocationIPs. */
+static bool accept_location_ip(const struct kwg_config *cfg, const struct kwgi_topology *t,
+			       const struct obstacles *o, const struct location_ips *all,
+			       const struct location_ip *l, struct kwgi_net *keeper)
+{
+	const struct kwgi_node *leader;
 	uint32_t i;
 
-	if (l->last_rival > l->segment) {
-		kwgi_diags_add(&cfg->diags, KWG_WARNING, l->at, "allowed-location-ip",
-			       "%s is left out: it overlaps one of segment %s, which comes later and keeps it",
-			       l->text, t->segments[l->last_rival].id);
+	if (all->v[l->rival].segment > l->segment) {
+		*keeper = net_of(&all->v[l->rival]);
 		return false;
 	}
-	i = kwgi_prefixset_lookup(&o->segments, &l->prefix.addr);
+	i = kwgi_prefixset_lookup(&o->nodes, &l->prefix.addr);
 	if (i != KWGI_NO_ITEM) {
-		kwgi_diags_add(&cfg->diags, KWG_WARNING, l->at, "allowed-location-ip",
-			       "%s is left out: it begins inside a pod CIDR or private address of segment %s",
-			       l->text, t->segments[o->segments.v[i].value].id);
+		*keeper = o->v[o->nodes.v[i].value];
 		return false;
 	}
-	if (is_wireguard_ip(cfg, &l->prefix.addr, l->segment)) {
-		kwgi_diags_add(&cfg->diags, KWG_WARNING, l->at, "allowed-location-ip",
-			       "%s is left out: it begins at the WireGuard address of a segment",
-			       l->text);
+	leader = leader_at(cfg, t, &l->prefix.addr, l->segment);
+	if (leader) {
+		*keeper = (struct kwgi_net){
+			.kind = KWGI_NET_WIREGUARD, .prefix = kwgi_prefix_host(&l->prefix.addr),
+			.node = leader, .at = leader->at,
+		};
 		return false;
 	}
 	i = kwgi_prefixset_overlap(&o->peers, &l->prefix);
-	if (i != KWGI_NO_ITEM) {
-		kwgi_diags_add(&cfg->diags, KWG_WARNING, l->at, "allowed-location-ip",
-			       "%s is left out: it overlaps an allowed IP of peer %s", l->text,
-			       t->peers[o->peers.v[i].value].peer->name);
-		return false;
-	}
-	return true;
+	if (i != KWGI_NO_ITEM)
+		*keeper = o->v[o->peers.v[i].value];
+	return i == KWGI_NO_ITEM;
+}
+
+static void leave_out_location_ip(struct kwg_config *cfg, const struct location_ip *l,
+				  const struct kwgi_net *keeper)
+{
+	struct kwgi_net n = net_of(l);
+
+	l->cidr->left_out = true;
+	kwgi_verdict_say(cfg, KWGI_LEFT_OUT, &n, keeper, KWGI_FAR, 0);
 }
 
 static int filter_location_ips(struct kwg_config *cfg, struct kwgi_topology *t)
@@ -490,10 +645,14 @@ static int filter_location_ips(struct kwg_config *cfg, struct kwgi_topology *t)
 	struct obstacles o = { 0 };
 	struct kwgi_prefix *kept, *rejected;
 	struct kwgi_prefixes *to;
+	struct kwgi_net keeper;
 	uint32_t i;
 
-	if (collect_location_ips(cfg, t, &all) || find_rivals(cfg, &all) ||
-	    collect_obstacles(cfg, t, &o))
+	if (collect_location_ips(cfg, t, &all))
+		return -1;
+	if (!all.n)
+		return 0;
+	if (find_rivals(cfg, &all) || collect_obstacles(cfg, t, &o))
 		return -1;
 	kept = alloc(cfg, all.n, sizeof(*kept));
 	rejected = alloc(cfg, all.n, sizeof(*rejected));
@@ -502,8 +661,10 @@ static int filter_location_ips(struct kwg_config *cfg, struct kwgi_topology *t)
 	/* Each segment's share is a slice of the two arrays. */
 	for (i = 0; i < all.n; i++) {
 		struct kwgi_segment *s = &t->segments[all.v[i].segment];
-		bool ok = accept_location_ip(cfg, t, &o, &all.v[i]);
+		bool ok = accept_location_ip(cfg, t, &o, &all, &all.v[i], &keeper);
 
+		if (!ok)
+			leave_out_location_ip(cfg, &all.v[i], &keeper);
 		to = ok ? &s->location_ips : &s->rejected_location_ips;
 		if (!to->v)
 			to->v = ok ? kept : rejected;
@@ -592,7 +753,8 @@ int kwgi_topology_build(struct kwg_config *cfg)
 	for (i = 0; i < t->n_segments; i++)
 		if (build_allowed_ips(cfg, &t->segments[i]))
 			return KWG_ERR_NOMEM;
-	if (build_peers(cfg, t) || filter_location_ips(cfg, t) || build_discovered(cfg, t))
+	if (build_peers(cfg, t) || filter_location_ips(cfg, t) || build_discovered(cfg, t) ||
+	    kwgi_overlaps(cfg, t) || kwgi_reach(cfg, t))
 		return KWG_ERR_NOMEM;
 	cfg->topology = t;
 	return 0;

@@ -30,11 +30,29 @@ static const struct kwgi_link *pod_link(const struct kwg_plan *plan, const struc
 	return NULL;
 }
 
+/*
+ * Members send to other locations through the tunnel, from addresses to which the main table
+ * has a way beside it. For the kernel's own filter there are rules, for "iif" WireGuard.
+ */
+static void look_for_path_filter(struct kwgi_around *a, const struct kwgi_desired *w,
+				 const struct kwgi_host *h)
+{
+	uint32_t i;
+
+	for (i = 0; i < w->n_rules && !a->path_filter; i++) {
+		const char *filter = h->path_filter[w->rules[i].family == KWGI_AF_V6];
+
+		if (*w->rules[i].iif && *filter)
+			a->path_filter = filter;
+	}
+}
+
 void kwgi_around_list(struct kwgi_around *a, const struct kwg_plan *plan,
 		      const struct kwgi_desired *w, const struct kwgi_host *h)
 {
 	const struct kwgi_link *pods = pod_link(plan, h), *own = NULL;
 
+	look_for_path_filter(a, w, h);
 	if (kwgi_node_has_private_ip(plan->node))
 		own = kwgi_host_link_with_addr(h, &plan->node->internal_ip.addr);
 	if (!pods && !(plan->leader && plan->segment->n > 1))
@@ -90,6 +108,19 @@ static void find_accept_ra(const struct kwgi_around *a, const struct kwgi_desire
 					  a->links[i].name, a->links[i].name);
 }
 
+/* ---- the private network --------------------------------------------- */
+
+/* A cloud that gives each host a /32, such as Hetzner and Google have it. */
+static void find_gateway(const struct kwgi_desired *w, struct kwgi_findings *f)
+{
+	char node[KWGI_ADDR_TEXT], gw[KWGI_ADDR_TEXT];
+
+	if (w->behind.family)
+		kwgi_findings_say(f, false, "behind-gateway",
+				  "%s of this location is reached by way of %s, which has to know the networks of the mesh behind it; give it routes to them, or set encapsulation = always in [mesh], which needs none",
+				  kwgi_addr_format(node, &w->behind), kwgi_addr_format(gw, &w->gateway));
+}
+
 /* ---- port and pods --------------------------------------------------- */
 
 static void find_port(const struct kwgi_around *a, const struct kwg_plan *plan,
@@ -115,6 +146,11 @@ void kwgi_around_judge(const struct kwgi_around *a, const struct kwg_plan *plan,
 	find_forwarding(a, w, f);
 	find_accept_ra(a, w, f);
 	find_port(a, plan, f);
+	find_gateway(w, f);
+	if (a->path_filter)
+		kwgi_findings_say(f, false, "path-filter",
+				  "the chain %s drops what nodes of this location send to others by way of this one, unless it accepts it before it looks at reverse paths; let it accept iifname \"%s\" (NixOS: networking.firewall.extraReversePathFilterRules, or checkReversePath = \"loose\")",
+				  a->path_filter, w->tunnel.name);
 	if (*a->cni_first)
 		kwgi_findings_say(f, true, "cni-order",
 				  "%s comes before %s by its name, so pods get their network from that; rename one of the two (cni-path), or remove that which is left over",

@@ -20,6 +20,7 @@ struct kwgi_around {
 	struct kwgi_around_link links[KWGI_AROUND_LINKS];
 	uint32_t n_links;
 	bool off4, off6;		/* for the whole host: net.ipv4.ip_forward, net.ipv6.conf.all */
+	const char *path_filter;	/* of others, that drops what members send through the tunnel; NULL: none */
 	/* Who has the port of WireGuard, while WireGuard has not. */
 	bool port_held;
 	long holder;			/* process; 0: the kernel; -1: not to be seen */

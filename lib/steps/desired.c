@@ -197,7 +197,7 @@ static int build_routes(struct kwgi_desired *w, const struct kwg_plan *plan,
 			continue;
 		}
 		*to = (struct kwgi_desired_route){
-			.link = d->names[r->role],
+			.link = d->names[r->role], .plain = r->role == KWGI_ROLE_PRIV,
 			.route = {
 				.dst = r->dst, .gw = r->gw, .src = r->src,
 				.oif = d->index[r->role], .onlink = r->onlink,
@@ -210,6 +210,66 @@ static int build_routes(struct kwgi_desired *w, const struct kwg_plan *plan,
 		w->n_routes++;
 	}
 	return 0;
+}
+
+/* Is it in a network of the device, so that it answers there itself? */
+static bool is_on_link(const struct kwgi_host *h, uint32_t link, const struct kwgi_addr *a)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->n_addrs; i++) {
+		const struct kwgi_host_addr *own = &h->addrs[i];
+		struct kwgi_prefix net = own->prefix;
+
+		if (own->ifindex != link)
+			continue;
+		if (own->peer.family)
+			net.addr = own->peer;
+		if (kwgi_prefix_contains(&net, a))
+			return true;
+	}
+	return false;
+}
+
+const struct kwgi_addr *kwgi_desired_next_neighbour(const struct kwgi_desired *w,
+						    const struct kwgi_host *h, uint32_t *i)
+{
+	const struct kwgi_addr *last = *i ? &w->routes[*i - 1].route.gw : NULL;
+
+	for (; *i < w->n_routes; ++*i) {
+		const struct kwgi_desired_route *r = &w->routes[*i];
+
+		if (!r->plain || (last && kwgi_addr_equal(last, &r->route.gw)))
+			continue;
+		if (!strcmp(r->link, "lo") || !is_on_link(h, r->route.oif, &r->route.gw))
+			return &w->routes[(*i)++].route.gw;
+	}
+	return NULL;
+}
+
+void kwgi_desired_set_way(struct kwgi_desired *w, const struct kwgi_host *h,
+			  const struct kwgi_addr *to, const struct kwgi_host_route *way)
+{
+	const struct kwgi_link *l = kwgi_host_link_by_index(h, way->oif);
+	struct kwgi_addr gw = *to;
+	uint32_t i;
+
+	if (!l || !strcmp(l->name, w->ifname) || !strcmp(l->name, "lo"))
+		return;
+	for (i = 0; i < w->n_routes; i++) {
+		struct kwgi_desired_route *r = &w->routes[i];
+
+		if (!r->plain || !kwgi_addr_equal(&r->route.gw, &gw))
+			continue;
+		r->link = l->name;
+		r->route.oif = l->index;
+		if (way->gw.family == gw.family)
+			r->route.gw = way->gw;
+	}
+	if (way->gw.family == gw.family) {
+		w->behind = gw;
+		w->gateway = way->gw;
+	}
 }
 
 static int by_rule_and_place(const void *a, const void *b)

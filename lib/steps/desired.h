@@ -19,6 +19,7 @@ struct kwgi_desired_peer {
 struct kwgi_desired_route {
 	const char *link;		/* the route's oif is 0 until this device exists */
 	struct kwgi_host_route route;
+	bool plain;			/* over the private network, to a node of the location */
 };
 
 /* The CNI configuration of the pods of this node, before and after. */
@@ -45,6 +46,7 @@ struct kwgi_desired {
 	uint32_t path_mtu;		/* what passes to every peer; for pods. See mtu.h */
 	const char *mtu_note;		/* NULL, or why it is that */
 	const char *mtu_warning;	/* NULL: all is well */
+	struct kwgi_addr behind, gateway;	/* a node of the location to which a gateway leads; family NONE: none */
 	struct kwgi_prefix addr;	/* family NONE: no address */
 	struct kwgi_prefix subnet;	/* addresses in it are ours */
 	struct kwgi_desired_tunnel tunnel;
@@ -87,6 +89,15 @@ int kwgi_desired_build(struct kwgi_desired *w, const struct kwg_plan *plan,
 		      struct kwg_error *err);
 /* The metric of a route of the mesh. */
 uint32_t kwgi_desired_metric(const struct kwgi_local *local, uint8_t family);
+/*
+ * The private address may be one of a network that is behind a gateway, or stand on the loopback
+ * interface: then nobody answers for neighbours on its interface. The next that has to be asked
+ * for, and to be told the way to; NULL: no more. *i is 0 before the first.
+ */
+const struct kwgi_addr *kwgi_desired_next_neighbour(const struct kwgi_desired *w,
+						    const struct kwgi_host *h, uint32_t *i);
+void kwgi_desired_set_way(struct kwgi_desired *w, const struct kwgi_host *h,
+			  const struct kwgi_addr *to, const struct kwgi_host_route *way);
 /* Nothing of this mesh. */
 void kwgi_desired_nothing(struct kwgi_desired *w, const struct kwg_config *cfg);
 void kwgi_desired_free(struct kwgi_desired *w);

@@ -222,6 +222,9 @@ struct kwgi_host {
 	bool iptables_unseen;		/* there may be some, but no program that shows them */
 	struct kwgi_drop *drops;	/* of others */
 	uint32_t n_drops, drops_cap;
+	/* A chain of others that looks at reverse paths, IPv4 and IPv6; "": none. No policy rule for what
+	 * comes out of WireGuard counts for it, as it counts for rp_filter. */
+	char path_filter[2][256];
 	struct kwgi_host_wg wg;		/* of the interface that was asked for */
 	/* Of other interfaces with our mark that stay: those that are given back. */
 	struct kwgi_old_device *old_devices;

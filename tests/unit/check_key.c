@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include <sodium.h>
+
 #include "unit.h"
 
 /* base64 of 32 bytes of 0x01 and what is nearly that. */
@@ -158,8 +160,56 @@ START_TEST(compares)
 }
 END_TEST
 
+/* x + n, little-endian. */
+static struct kwgi_key plus(struct kwgi_key x, int n)
+{
+	unsigned i;
+
+	for (i = 0; i < sizeof(x.b); i++) {
+		n += x.b[i];
+		x.b[i] = (uint8_t)(n & 255);
+		n >>= 8;
+	}
+	return x;
+}
+
+static bool has_shared_secret(const struct kwgi_key *k)
+{
+	uint8_t secret[32];
+	struct kwgi_key scalar = key(7);
+
+	return !crypto_scalarmult_curve25519(secret, scalar.b, k->b) && !sodium_is_zero(secret, sizeof(secret));
+}
+
+/* Near 0, p and the points of order 8, with the last bit and without it; and any. */
+START_TEST(low_order)
+{
+	struct kwgi_key bases[5] = { 0 }, k;
+	unsigned i, n = 0;
+	int j;
+
+	memset(bases[1].b, 0xff, sizeof(bases[1].b));
+	bases[1].b[0] = 0xed;
+	bases[1].b[31] = 0x7f;
+	ck_assert(!kwgi_key_parse_hex(&bases[2], "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"));
+	ck_assert(!kwgi_key_parse_hex(&bases[3], "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"));
+	randombytes_buf(&bases[4], sizeof(bases[4]));
+	for (i = 0; i < 2 * N_OF(bases); i++) {
+		for (j = -40; j <= 40; j++) {
+			k = plus(bases[i / 2], j);
+			k.b[31] = (uint8_t)((k.b[31] & 127) | (i % 2 << 7));
+			ck_assert_int_eq(kwgi_key_is_low_order(&k), !has_shared_secret(&k));
+			n += kwgi_key_is_low_order(&k);
+		}
+	}
+	/* 0 to 1, p - 1 to p + 1, and two, each with both bits. Below 0 is above 2^255 - 40, where p is once more. */
+	ck_assert_uint_ge(n, 14);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
+	tcase_add_test(tc, low_order);
 	tcase_add_test(tc, parses_base64);
 	tcase_add_test(tc, parses_hex);
 	tcase_add_test(tc, random_keys);

@@ -277,7 +277,7 @@ START_TEST(many)
 	for (i = 0; i < 1000; i++) {
 		snprintf(net, sizeof(net), "10.7.%u.%u/32", i / 250, i % 250);
 		s.o.w.routes[s.o.w.n_routes++] =
-			(struct kwgi_desired_route){ "wg0", route(net, "", "", WG, MAIN) };
+			(struct kwgi_desired_route){ .link = "wg0", .route = route(net, "", "", WG, MAIN) };
 		snprintf(net, sizeof(net), "10.7.%u.%u", i / 250, i % 250);
 		vital(&s, KWGI_VITAL_NEIGHBOUR, net);
 	}
@@ -403,7 +403,7 @@ START_TEST(model)
 		if (has_way(&before, &r) || is_wanted(&s, &r))
 			continue;
 		wanted[n++] = r;
-		s.o.routes[s.o.w.n_routes++] = (struct kwgi_desired_route){ "wg0", r };
+		s.o.routes[s.o.w.n_routes++] = (struct kwgi_desired_route){ .link = "wg0", .route = r };
 	}
 	for (i = 0; i < 4; i++) {
 		struct kwgi_prefix host = random_network(&seed, 32);

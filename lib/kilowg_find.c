@@ -27,6 +27,7 @@ static void find_around(struct kwg_steps *s, const struct kwgi_ways *ways, struc
 
 	kwgi_around_observe(&around, s->plan, &s->wanted, &s->host, ways, daemon_of(s));
 	kwgi_around_judge(&around, s->plan, &s->wanted, f);
+	kwgi_default_find(&s->wanted.default_way, s->plan, &s->host, f);
 	kwgi_around_left_out(s->cfg, f);
 }
 

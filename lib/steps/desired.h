@@ -6,6 +6,7 @@
 #ifndef KWGI_DESIRED_H
 #define KWGI_DESIRED_H
 
+#include "steps/default.h"
 #include "steps/desired_tunnel.h"
 #include "steps/snapshot.h"
 #include "steps/step.h"
@@ -56,6 +57,7 @@ struct kwgi_desired {
 	uint32_t n_routes;
 	struct kwgi_host_rule *rules;
 	uint32_t n_rules;
+	struct kwgi_default default_way;	/* that of 0.0.0.0/0 and ::/0 */
 	const struct kwgi_cni_file *cni;	/* NULL: not ours to write */
 	const struct kwgi_nft_table *table;	/* NULL: no firewall of nftables */
 	const struct kwgi_ipt_rules *iptables;	/* of each family; none: no firewall of iptables */
@@ -68,8 +70,6 @@ struct kwgi_resolved {
 	const struct kwgi_key *psks;		/* of plan->peers, all zero for none */
 	const struct kwgi_endpoint *endpoints;	/* of those with a name; port 0: unknown */
 };
-
-enum { KWGI_RULE_PRIORITY = 32765 };	/* just before the main table's rule */
 
 /* The peers only: into w, which is empty but for its public key. 0 or -1. */
 int kwgi_desired_peers(struct kwgi_desired *w, const struct kwg_plan *plan,

@@ -2,6 +2,7 @@
 /* Of the facade over this host: what stands in the way of the mesh, and no step removes. */
 #include "base/error.h"
 #include "host/around.h"
+#include "host/nft_input.h"
 #include "host/rtnl_ways.h"
 #include "kilowg_steps.h"
 #include "steps/ways.h"
@@ -44,10 +45,25 @@ static int find_ways(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_er
 	return ret;
 }
 
+/* What other firewalls do to packets for this host. */
+static int find_inputs(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_error *err)
+{
+	struct kwgi_inputs in = { .n = 0 };
+	int ret;
+
+	kwgi_inputs_list(&in, s->plan, &s->wanted);
+	ret = kwgi_nft_inputs(&in, err);
+	if (!ret)
+		kwgi_inputs_judge(&in, s->plan, f);
+	return ret;
+}
+
 int kwgi_steps_find(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_error *err)
 {
 	int ret = find_ways(s, f, err);
 
+	if (!ret)
+		ret = find_inputs(s, f, err);
 	return !ret && f->failed ? kwgi_nomem(err) : ret;
 }
 

@@ -484,15 +484,20 @@ static void bits(struct rule *r, const void *mask, const void *none, size_t len)
 	end_expr(r);
 }
 
-/* Is it the first packet of a connection to an address of this host? */
-static void is_new_for_us(struct rule *r)
+enum { DIR_ORIGINAL, DIR_REPLY };	/* linux/netfilter/nf_conntrack_tuple_common.h */
+
+static void has_direction(struct rule *r, uint8_t direction)
 {
-	static const uint32_t is_new = 8, none = 0;	/* NF_CT_STATE_BIT(IP_CT_NEW) */
+	ct(r, NFT_CT_DIRECTION);
+	equals(r, &direction, 1);
+}
+
+/* Is it of a connection from elsewhere to an address of this host? */
+static void is_for_us(struct rule *r)
+{
 	static const uint32_t local = 2;		/* RTN_LOCAL */
 
-	ct(r, NFT_CT_STATE);
-	bits(r, &is_new, &none, sizeof(is_new));
-	compare(r, NFT_CMP_NEQ, &none, sizeof(none));
+	has_direction(r, DIR_ORIGINAL);
 	begin_expr(r, "fib");
 	put_u32(r->nlh, NFTA_FIB_DREG, NFT_REG_1);
 	put_u32(r->nlh, NFTA_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
@@ -501,16 +506,34 @@ static void is_new_for_us(struct rule *r)
 	equals(r, &local, sizeof(local));
 }
 
-/* A connection without any mark gets ours. */
-static void mark_connection(const struct encoder *e, struct rule *r)
+/* Is it of a connection of TCP that was there before any was looked at? */
+static void is_older(struct rule *r)
+{
+	static const uint32_t is_new = 8, zero = 0;	/* NF_CT_STATE_BIT(IP_CT_NEW) */
+	static const uint8_t syn = TCP_SYN, none = 0;
+
+	ct(r, NFT_CT_STATE);
+	bits(r, &is_new, &zero, sizeof(is_new));
+	compare(r, NFT_CMP_NEQ, &zero, sizeof(zero));
+	meta_is_byte(r, NFT_META_L4PROTO, IPPROTO_TCP);
+	payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS, 1);
+	bits(r, &syn, &none, 1);
+	equals(r, &none, 1);
+}
+
+static void has_no_mark(struct rule *r)
 {
 	static const uint32_t none = 0;
 
 	ct(r, NFT_CT_MARK);
 	equals(r, &none, sizeof(none));
+}
+
+static void mark_connection(struct rule *r, uint32_t mark)
+{
 	begin_expr(r, "immediate");
 	put_u32(r->nlh, NFTA_IMMEDIATE_DREG, NFT_REG_1);
-	put_value(r, NFTA_IMMEDIATE_DATA, &e->mark, sizeof(e->mark));
+	put_value(r, NFTA_IMMEDIATE_DATA, &mark, sizeof(mark));
 	end_expr(r);
 	begin_expr(r, "ct");
 	put_u32(r->nlh, NFTA_CT_KEY, NFT_CT_MARK);
@@ -536,29 +559,45 @@ static void put_mark_rule(struct encoder *e, const char *chain)
 
 /*
  * Who came another way than through the tunnel is answered that way: connections to this host have
- * the mark, and what WireGuard sends, so that return path checks see it in what comes back.
+ * the mark; those that are older than the marks or the tracking of connections, such as the one over
+ * which this is switched on; and what WireGuard sends, so that return path checks see it in what comes back.
  */
 static void put_mark(struct encoder *e)
 {
+	static const uint32_t op[] = { NFT_CMP_NEQ, NFT_CMP_EQ };
 	struct rule r;
+	int i;
 
 	if (!e->mark)
 		return;
 	put_chain(e, "mark-in", "filter", NF_INET_PRE_ROUTING, MANGLE);
-	begin_rule(e, &r, "mark-in");
-	meta(&r, NFT_META_IIFNAME);
-	compare(&r, NFT_CMP_NEQ, e->ifname, sizeof(e->ifname));
-	is_new_for_us(&r);
-	mark_connection(e, &r);
-	end_rule(e, &r);
+	for (i = 0; i < 2; i++) {
+		begin_rule(e, &r, "mark-in");
+		meta(&r, NFT_META_IIFNAME);
+		compare(&r, op[i], e->ifname, sizeof(e->ifname));
+		is_for_us(&r);
+		has_no_mark(&r);
+		mark_connection(&r, i ? kwgi_default_tunnel_mark(e->mark) : e->mark);
+		end_rule(e, &r);
+	}
 	put_mark_rule(e, "mark-in");
 	put_chain(e, "mark-out", "route", NF_INET_LOCAL_OUT, MANGLE);
+	begin_rule(e, &r, "mark-out");
+	is_older(&r);
+	has_no_mark(&r);
+	mark_connection(&r, e->mark);
+	end_rule(e, &r);
+	begin_rule(e, &r, "mark-out");
+	has_direction(&r, DIR_REPLY);
+	has_no_mark(&r);
+	mark_connection(&r, e->mark);
+	end_rule(e, &r);
 	put_mark_rule(e, "mark-out");
 	put_chain(e, "mark-keep", "filter", NF_INET_POST_ROUTING, MANGLE);
 	begin_rule(e, &r, "mark-keep");
 	meta(&r, NFT_META_MARK);
 	equals(&r, &e->mark, sizeof(e->mark));
-	mark_connection(e, &r);
+	mark_connection(&r, e->mark);
 	end_rule(e, &r);
 }
 

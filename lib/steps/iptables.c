@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/encap.h"
+#include "steps/default.h"
 #include "steps/iptables.h"
 
 static const char *const table_names[] = {
@@ -302,25 +303,35 @@ static void build_mss(struct builder *b)
 
 /*
  * Who came another way than through the tunnel is answered that way: connections to this host have
- * the mark, and what WireGuard sends, so that return path checks see it in what comes back.
+ * the mark; those that are older than the marks or the tracking of connections, such as the one over
+ * which this is switched on; and what WireGuard sends, so that return path checks see it in what comes back.
  */
 static void build_mark(struct builder *b)
 {
 	static const char restore[] = "-m connmark --mark 0x%x -j MARK --set-xmark 0x%x/0xffffffff";
-	static const char keep_it[] = "-m mark --mark 0x%x -m connmark --mark 0x0 -j CONNMARK --set-xmark 0x%x/0xffffffff";
+	static const char keep_it[] = "-m mark --mark 0x%x -j CONNMARK --set-xmark 0x%x/0xffffffff";
+	static const char in_mark[] = "%s-i %s -m conntrack --ctdir ORIGINAL -m addrtype --dst-type LOCAL -m connmark --mark 0x0 -j CONNMARK --set-xmark 0x%x/0xffffffff";
+	static const char reply[] = "-m conntrack --ctdir REPLY -m connmark --mark 0x0 -j CONNMARK --set-xmark 0x%x/0xffffffff";
+	static const char older[] = "-p tcp -m conntrack --ctstate NEW -m tcp ! --tcp-flags SYN SYN -m connmark --mark 0x0 -j CONNMARK --set-xmark 0x%x/0xffffffff";
 	struct kwgi_ipt_chain *in, *out, *post;
 	struct kwgi_buf text = { 0 };
 
 	if (!b->fwmark)
 		return;
 	in = add_chain(b, KWGI_IPT_MANGLE, "min");
-	kwgi_buf_printf(&text, "! -i %s -m conntrack --ctstate NEW -m addrtype --dst-type LOCAL -m connmark --mark 0x0 -j CONNMARK --set-xmark 0x%x/0xffffffff",
-			b->plan->cfg->local.interface, b->fwmark);
+	kwgi_buf_printf(&text, in_mark, "! ", b->plan->cfg->local.interface, b->fwmark);
+	add_rule(b, in, &text);
+	kwgi_buf_printf(&text, in_mark, "", b->plan->cfg->local.interface,
+			kwgi_default_tunnel_mark(b->fwmark));
 	add_rule(b, in, &text);
 	kwgi_buf_printf(&text, restore, b->fwmark, b->fwmark);
 	add_rule(b, in, &text);
 	add_jump(b, KWGI_IPT_MANGLE, "PREROUTING", "", in);
 	out = add_chain(b, KWGI_IPT_MANGLE, "mout");
+	kwgi_buf_printf(&text, older, b->fwmark);
+	add_rule(b, out, &text);
+	kwgi_buf_printf(&text, reply, b->fwmark);
+	add_rule(b, out, &text);
 	kwgi_buf_printf(&text, restore, b->fwmark, b->fwmark);
 	add_rule(b, out, &text);
 	add_jump(b, KWGI_IPT_MANGLE, "OUTPUT", "", out);

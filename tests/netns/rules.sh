@@ -92,23 +92,21 @@ like 'two come, and all of these go' "$T/out" '^\+ rule from 10\.2\.1\.0/24 look
 	'^\+ rule from all iif kilo0 lookup 1107$' '^- rule from all to 10\.1\.1\.7/32 iif kilo0 lookup 1107$'
 is 'in this order' '++----' "$(grep -o '^[+-] rule' "$T/out" | cut -c 1 | tr -d '\n')"
 on a ip monitor rule >"$T/monitor" 2>&1 &
-monitor=$!
 listens() {
 	on a ip rule add lookup 9999 && on a ip rule del lookup 9999
 	grep -q '^Deleted.* 9999' "$T/monitor"
 }
 check 'changes are seen' wait_for 10 listens
-on b ping -i 0.02 -c 500 -q -W 1 10.2.3.2 >"$T/ping" 2>&1 &
-ping=$!
+on b sh -c 'echo $$ >"$1" && exec ping -i 0.02 -q 10.2.3.2' sh "$T/ping.id" >"$T/ping" 2>&1 &
 must kwg a apply
-kill "$monitor"
-wait "$monitor" 2>/dev/null
-kill -INT "$ping"
-wait "$ping"
+kill -INT "$(cat "$T/ping.id")"
+check 'what was sent meanwhile is counted' wait_for 10 grep -q 'packet loss' "$T/ping"
 is 'apply makes two of them' '32765: from 10.2.1.0/24 lookup 1107 proto 107
 32765: from all iif kilo0 lookup 1107 proto 107' "$(rules a)"
 like 'while packets get through' "$T/ping" ' 0% packet loss'
 is 'with no change left' 0 "$(kwg a diff | grep -c .)"
+seen_all() { [ "$(grep -c '^Deleted.* 1107' "$T/monitor")" = 4 ]; }
+check 'changes are seen to the end' wait_for 10 seen_all
 is 'what is new comes before what goes' 'added added Deleted Deleted Deleted Deleted' \
 	"$(sed '/ 9999/d; s/^\(Deleted\) .*/\1/; t; s/.*/added/' "$T/monitor" | grep -v '^$' | tr '\n' ' ' | sed 's/ $//')"
 

@@ -11,6 +11,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/xt_addrtype.h>
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_multiport.h>
 #include <linux/netfilter/xt_tcpudp.h>
@@ -24,6 +25,7 @@
 
 enum {
 	TRIES = 5, DEPTH = 16,
+	LOOKS_MAX = 4000000,		/* less than a second */
 	WORD = 4, WORDS = 20, KEY_MAX = 64,
 	STATE_NEW = 8,			/* NF_CT_STATE_BIT(IP_CT_NEW) */
 	MULTIPORT_DESTINATION = 1,	/* of linux/netfilter/xt_multiport.h */
@@ -51,6 +53,7 @@ struct look {
 	struct stored *elements;	/* of the set asked for last */
 	uint32_t n_elements, elements_cap;
 	const struct kwgi_inputs *in;
+	uint32_t looks;			/* at rules, so far */
 	bool nomem, again;
 };
 
@@ -150,6 +153,7 @@ struct walk {
 	const struct chain *base;
 	bool maybe;			/* a rule that may match accepts */
 	bool meant;			/* one that may match, and names our port */
+	bool named;			/* that which accepted names it */
 	unsigned depth;
 };
 
@@ -222,7 +226,6 @@ static bool is_known(const struct registers *r, int w, size_t len)
 static void load_meta(const struct walk *k, struct registers *r, const struct nlattr *data)
 {
 	uint8_t nfproto = k->packet->family == KWGI_AF_V6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
-	static const uint32_t no_mark = 0;
 
 	switch (number(data, NFTA_META_KEY)) {
 	case NFT_META_NFPROTO:
@@ -230,9 +233,6 @@ static void load_meta(const struct walk *k, struct registers *r, const struct nl
 		break;
 	case NFT_META_L4PROTO:
 		set(r, data, NFTA_META_DREG, &k->packet->protocol, 1, !k->packet->port);
-		break;
-	case NFT_META_MARK:
-		set(r, data, NFTA_META_DREG, &no_mark, sizeof(no_mark), false);
 		break;
 	case NFT_META_IIFNAME:
 		forget(r, data, NFTA_META_DREG, LINK_NAME);
@@ -265,13 +265,24 @@ static void load_ct(struct registers *r, const struct nlattr *data)
 	case NFT_CT_STATE:
 		set(r, data, NFTA_CT_DREG, &state, sizeof(state), false);
 		break;
-	case NFT_CT_MARK:
 	case NFT_CT_STATUS:
 		set(r, data, NFTA_CT_DREG, &none, sizeof(none), false);
 		break;
 	default:
 		forget(r, data, NFTA_CT_DREG, PLAIN);
 	}
+}
+
+/* It comes to an address of this host. */
+static void load_fib(struct registers *r, const struct nlattr *data)
+{
+	static const uint32_t local = 2;	/* RTN_LOCAL */
+
+	if (number(data, NFTA_FIB_RESULT) == NFT_FIB_RESULT_ADDRTYPE &&
+	    number(data, NFTA_FIB_FLAGS) & NFTA_FIB_F_DADDR)
+		set(r, data, NFTA_FIB_DREG, &local, sizeof(local), false);
+	else
+		forget(r, data, NFTA_FIB_DREG, PLAIN);
 }
 
 static void load_bitwise(struct registers *r, const struct nlattr *data)
@@ -582,6 +593,13 @@ static enum match match_state(const struct xt_conntrack_mtinfo3 *m)
 	return truth(!!(m->state_mask & STATE_NEW) != !!(m->invert_flags & XT_CONNTRACK_STATE));
 }
 
+static enum match match_addrtype(const struct xt_addrtype_info_v1 *m)
+{
+	if (m->source || m->flags & (uint32_t)~XT_ADDRTYPE_INVERT_DEST)
+		return MAYBE;
+	return truth(!!(m->dest & XT_ADDRTYPE_LOCAL) != !!(m->flags & XT_ADDRTYPE_INVERT_DEST));
+}
+
 static enum match match_compat(const struct walk *k, const struct nlattr *data, bool *port)
 {
 	const struct nlattr *name = in(data, NFTA_MATCH_NAME), *info = in(data, NFTA_MATCH_INFO);
@@ -599,6 +617,8 @@ static enum match match_compat(const struct walk *k, const struct nlattr *data, 
 		return match_multiport(k, mnl_attr_get_payload(info), port);
 	if (!strcmp(s, "conntrack") && revision == 3 && len >= sizeof(struct xt_conntrack_mtinfo3))
 		return match_state(mnl_attr_get_payload(info));
+	if (!strcmp(s, "addrtype") && revision == 1 && len >= sizeof(struct xt_addrtype_info_v1))
+		return match_addrtype(mnl_attr_get_payload(info));
 	return MAYBE;
 }
 
@@ -670,6 +690,8 @@ static void apply(const struct walk *k, struct registers *r, const char *s, cons
 	} else if (!strcmp(s, "ct")) {
 		if (in(data, NFTA_CT_DREG))
 			load_ct(r, data);
+	} else if (!strcmp(s, "fib")) {
+		load_fib(r, data);
 	} else if (!strcmp(s, "bitwise")) {
 		load_bitwise(r, data);
 	} else if (!strcmp(s, "cmp")) {
@@ -687,7 +709,7 @@ static void apply(const struct walk *k, struct registers *r, const char *s, cons
 	} else if (!strcmp(s, "reject")) {
 		e->verdict.outcome = DROPS;
 	} else if (!only_looks_on(s)) {
-		/* fib, limit and many more: what they put into a register is not known either. */
+		/* limit, socket and many more: what they put into a register is not known either. */
 		memset(r, 0, sizeof(*r));
 		join(e, MAYBE);
 	}
@@ -728,6 +750,9 @@ static enum outcome walk_chain(struct walk *k, const char *chain)
 	for (i = 0; i < k->l->n_rules && o == CONTINUES; i++) {
 		struct effect e;
 
+		/* Nobody waits for an answer to so many. */
+		if (++k->l->looks > LOOKS_MAX)
+			return ACCEPTS;
 		if (!is_of(k->l->rules[i].nlh, k->base, chain))
 			continue;
 		e = effect_of(k, k->l->rules[i].nlh);
@@ -742,16 +767,21 @@ static enum outcome walk_chain(struct walk *k, const char *chain)
 /* What becomes of a packet that a rule matches, or may match. */
 static enum outcome go(struct walk *k, const struct verdict *v, enum match match, bool port)
 {
+	bool named = k->named;
 	enum outcome o = v->outcome;
 
 	if (v->chain) {
+		k->named = false;
 		o = walk_chain(k, v->chain);
+		port |= k->named;
 		if (v->is_goto && o == CONTINUES)
 			o = RETURNS;
 	}
+	k->named = named || (o == ACCEPTS && port);
 	if (match == YES)
 		return o;
-	k->maybe |= o == ACCEPTS;
+	/* What returns may leave a chain that drops. */
+	k->maybe |= o == ACCEPTS || o == RETURNS;
 	k->meant |= o == ACCEPTS && port;
 	/* Somebody has thought of us. */
 	return k->meant ? ACCEPTS : CONTINUES;
@@ -803,7 +833,7 @@ static void look(struct look *l, struct kwgi_inputs *inputs)
 {
 	uint32_t i, j;
 
-	l->n_chains = l->n_rules = 0;
+	l->n_chains = l->n_rules = l->looks = 0;
 	l->again = false;
 	for (j = 0; j < inputs->n; j++)
 		inputs->v[j].n_chains = 0;

@@ -254,6 +254,9 @@ if [ $v6 = yes ]; then
 	check 'and its LAN stays' reaches a fd00:1::fe
 	check 'who logs in over IPv6 gets an answer' gets inet fd00:9::80 tcp fd00:1::1
 fi
+ping_stop mesh
+like 'no packet to another location was lost while it was switched on' "$T/ping.mesh" ' 0% packet loss'
+
 # Strict return path checks, as some distributions set them; of the two values the greater counts.
 strict() { on a sh -c "for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo $1 >\$f; done"; }
 is 'without return path checks nothing is set for them' 0 "$(on a cat /proc/sys/net/ipv4/conf/all/src_valid_mark)"
@@ -264,6 +267,7 @@ must kwg a apply
 check 'then the Internet is reached' inside
 check 'and the LAN' lan_works
 check 'and who logs in gets an answer' ssh_works
+check 'and other locations' reaches a.pod 10.2.3.2
 must strict 0
 must kwg a apply
 is 'what was set for it goes with it' 0 "$(on a cat /proc/sys/net/ipv4/conf/all/src_valid_mark)"
@@ -292,6 +296,7 @@ is 'is set while no rule leads its packets into the tunnel' 'del wireguard add' 
 	"$(sed -n 's/^- rule not.*/del/p; s/^~ wireguard.* fwmark 77$/wireguard/p; s/^+ rule not from all fwmark 0x4d.*/add/p' "$T/out" | uniq | tr '\n' ' ' | sed 's/ $//')"
 must kwg a apply
 check 'and does the same' inside
+check 'other locations are there' reaches a.pod 10.2.3.2
 set_local default-route-table 4711
 set_local rule-priority 100
 must kwg a apply
@@ -313,6 +318,7 @@ is 'what return path checks were told is taken back' 0 "$(on a cat /proc/sys/net
 must strict 0
 state a >"$T/after"
 same 'and the host is as it was' "$T/before" "$T/after"
+ping_start a mesh 10.2.3.2
 n=0
 while [ $n -lt 5 ]; do
 	set_local default-route yes

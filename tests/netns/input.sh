@@ -100,12 +100,13 @@ a concatenation|chain in { $chain $usual meta l4proto . th dport { tcp . 22, udp
 all of UDP|chain in { $chain $usual ip protocol udp accept }
 a port of a link|chain in { $chain $usual iifname "wan0" udp dport 51820 accept }
 new ones|chain in { $chain $usual udp dport 51820 ct state new counter accept }
-a state map|chain in { $chain ct state vmap { established : accept, related : accept, invalid : drop } udp dport 51820 counter log accept }
+a state map|chain in { $chain ct state vmap { established : accept, related : accept, invalid : drop }; udp dport 51820 counter log accept }
 a chain of services|chain services { udp dport 51820 accept } chain in { $chain $usual jump services }
 chains of links|chain world { tcp dport 22 accept; udp dport 51820 accept } chain in { $chain iifname vmap { lo : accept, wan0 : jump world, lan0 : accept } }
 as firewalld|chain allow { udp dport 51820 accept } chain public { jump allow; reject } chain in { type filter hook input priority 0; ct state established accept; iifname lo accept; iifname wan0 goto public; goto public; reject }
 a rule that drops others|chain in { type filter hook input priority 0; ip saddr 10.66.0.0/16 drop; tcp dport 25 drop; udp dport 53 drop; iifname "lan9" drop }
 not equal|chain in { type filter hook input priority 0; udp dport != 51820 drop }
+packets for us|chain in { type filter hook input priority 0; $usual fib daddr type local accept; drop }
 a limit|chain in { $chain $usual udp dport 51820 limit rate 100/second accept }
 an address|chain in { $chain $usual ip saddr 203.0.113.0/24 udp dport 51820 accept }
 X
@@ -118,7 +119,7 @@ a range beside it|chain in { $chain $usual udp dport { 53, 51821-60000 } accept 
 a rule that drops the rest|chain in { type filter hook input priority 0; $usual counter drop }
 a rule that rejects the rest|chain in { type filter hook input priority 0; $usual reject with icmpx admin-prohibited }
 a port of TCP|chain in { $chain $usual tcp dport 51820 accept }
-a state map|chain in { $chain ct state vmap { established : accept, related : accept, invalid : drop } tcp dport 22 accept }
+a state map|chain in { $chain ct state vmap { established : accept, related : accept, invalid : drop }; tcp dport 22 accept }
 the very port|chain in { type filter hook input priority 0; udp dport 51820 drop }
 a chain that does not accept it|chain services { tcp dport 51820 accept } chain in { $chain $usual jump services }
 as firewalld|chain allow { tcp dport 22 accept } chain public { jump allow; reject } chain in { type filter hook input priority 0; ct state established accept; iifname lo accept; iifname wan0 goto public; goto public; reject }
@@ -168,6 +169,12 @@ if command -v iptables-nft >/dev/null && on a iptables-nft -w -S >/dev/null 2>&1
 	is 'a chain as that of ufw: told' 'error the iptables chain ip filter INPUT drops packets of WireGuard, port 51820/udp' "$(told)"
 	ipt -A ufw-user-input -p udp --dport 51820 -j ACCEPT
 	open_to_all 'a chain as that of ufw'
+	ipt -N ufw-not-local
+	ipt -A ufw-not-local -m addrtype --dst-type LOCAL -j RETURN
+	ipt -A ufw-not-local -m addrtype --dst-type MULTICAST -j RETURN
+	ipt -A ufw-not-local -j DROP
+	ipt -I INPUT -m comment --comment not-local -j ufw-not-local
+	open_to_all 'what ufw does with what is for others'
 	ipt -P INPUT ACCEPT
 	ipt -F
 	ipt -X

@@ -421,5 +421,5 @@ is 'and no table' '' "$(on a nft list tables | grep kilowg)"
 is 'and no setting' 0 "$(on a cat /proc/sys/net/ipv4/conf/all/src_valid_mark)"
 check 'who logs in gets an answer' ssh_works
 # shellcheck disable=SC2086
-kill $servers
+kill $servers 2>/dev/null
 finish

@@ -188,7 +188,7 @@ static int build_mtu(struct kwg_steps *s, struct kwg_error *err)
 	if (cfg->local.mtu == KWGI_MTU_AUTO) {
 		if (kwgi_mtu_questions(&s->wanted.arena, &s->wanted, &s->host, &to, &n))
 			return kwgi_nomem(err);
-		ret = kwgi_pathmtu_observe(&s->live.nl, to, n, s->wanted.wg.port, cfg->local.fwmark,
+		ret = kwgi_pathmtu_observe(&s->live.nl, to, n, s->wanted.wg.port, s->wanted.wg.fwmark,
 					   &s->host, err);
 	}
 	if (ret)
@@ -238,7 +238,7 @@ static void tell_of_drops(const struct kwg_steps *s)
 }
 
 /* Does the mesh work without its firewall? The rest of it only helps. */
-static bool needs_firewall(const struct kwg_plan *plan)
+static bool needs_firewall(const struct kwg_plan *plan, uint32_t mark)
 {
 	uint32_t i;
 
@@ -247,7 +247,7 @@ static bool needs_firewall(const struct kwg_plan *plan)
 		    plan->nat.prepend.v[i].kind == KWGI_FW_NAT_JUMP_SRC ||
 		    plan->nat.prepend.v[i].kind == KWGI_FW_NAT_JUMP_DST)
 			return true;
-	return plan->tunl_fw.append.n > 0;
+	return plan->tunl_fw.append.n > 0 || mark;
 }
 
 static int build_nftables(struct kwg_steps *s, struct kwg_error *err)
@@ -255,15 +255,15 @@ static int build_nftables(struct kwg_steps *s, struct kwg_error *err)
 	if (s->host.nft_denied)
 		return kwgi_fail(err, KWG_ERR_KERNEL, EPERM,
 				 "this user may not see nftables: CAP_NET_ADMIN is missing; run kilowg as root");
-	if (s->host.no_nftables && needs_firewall(s->plan))
+	if (s->host.no_nftables && needs_firewall(s->plan, s->wanted.default_way.mark))
 		return kwgi_fail(err, KWG_ERR_KERNEL, EOPNOTSUPP,
-				 "this kernel has no nftables, which masquerading needs here; set firewall = iptables if it has that, or none to do without");
+				 "this kernel has no nftables, which is needed here; set firewall = iptables if it has that, or none to do without");
 	if (s->host.no_nftables) {
 		kwgi_steps_say(s, KWG_WARNING,
 		    "this kernel has no nftables; packets may be too large for the path (firewall = none says that you know)");
 		return 0;
 	}
-	if (kwgi_nft_encode(&s->table, &s->wanted.arena, s->plan))
+	if (kwgi_nft_encode(&s->table, &s->wanted.arena, s->plan, s->wanted.default_way.mark))
 		return kwgi_nomem(err);
 	s->wanted.table = &s->table;
 	return 0;
@@ -277,7 +277,7 @@ static int build_iptables(struct kwg_steps *s, struct kwg_error *err)
 	for (i = 0; i < s->host.n_iptables && n < 2; i++)
 		if (s->host.iptables[i].variant == KWGI_IPT_DEFAULT &&
 		    kwgi_ipt_build(&s->iptables[n++], &s->wanted.arena, s->plan,
-				   &s->host.iptables[i]))
+				   &s->host.iptables[i], s->wanted.default_way.mark))
 			return kwgi_nomem(err);
 	s->wanted.iptables = s->iptables;
 	s->wanted.n_iptables = n;

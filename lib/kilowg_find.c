@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "host/around.h"
+#include "host/nft_input.h"
 #include "host/rtnl_ways.h"
 #include "kilowg_steps.h"
 #include "steps/ways.h"
@@ -29,6 +30,7 @@ static void find_around(struct kwg_steps *s, const struct kwgi_ways *ways, struc
 
 	kwgi_around_observe(&around, s->plan, &s->wanted, &s->host, ways, daemon_of(s));
 	kwgi_around_judge(&around, s->plan, &s->wanted, f);
+	kwgi_default_find(&s->wanted.default_way, s->plan, &s->host, f);
 	kwgi_around_left_out(s->cfg, f);
 }
 
@@ -45,6 +47,19 @@ static int find_ways(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_er
 	return ret;
 }
 
+/* What other firewalls do to packets for this host. */
+static int find_inputs(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_error *err)
+{
+	struct kwgi_inputs in = { .n = 0 };
+	int ret;
+
+	kwgi_inputs_list(&in, s->plan, &s->wanted);
+	ret = kwgi_nft_inputs(&in, err);
+	if (!ret)
+		kwgi_inputs_judge(&in, s->plan, f);
+	return ret;
+}
+
 int kwgi_steps_find(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_error *err)
 {
 	int ret;
@@ -52,6 +67,8 @@ int kwgi_steps_find(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_err
 	kwgi_findings_copy(f, &s->left_out);
 	ret = find_ways(s, f, err);
 
+	if (!ret)
+		ret = find_inputs(s, f, err);
 	return !ret && f->failed ? kwgi_nomem(err) : ret;
 }
 

@@ -432,7 +432,7 @@ static int run_what_is_left(struct kwg_steps *s, bool *stays, struct kwg_error *
 }
 
 /* What iptables-nft made for rules that are gone; now or, if that fails, the next time. */
-static void tidy_chains(const struct kwg_steps *s, uint8_t bases[2])
+static void tidy_chains(const struct kwg_steps *s, uint16_t bases[2])
 {
 	struct kwgi_journal j = s->host.journal;
 
@@ -459,7 +459,7 @@ static bool keeps_link(const struct kwg_steps *s)
 static void settle(struct kwg_steps *s)
 {
 	const struct kwgi_mesh *mesh = &s->cfg->mesh;
-	uint8_t bases[2];
+	uint16_t bases[2];
 	uint32_t i;
 
 	tidy_chains(s, bases);

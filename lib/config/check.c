@@ -360,6 +360,22 @@ static void check_local(struct kwg_config *cfg)
 			       node, cfg->n_nodes);
 }
 
+static void check_default_route(struct kwg_config *cfg)
+{
+	const struct kwgi_local *l = &cfg->local;
+
+	if (!l->default_route)
+		return;
+	if (l->rule_priority < KWGI_RULES_OF_DEFAULT)
+		kwgi_diags_add(&cfg->diags, KWG_ERROR, l->rule_priority_at, "rule-priority",
+			       "with default-route = yes it is the last of three numbers in a row; from 2 to 32765 is accepted");
+	if (l->default_table == l->route_table)
+		kwgi_diags_add(&cfg->diags, KWG_ERROR,
+			       l->default_table_at.line ? l->default_table_at : l->default_route_at,
+			       "default-route-table",
+			       "%u is route-table, too; another number is accepted", l->default_table);
+}
+
 void kwgi_check(struct kwg_config *cfg)
 {
 	uint32_t i;
@@ -372,4 +388,5 @@ void kwgi_check(struct kwg_config *cfg)
 		check_peer(cfg, &cfg->peers[i]);
 	check_claims(cfg);
 	check_encapsulation(cfg);
+	check_default_route(cfg);
 }

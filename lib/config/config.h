@@ -29,6 +29,8 @@ enum {
 	KWGI_VXLAN_ID_AUTO = 0,
 	KWGI_IFNAME_MAX = 15,
 	KWGI_NAME_MAX = 253,
+	KWGI_RULE_PRIORITY_MAX = 32765,	/* just before the main table's rule */
+	KWGI_RULES_OF_DEFAULT = 2,	/* that come after the others, see steps/desired_rules.c */
 };
 
 struct kwgi_cidr {
@@ -121,6 +123,10 @@ struct kwgi_local {
 	uint32_t mtu;				/* 0: auto */
 	uint32_t route_table, route_protocol, route_metric, fwmark;
 	struct kwgi_cidrs allow_cover;
+	uint32_t rule_priority;			/* of the last policy rule */
+	bool default_route;			/* take 0.0.0.0/0 and ::/0 of others, in default_table */
+	uint32_t default_table;
+	struct kwgi_place rule_priority_at, default_route_at, default_table_at;	/* line 0: not given */
 };
 
 struct kwgi_topology;

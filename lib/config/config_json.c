@@ -56,6 +56,8 @@ static void put_local(struct kwgi_json *j, const struct kwg_config *cfg)
 	kwgi_json_bool(j, "cni", l->cni);
 	kwgi_json_string(j, "cni-path", l->cni_path);
 	kwgi_json_bool(j, "create-interface", l->create_interface);
+	kwgi_json_bool(j, "default-route", l->default_route);
+	kwgi_json_uint(j, "default-route-table", l->default_table);
 	kwgi_json_string(j, "firewall", kwgi_firewall_name(l->firewall));
 	kwgi_json_bool(j, "forward-rules", l->forward_rules);
 	kwgi_json_uint(j, "fwmark", l->fwmark);
@@ -76,6 +78,7 @@ static void put_local(struct kwgi_json *j, const struct kwg_config *cfg)
 	kwgi_json_uint(j, "route-metric", l->route_metric);
 	kwgi_json_uint(j, "route-protocol", l->route_protocol);
 	kwgi_json_uint(j, "route-table", l->route_table);
+	kwgi_json_uint(j, "rule-priority", l->rule_priority);
 	kwgi_json_string(j, "tunnel-interface", l->tunnel_interface);
 	kwgi_json_end_object(j);
 }

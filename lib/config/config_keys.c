@@ -130,6 +130,12 @@ static int set_table(struct kwgi_parse *p, void *field, const char *v)
 	return 0;
 }
 
+static int set_rule_priority(struct kwgi_parse *p, void *field, const char *v)
+{
+	(void)p;
+	return set_number(field, v, 0, KWGI_RULE_PRIORITY_MAX);
+}
+
 static int set_protocol(struct kwgi_parse *p, void *field, const char *v)
 {
 	/* Of linux/rtnetlink.h, above those of the kernel and of administrators, 0 to 4. */
@@ -493,6 +499,13 @@ static const struct kwgi_section_key local_keys[] = {
 	  "number from 0 to 4294967295", "0" },
 	{ "allow-cover", add_network, FIELD(local, allow_cover), 0, true, false,
 	  type_network, "none" },
+	{ "rule-priority", set_rule_priority, FIELD(local, rule_priority),
+	  FIELD(local, rule_priority_at), false, false, "number from 0 to 32765", "32765" },
+	{ "default-route", set_bool, FIELD(local, default_route), FIELD(local, default_route_at),
+	  false, false, type_bool, "no" },
+	{ "default-route-table", set_table, FIELD(local, default_table),
+	  FIELD(local, default_table_at), false, false,
+	  "number from 1 to 4294967295 other than 253, 254 and 255", "1108" },
 	{ "fwmark", set_u32, FIELD(local, fwmark), 0, false, false,
 	  "number from 0 (none) to 4294967295", "0" },
 };

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "host/apply.h"
+#include "host/checks.h"
 #include "host/cni.h"
 #include "host/ipt.h"
 #include "host/journal.h"
@@ -116,6 +117,7 @@ int kwgi_live_observe(struct kwgi_live *live, uint8_t protocol, struct kwgi_host
 {
 	int i, ret = 0;
 
+	kwgi_checks_observe(&h->checks);
 	h->owner.mesh = live->mesh->name;
 	if (live->dir)
 		ret = kwgi_journal_read(h, live->dir, live->mesh, err);
@@ -126,7 +128,7 @@ int kwgi_live_observe(struct kwgi_live *live, uint8_t protocol, struct kwgi_host
 	learn_protocols(h);
 	/* As if they were not there: who needs them now has to remove them later. */
 	for (i = 0; i < 2; i++)
-		h->nft_bases[i] &= (uint8_t)~h->journal.bases[i];
+		h->nft_bases[i] &= (uint16_t)~h->journal.bases[i];
 	return kwgi_rtnl_observe(&live->nl, protocol, h, err);
 }
 
@@ -233,6 +235,8 @@ static int run_step(struct kwgi_live *live, const struct kwgi_step *s, bool undo
 		return kwgi_cni_step(s, undo, err);
 	if (s->kind == KWGI_STEP_IPTABLES)
 		return kwgi_ipt_step(s, undo, err);
+	if (s->kind == KWGI_STEP_VALID_MARK)
+		return kwgi_checks_step(s, undo, err);
 	if (s->kind == KWGI_STEP_LINK_ADD || s->kind == KWGI_STEP_LINK_DAEMON ||
 	    s->kind == KWGI_STEP_LINK_DEL || s->kind == KWGI_STEP_LINK_NAME)
 		return run_link_step(live, s, undo, err);

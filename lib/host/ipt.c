@@ -242,14 +242,14 @@ static bool tidy_base(bool v6, int n)
 				      chain);
 }
 
-void kwgi_ipt_tidy(uint8_t bases[2])
+void kwgi_ipt_tidy(uint16_t bases[2])
 {
 	int i, n;
 
 	for (i = 0; i < 2; i++)
 		for (n = 0; n < KWGI_IPT_BASES; n++)
 			if (bases[i] & 1 << n && tidy_base(i, n))
-				bases[i] &= (uint8_t)~(1 << n);
+				bases[i] &= (uint16_t)~(1 << n);
 }
 
 static bool has_mark(const struct kwgi_ipt_rules *r, const char *mark)

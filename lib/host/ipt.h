@@ -21,6 +21,6 @@ int kwgi_ipt_step(const struct kwgi_step *s, bool undo, struct kwg_error *err);
  * Of the built-in chains of nf_tables in bases (IPv4, IPv6), deletes those that are empty. What
  * could not be done stays in bases.
  */
-void kwgi_ipt_tidy(uint8_t bases[2]);
+void kwgi_ipt_tidy(uint16_t bases[2]);
 
 #endif

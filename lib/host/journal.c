@@ -10,6 +10,7 @@
  *	chains kilo0
  *	base ip6 mangle FORWARD
  *	address 10.4.0.1/16
+ *	valid-mark set
  */
 #include <dirent.h>
 #include <errno.h>
@@ -131,7 +132,7 @@ static void read_base(struct kwgi_journal *j, const char *value)
 	for (i = 0; i < 2; i++)
 		for (n = 0; n < KWGI_IPT_BASES; n++)
 			if (!strcmp(value, base_text(text, i, n)))
-				j->bases[i] |= (uint8_t)(1 << n);
+				j->bases[i] |= (uint16_t)(1 << n);
 }
 
 static bool read_line(struct kwgi_journal *j, const char *word, const char *value, const char *boot)
@@ -149,6 +150,8 @@ static bool read_line(struct kwgi_journal *j, const char *word, const char *valu
 		add_chains(j, value);
 	if (!strcmp(word, "base"))
 		read_base(j, value);
+	if (!strcmp(word, "valid-mark"))
+		j->valid_mark = true;
 	if (!strcmp(word, "address") && !kwgi_prefix_parse(&prefix, value))
 		add_set(j, &prefix);
 	if (!strcmp(word, "protocol")) {
@@ -237,6 +240,7 @@ static void merge(struct kwgi_journal *to, const struct kwgi_journal *from)
 	uint32_t i;
 
 	to->exists |= from->exists;
+	to->valid_mark |= from->valid_mark;
 	for (i = 0; i < 256; i++)
 		to->protocols[i] |= from->protocols[i];
 	for (i = 0; i < from->n_making; i++)
@@ -376,6 +380,8 @@ static void format(struct kwgi_buf *b, const struct kwgi_journal *j, const char 
 				kwgi_buf_printf(b, "base %s\n", base_text(text, i, n));
 	for (i = 0; i < j->n_set; i++)
 		kwgi_buf_printf(b, "address %s\n", kwgi_prefix_format(address, &j->set[i]));
+	if (j->valid_mark)
+		kwgi_buf_puts(b, "valid-mark set\n");
 }
 
 static bool is_there(const char *path, const struct kwgi_buf *b)
@@ -449,6 +455,8 @@ void kwgi_journal_note(struct kwgi_journal *j, const struct kwgi_steps *s)
 		}
 		if (step->kind == KWGI_STEP_ROUTE_ADD || step->kind == KWGI_STEP_ROUTE_CHANGE)
 			j->protocols[step->u.route.route.protocol] = true;
+		if (step->kind == KWGI_STEP_VALID_MARK && step->u.valid_mark.set)
+			j->valid_mark = true;
 		if (step->kind == KWGI_STEP_ADDR_ADD)
 			add_set(j, &step->u.addr.prefix);
 		if (step->kind == KWGI_STEP_IPTABLES && step->u.iptables.rules)
@@ -496,13 +504,16 @@ static void remove_former(const struct kwgi_host *h, const char *dir)
 }
 
 void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
-		      const struct kwgi_desired *w, const uint8_t bases[2])
+		      const struct kwgi_desired *w, const uint16_t bases[2])
 {
 	struct kwgi_journal j = { .exists = true, .bases = { bases[0], bases[1] } };
 
 	memcpy(j.origins, h->journal.origins, sizeof(j.origins));
 	set_origins(&j, mesh);
 	j.protocols[w->protocol] = true;
+	/* What was set by somebody else is not ours to take back. */
+	j.valid_mark = w->default_way.valid_mark &&
+		       (h->journal.valid_mark || !h->checks.valid_mark);
 	if (w->n_iptables)
 		add_chains(&j, w->ifname);
 	if (w->addr.addr.family)

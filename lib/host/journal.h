@@ -37,7 +37,7 @@ int kwgi_journal_begin(const struct kwgi_host *h, const char *dir, const struct 
  * not be removed yet.
  */
 void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh,
-		      const struct kwgi_desired *w, const uint8_t bases[2]);
+		      const struct kwgi_desired *w, const uint16_t bases[2]);
 /* All was undone: as it was. */
 void kwgi_journal_undo(const struct kwgi_host *h, const char *dir, const struct kwgi_mesh *mesh);
 /* Nothing of the mesh is left. */

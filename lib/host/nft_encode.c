@@ -55,6 +55,8 @@ struct encoder {
 	struct set sets[N_USES][2];	/* IPv4, IPv6 */
 	uint32_t vxlan_id;		/* of the tunnel; 0: it is IPIP */
 	uint16_t vxlan_port;
+	uint32_t mark;			/* of the default route; 0: it is not taken */
+	char ifname[KWGI_IFNAME_MAX + 1];
 	bool failed;
 };
 
@@ -124,7 +126,7 @@ static void collect(struct encoder *e, const struct kwgi_fw_rules *list)
 		struct set *s;
 
 		use = use_of(list->v[i].kind);
-		if (use < 0 || !net->addr.family)
+		if (use < 0 || !net->addr.family || kwgi_fw_is_of_default(&list->v[i]))
 			continue;
 		s = &e->sets[use][net->addr.family == KWGI_AF_V6];
 		if (kwgi_arena_grow(e->arena, &s->v, s->n, &s->cap, sizeof(*s->v))) {
@@ -304,13 +306,18 @@ static void meta(struct rule *r, uint32_t key)
 	end_expr(r);
 }
 
-static void equals(struct rule *r, const void *v, size_t len)
+static void compare(struct rule *r, uint32_t op, const void *v, size_t len)
 {
 	begin_expr(r, "cmp");
 	put_u32(r->nlh, NFTA_CMP_SREG, NFT_REG_1);
-	put_u32(r->nlh, NFTA_CMP_OP, NFT_CMP_EQ);
+	put_u32(r->nlh, NFTA_CMP_OP, op);
 	put_value(r, NFTA_CMP_DATA, v, len);
 	end_expr(r);
+}
+
+static void equals(struct rule *r, const void *v, size_t len)
+{
+	compare(r, NFT_CMP_EQ, v, len);
 }
 
 static void meta_is_byte(struct rule *r, uint32_t key, uint8_t v)
@@ -416,9 +423,18 @@ static void put_address_rules(struct encoder *e, const char *chain, enum use use
  */
 static void put_nat(struct encoder *e)
 {
+	struct rule r;
+
 	if (!has_set(e, MASQ_SRC) && !has_set(e, MASQ_DST))
 		return;
 	put_chain(e, "postrouting", "nat", NF_INET_POST_ROUTING, SRCNAT);
+	if (e->mark) {
+		begin_rule(e, &r, "postrouting");
+		meta(&r, NFT_META_OIFNAME);
+		equals(&r, e->ifname, sizeof(e->ifname));
+		verdict(&r, NFT_RETURN);
+		end_rule(e, &r);
+	}
 	put_address_rules(e, "postrouting", PLAIN, true, NFT_RETURN);
 	put_address_rules(e, "postrouting", MASQ_SRC, false, 0);
 	put_address_rules(e, "postrouting", MASQ_DST, true, 0);
@@ -447,6 +463,146 @@ static void put_tunnel(struct encoder *e, const struct kwg_plan *plan)
 	end_rule(e, &r);
 }
 
+/* ---- the default route ------------------------------------------------ */
+
+static void ct(struct rule *r, uint32_t key)
+{
+	begin_expr(r, "ct");
+	put_u32(r->nlh, NFTA_CT_DREG, NFT_REG_1);
+	put_u32(r->nlh, NFTA_CT_KEY, key);
+	end_expr(r);
+}
+
+static void bits(struct rule *r, const void *mask, const void *none, size_t len)
+{
+	begin_expr(r, "bitwise");
+	put_u32(r->nlh, NFTA_BITWISE_SREG, NFT_REG_1);
+	put_u32(r->nlh, NFTA_BITWISE_DREG, NFT_REG_1);
+	put_u32(r->nlh, NFTA_BITWISE_LEN, (uint32_t)len);
+	put_value(r, NFTA_BITWISE_MASK, mask, len);
+	put_value(r, NFTA_BITWISE_XOR, none, len);
+	end_expr(r);
+}
+
+enum { DIR_ORIGINAL, DIR_REPLY };	/* linux/netfilter/nf_conntrack_tuple_common.h */
+
+static void has_direction(struct rule *r, uint8_t direction)
+{
+	ct(r, NFT_CT_DIRECTION);
+	equals(r, &direction, 1);
+}
+
+/* Is it of a connection from elsewhere to an address of this host? */
+static void is_for_us(struct rule *r)
+{
+	static const uint32_t local = 2;		/* RTN_LOCAL */
+
+	has_direction(r, DIR_ORIGINAL);
+	begin_expr(r, "fib");
+	put_u32(r->nlh, NFTA_FIB_DREG, NFT_REG_1);
+	put_u32(r->nlh, NFTA_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+	put_u32(r->nlh, NFTA_FIB_FLAGS, NFTA_FIB_F_DADDR);
+	end_expr(r);
+	equals(r, &local, sizeof(local));
+}
+
+/* Is it of a connection of TCP that was there before any was looked at? */
+static void is_older(struct rule *r)
+{
+	static const uint32_t is_new = 8, zero = 0;	/* NF_CT_STATE_BIT(IP_CT_NEW) */
+	static const uint8_t syn = TCP_SYN, none = 0;
+
+	ct(r, NFT_CT_STATE);
+	bits(r, &is_new, &zero, sizeof(is_new));
+	compare(r, NFT_CMP_NEQ, &zero, sizeof(zero));
+	meta_is_byte(r, NFT_META_L4PROTO, IPPROTO_TCP);
+	payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS, 1);
+	bits(r, &syn, &none, 1);
+	equals(r, &none, 1);
+}
+
+static void has_no_mark(struct rule *r)
+{
+	static const uint32_t none = 0;
+
+	ct(r, NFT_CT_MARK);
+	equals(r, &none, sizeof(none));
+}
+
+static void mark_connection(struct rule *r, uint32_t mark)
+{
+	begin_expr(r, "immediate");
+	put_u32(r->nlh, NFTA_IMMEDIATE_DREG, NFT_REG_1);
+	put_value(r, NFTA_IMMEDIATE_DATA, &mark, sizeof(mark));
+	end_expr(r);
+	begin_expr(r, "ct");
+	put_u32(r->nlh, NFTA_CT_KEY, NFT_CT_MARK);
+	put_u32(r->nlh, NFTA_CT_SREG, NFT_REG_1);
+	end_expr(r);
+}
+
+/* A packet of a connection with our mark gets it, too. */
+static void put_mark_rule(struct encoder *e, const char *chain)
+{
+	struct rule r;
+
+	begin_rule(e, &r, chain);
+	ct(&r, NFT_CT_MARK);
+	equals(&r, &e->mark, sizeof(e->mark));
+	ct(&r, NFT_CT_MARK);
+	begin_expr(&r, "meta");
+	put_u32(r.nlh, NFTA_META_KEY, NFT_META_MARK);
+	put_u32(r.nlh, NFTA_META_SREG, NFT_REG_1);
+	end_expr(&r);
+	end_rule(e, &r);
+}
+
+/*
+ * Who came another way than through the tunnel is answered that way: connections to this host have
+ * the mark; those that are older than the marks or the tracking of connections, such as the one over
+ * which this is switched on; and what WireGuard sends, so that return path checks see it in what comes back.
+ */
+static void put_mark(struct encoder *e)
+{
+	static const uint32_t op[] = { NFT_CMP_NEQ, NFT_CMP_EQ };
+	struct rule r;
+	int i;
+
+	if (!e->mark)
+		return;
+	put_chain(e, "mark-in", "filter", NF_INET_PRE_ROUTING, MANGLE);
+	for (i = 0; i < 2; i++) {
+		begin_rule(e, &r, "mark-in");
+		meta(&r, NFT_META_IIFNAME);
+		compare(&r, op[i], e->ifname, sizeof(e->ifname));
+		is_for_us(&r);
+		has_no_mark(&r);
+		mark_connection(&r, i ? kwgi_default_tunnel_mark(e->mark) : e->mark);
+		end_rule(e, &r);
+	}
+	put_mark_rule(e, "mark-in");
+	put_chain(e, "mark-out", "route", NF_INET_LOCAL_OUT, MANGLE);
+	begin_rule(e, &r, "mark-out");
+	is_older(&r);
+	has_no_mark(&r);
+	mark_connection(&r, e->mark);
+	end_rule(e, &r);
+	begin_rule(e, &r, "mark-out");
+	has_direction(&r, DIR_REPLY);
+	has_no_mark(&r);
+	mark_connection(&r, e->mark);
+	end_rule(e, &r);
+	put_mark_rule(e, "mark-out");
+	put_chain(e, "mark-keep", "filter", NF_INET_POST_ROUTING, MANGLE);
+	begin_rule(e, &r, "mark-keep");
+	meta(&r, NFT_META_MARK);
+	equals(&r, &e->mark, sizeof(e->mark));
+	mark_connection(&r, e->mark);
+	end_rule(e, &r);
+}
+
+/* ---- MSS --------------------------------------------------------------- */
+
 /* SYN without RST. */
 static void is_syn(struct rule *r)
 {
@@ -454,13 +610,7 @@ static void is_syn(struct rule *r)
 
 	meta_is_byte(r, NFT_META_L4PROTO, IPPROTO_TCP);
 	payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS, 1);
-	begin_expr(r, "bitwise");
-	put_u32(r->nlh, NFTA_BITWISE_SREG, NFT_REG_1);
-	put_u32(r->nlh, NFTA_BITWISE_DREG, NFT_REG_1);
-	put_u32(r->nlh, NFTA_BITWISE_LEN, 1);
-	put_value(r, NFTA_BITWISE_MASK, &mask, 1);
-	put_value(r, NFTA_BITWISE_XOR, &none, 1);
-	end_expr(r);
+	bits(r, &mask, &none, 1);
 	equals(r, &syn, 1);
 }
 
@@ -487,19 +637,17 @@ static void set_mss(struct rule *r)
 	end_expr(r);
 }
 
-static void put_mss(struct encoder *e, const char *ifname)
+static void put_mss(struct encoder *e)
 {
 	static const uint32_t keys[] = { NFT_META_IIFNAME, NFT_META_OIFNAME };
-	char name[KWGI_IFNAME_MAX + 1] = "";
 	struct rule r;
 	size_t i;
 
-	snprintf(name, sizeof(name), "%s", ifname);
 	put_chain(e, "mss", "filter", NF_INET_FORWARD, MANGLE);
 	for (i = 0; i < 2; i++) {
 		begin_rule(e, &r, "mss");
 		meta(&r, keys[i]);
-		equals(&r, name, sizeof(name));
+		equals(&r, e->ifname, sizeof(e->ifname));
 		is_syn(&r);
 		set_mss(&r);
 		end_rule(e, &r);
@@ -552,9 +700,11 @@ static void complete(struct encoder *e, const struct kwg_plan *plan)
 	e->out->size = e->all.len;
 }
 
-int kwgi_nft_encode(struct kwgi_nft_table *out, struct kwgi_arena *a, const struct kwg_plan *plan)
+int kwgi_nft_encode(struct kwgi_nft_table *out, struct kwgi_arena *a, const struct kwg_plan *plan,
+		    uint32_t mark)
 {
-	struct encoder e = { .arena = a, .out = out, .message = kwgi_arena_alloc(a, MESSAGE, 1) };
+	struct encoder e = { .arena = a, .out = out, .mark = mark,
+			     .message = kwgi_arena_alloc(a, MESSAGE, 1) };
 	struct kwgi_nft_shape *s = &out->shape;
 
 	*out = (struct kwgi_nft_table){ 0 };
@@ -564,6 +714,7 @@ int kwgi_nft_encode(struct kwgi_nft_table *out, struct kwgi_arena *a, const stru
 		e.vxlan_id = kwgi_encap_vxlan_id(&plan->cfg->mesh);
 		e.vxlan_port = (uint16_t)plan->cfg->mesh.vxlan_port;
 	}
+	snprintf(e.ifname, sizeof(e.ifname), "%s", plan->cfg->local.interface);
 	snprintf(out->name, sizeof(out->name), "kilowg-%s", plan->cfg->mesh.name);
 	collect(&e, &plan->nat.append);
 	collect(&e, &plan->nat.prepend);
@@ -572,7 +723,8 @@ int kwgi_nft_encode(struct kwgi_nft_table *out, struct kwgi_arena *a, const stru
 	put_nat(&e);
 	put_forward(&e);
 	put_tunnel(&e, plan);
-	put_mss(&e, plan->cfg->local.interface);
+	put_mark(&e);
+	put_mss(&e);
 	s->last_handle = (uint64_t)s->sets + s->chains + s->rules;
 	complete(&e, plan);
 	kwgi_buf_free(&e.all);

@@ -55,11 +55,8 @@ static void note_base(struct kwgi_host *h, uint8_t family, const char *table, co
 {
 	int t;
 
-	if (strcmp(chain, "INPUT") && strcmp(chain, "FORWARD") && strcmp(chain, "POSTROUTING"))
-		return;
 	for (t = 0; t < KWGI_IPT_TABLES; t++)
-		if (!strcmp(table, kwgi_ipt_table_name(t)) &&
-		    !strcmp(chain, "POSTROUTING") == (t == KWGI_IPT_NAT))
+		if (!strcmp(table, kwgi_ipt_table_name(t)))
 			h->nft_bases[family == NFPROTO_IPV6] |= kwgi_ipt_base(t, chain);
 }
 

@@ -28,6 +28,12 @@ enum {
 int kwgi_rtnl_link_step(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,
 			struct kwg_error *err);
 
+/* rtnl_rule.c: the same for steps about policy rules. */
+int kwgi_rtnl_rule_step(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo,
+			struct kwg_error *err);
+
+/* What a message about a policy rule says, of those that look into a table. */
+void kwgi_rtnl_read_rule(struct kwgi_host_rule *r, const struct nlmsghdr *nlh);
 /* What the attributes of a message about a route say. */
 void kwgi_rtnl_read_route(struct kwgi_host_route *r, const struct nlmsghdr *nlh);
 /* AF_INET or AF_INET6. */

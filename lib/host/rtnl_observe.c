@@ -426,46 +426,63 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 
 /* ---- rules ----------------------------------------------------------- */
 
+void kwgi_rtnl_read_rule(struct kwgi_host_rule *r, const struct nlmsghdr *nlh)
+{
+	const struct fib_rule_hdr *frh = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *attr;
+
+	*r = (struct kwgi_host_rule){
+		.family = frh->family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6,
+		.table = frh->table, .invert = frh->flags & FIB_RULE_INVERT,
+	};
+	kwgi_attr_for_each(attr, nlh, sizeof(*frh)) {
+		switch (mnl_attr_get_type(attr)) {
+		case FRA_SRC:
+			copy_addr(&r->src.addr, attr);
+			r->src.len = frh->src_len;
+			break;
+		case FRA_DST:
+			copy_addr(&r->dst.addr, attr);
+			r->dst.len = frh->dst_len;
+			break;
+		case FRA_IIFNAME:
+			copy_string(r->iif, sizeof(r->iif), attr);
+			break;
+		case FRA_TABLE:
+			r->table = copy_u32(attr);
+			break;
+		case FRA_PRIORITY:
+			r->priority = copy_u32(attr);
+			break;
+		case FRA_FWMARK:
+			r->fwmark = copy_u32(attr);
+			break;
+		case FRA_FWMASK:
+			r->mask = copy_u32(attr);
+			break;
+		case FRA_SUPPRESS_PREFIXLEN:
+			/* 0xffffffff: none. */
+			r->suppress = copy_u32(attr) + 1;
+			break;
+		case FRA_PROTOCOL:
+			r->protocol = mnl_attr_get_u8(attr);
+			break;
+		}
+	}
+}
+
 static int on_rule(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct fib_rule_hdr *frh = mnl_nlmsg_get_payload(nlh);
-	struct kwgi_host_rule rule = { 0 }, *r;
 	struct collect *c = arg;
-	const struct nlattr *attr;
+	struct kwgi_host_rule rule, *r;
 
 	/* Ours never do anything else. */
 	if (nlh->nlmsg_type != RTM_NEWRULE || frh->family != c->family ||
 	    frh->action != FR_ACT_TO_TBL)
 		return MNL_CB_OK;
-	rule.family = frh->family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6;
-	rule.table = frh->table;
-	kwgi_attr_for_each(attr, nlh, sizeof(*frh)) {
-		switch (mnl_attr_get_type(attr)) {
-		case FRA_SRC:
-			copy_addr(&rule.src.addr, attr);
-			rule.src.len = frh->src_len;
-			break;
-		case FRA_DST:
-			copy_addr(&rule.dst.addr, attr);
-			rule.dst.len = frh->dst_len;
-			break;
-		case FRA_IIFNAME:
-			copy_string(rule.iif, sizeof(rule.iif), attr);
-			break;
-		case FRA_TABLE:
-			rule.table = copy_u32(attr);
-			break;
-		case FRA_PRIORITY:
-			rule.priority = copy_u32(attr);
-			break;
-		case FRA_PROTOCOL:
-			rule.protocol = mnl_attr_get_u8(attr);
-			break;
-		}
-	}
-	if (!is_wanted(c, rule.protocol))
-		return MNL_CB_OK;
-	r = ADD(c, rules);
+	kwgi_rtnl_read_rule(&rule, nlh);
+	r = is_wanted(c, rule.protocol) ? ADD(c, rules) : ADD(c, other_rules);
 	if (!r)
 		return nomem(c);
 	*r = rule;
@@ -477,6 +494,7 @@ static int on_rule(const struct nlmsghdr *nlh, void *arg)
 static void clear(struct kwgi_host *h)
 {
 	h->n_links = h->n_addrs = h->n_neighs = h->n_routes = h->n_others = h->n_rules = 0;
+	h->n_other_rules = 0;
 }
 
 /* header: of the family's request, all zero (any) but for the family. */

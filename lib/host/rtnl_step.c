@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* Steps as rtnetlink requests (those about links: rtnl_link.c), and the wait for a link. */
+/*
+ * Steps as rtnetlink requests (those about links: rtnl_link.c, about rules: rtnl_rule.c), and the
+ * wait for a link.
+ */
 #include <errno.h>
-#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
@@ -80,34 +82,6 @@ static int change_neigh(struct kwgi_nl *nl, const char *name, const struct kwgi_
 	kwgi_rtnl_put_addr(nlh, NDA_DST, &n->addr);
 	snprintf(what, sizeof(what), "%s: %s the neighbour %s", name,
 		 set ? "setting" : "removing", kwgi_addr_format(text, &n->addr));
-	return kwgi_nl_request(nl, nlh, what, err);
-}
-
-/* ---- rules ----------------------------------------------------------- */
-
-/* Two rules that differ in the protocol only are one for NLM_F_EXCL (net/core/fib_rules.c, rule_exists). */
-static int change_rule(struct kwgi_nl *nl, const struct kwgi_step *s, bool add,
-		       struct kwg_error *err)
-{
-	const struct kwgi_host_rule *r = &s->u.rule.rule;
-	uint16_t flags = s->u.rule.beside ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_EXCL;
-	struct nlmsghdr *nlh = kwgi_nl_begin(nl, add ? RTM_NEWRULE : RTM_DELRULE, add ? flags : 0);
-	struct fib_rule_hdr *frh = mnl_nlmsg_put_extra_header(nlh, sizeof(*frh));
-	char what[WHAT], text[KWGI_PREFIX_TEXT];
-
-	frh->family = kwgi_rtnl_family(r->family);
-	frh->action = FR_ACT_TO_TBL;
-	frh->src_len = r->src.len;
-	frh->dst_len = r->dst.len;
-	kwgi_rtnl_put_addr(nlh, FRA_SRC, &r->src.addr);
-	kwgi_rtnl_put_addr(nlh, FRA_DST, &r->dst.addr);
-	if (*r->iif)
-		mnl_attr_put_strz(nlh, FRA_IIFNAME, r->iif);
-	mnl_attr_put_u32(nlh, FRA_TABLE, r->table);
-	mnl_attr_put_u32(nlh, FRA_PRIORITY, r->priority);
-	mnl_attr_put_u8(nlh, FRA_PROTOCOL, r->protocol);
-	snprintf(what, sizeof(what), "%s rule to %s lookup %u", add ? "adding" : "removing",
-		 kwgi_prefix_format(text, &r->dst), r->table);
 	return kwgi_nl_request(nl, nlh, what, err);
 }
 
@@ -296,7 +270,7 @@ static int run(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo, struct 
 		return change_addr(nl, s, (s->kind == KWGI_STEP_ADDR_ADD) != undo, err);
 	case KWGI_STEP_RULE_ADD:
 	case KWGI_STEP_RULE_DEL:
-		return change_rule(nl, s, (s->kind == KWGI_STEP_RULE_ADD) != undo, err);
+		return kwgi_rtnl_rule_step(nl, s, undo, err);
 	case KWGI_STEP_ROUTE_ADD:
 	case KWGI_STEP_ROUTE_CHANGE:
 	case KWGI_STEP_ROUTE_DEL:
@@ -306,6 +280,7 @@ static int run(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo, struct 
 	case KWGI_STEP_FIREWALL:
 	case KWGI_STEP_CNI:
 	case KWGI_STEP_IPTABLES:
+	case KWGI_STEP_VALID_MARK:
 	case KWGI_STEP_LINK_WAIT:
 	case KWGI_STEP_LINK_DAEMON:
 	case KWGI_STEP_WG_DEVICE:

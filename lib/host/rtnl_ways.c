@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
-#include <linux/fib_rules.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -20,7 +19,11 @@ enum {
 	/* ms: DELAY lasts 5 seconds, three probes one each (net/core/neighbour.c) */
 	NEIGH_WAIT = 9000,
 	NEIGH_LOOK = 200,
+	QUESTION = 96,			/* bytes: two headers, two addresses and an index, with theirs */
+	GROUP = 64,			/* questions at a time: their answers fit into any socket */
 };
+
+_Static_assert(GROUP * QUESTION <= KWGI_NL_MESSAGE, "a group of questions has room");
 
 /* ---- the way --------------------------------------------------------- */
 
@@ -47,9 +50,8 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 }
 
 /* IPv6 always tells the table, and refuses to be asked for it. */
-static struct nlmsghdr *build(struct kwgi_nl *nl, const struct kwgi_way *way, bool match)
+static void put(struct nlmsghdr *nlh, const struct kwgi_way *way, bool match)
 {
-	struct nlmsghdr *nlh = kwgi_nl_begin(nl, RTM_GETROUTE, 0);
 	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
 
 	rtm->rtm_family = kwgi_rtnl_family(way->to.family);
@@ -61,6 +63,13 @@ static struct nlmsghdr *build(struct kwgi_nl *nl, const struct kwgi_way *way, bo
 	kwgi_rtnl_put_addr(nlh, RTA_SRC, &way->from);
 	if (way->iif)
 		mnl_attr_put_u32(nlh, RTA_IIF, way->iif);
+}
+
+static struct nlmsghdr *build(struct kwgi_nl *nl, const struct kwgi_way *way, bool match)
+{
+	struct nlmsghdr *nlh = kwgi_nl_begin(nl, RTM_GETROUTE, 0);
+
+	put(nlh, way, match);
 	return nlh;
 }
 
@@ -88,6 +97,62 @@ int kwgi_way_ask(struct kwgi_nl *nl, struct kwgi_way *way, bool match, struct kw
 			"asking for a route", &own))
 		way->match = (struct kwgi_host_route){ 0 };
 	return 0;
+}
+
+/* ---- many at once ----------------------------------------------------- */
+
+struct group {
+	struct kwgi_wanted_way *v;
+	uint32_t n;
+};
+
+static void on_answer_of(const struct nlmsghdr *nlh, uint32_t i, int sys_errno, void *arg)
+{
+	struct group *g = arg;
+	struct kwgi_way *way = &g->v[i].way;
+	struct answer a = { .route = &way->route, .type = RTN_UNICAST };
+
+	way->error = sys_errno;
+	if (!sys_errno)
+		(void)on_route(nlh, &a);
+	way->local = !sys_errno && a.type == RTN_LOCAL;
+}
+
+/* A question takes the kernel less time than a system call for it. */
+static int ask_group(struct kwgi_nl *nl, struct group *g, struct kwg_error *err)
+{
+	uint32_t i;
+
+	kwgi_nl_begin_many(nl);
+	for (i = 0; i < g->n; i++)
+		put(kwgi_nl_add(nl, RTM_GETROUTE), &g->v[i].way, false);
+	return kwgi_nl_ask_many(nl, on_answer_of, g, "asking for ways", err);
+}
+
+/* If the answers did not fit into the socket's buffer, one after the other. */
+static int ask_one_by_one(struct kwgi_nl *nl, const struct group *g, struct kwg_error *err)
+{
+	uint32_t i;
+	int ret = 0;
+
+	for (i = 0; i < g->n && !ret; i++)
+		ret = kwgi_way_ask(nl, &g->v[i].way, false, err);
+	return ret;
+}
+
+static int ask_all(struct kwgi_nl *nl, struct kwgi_ways *s, struct kwg_error *err)
+{
+	struct kwg_error own = { 0 };
+	struct group g;
+	uint32_t i;
+	int ret = 0;
+
+	for (i = 0; i < s->n && !ret; i += g.n) {
+		g = (struct group){ s->v + i, s->n - i < GROUP ? s->n - i : GROUP };
+		if (ask_group(nl, &g, &own))
+			ret = ask_one_by_one(nl, &g, err);
+	}
+	return ret;
 }
 
 /* ---- all wanted ones ------------------------------------------------- */
@@ -126,53 +191,21 @@ static int on_other_route(const struct nlmsghdr *nlh, void *arg)
 	return c->nomem ? MNL_CB_ERROR : MNL_CB_OK;
 }
 
-static int on_rule(const struct nlmsghdr *nlh, void *arg)
-{
-	const struct fib_rule_hdr *frh = mnl_nlmsg_get_payload(nlh);
-	struct kwgi_other_rule rule = { .table = frh->table }, *r;
-	struct collect *c = arg;
-	const struct nlattr *attr;
-	uint8_t protocol = 0;
-
-	if (nlh->nlmsg_type != RTM_NEWRULE || frh->family != c->family ||
-	    frh->action != FR_ACT_TO_TBL)
-		return MNL_CB_OK;
-	rule.family = frh->family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6;
-	kwgi_attr_for_each(attr, nlh, sizeof(*frh)) {
-		if (mnl_attr_get_type(attr) == FRA_TABLE && !mnl_attr_validate(attr, MNL_TYPE_U32))
-			rule.table = mnl_attr_get_u32(attr);
-		else if (mnl_attr_get_type(attr) == FRA_PRIORITY &&
-			 !mnl_attr_validate(attr, MNL_TYPE_U32))
-			rule.priority = mnl_attr_get_u32(attr);
-		else if (mnl_attr_get_type(attr) == FRA_PROTOCOL)
-			protocol = mnl_attr_get_u8(attr);
-	}
-	if (is_ours(c->h, protocol))
-		return MNL_CB_OK;
-	if (kwgi_arena_grow(&c->s->arena, &c->s->rules, c->s->n_rules, &c->s->rules_cap, sizeof(*r))) {
-		c->nomem = true;
-		return MNL_CB_ERROR;
-	}
-	c->s->rules[c->s->n_rules++] = rule;
-	return MNL_CB_OK;
-}
-
 /* What changes meanwhile is looked at the next time, and a family that there is not has nothing. */
-static int dump(struct kwgi_nl *nl, struct collect *c, uint16_t type, size_t header, mnl_cb_t cb,
-		struct kwg_error *err)
+static int list_parts(struct kwgi_nl *nl, struct collect *c, struct kwg_error *err)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
 	struct kwg_error own = { 0 };
 	struct nlmsghdr *nlh;
-	struct rtgenmsg *g;
+	struct rtmsg *rtm;
 	size_t i;
 
 	for (i = 0; i < 2; i++) {
 		c->family = families[i];
-		nlh = kwgi_nl_begin(nl, type, 0);
-		g = mnl_nlmsg_put_extra_header(nlh, header);
-		g->rtgen_family = c->family;
-		(void)kwgi_nl_dump(nl, nlh, cb, c, "listing routes and rules", &own);
+		nlh = kwgi_nl_begin(nl, RTM_GETROUTE, 0);
+		rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+		rtm->rtm_family = c->family;
+		(void)kwgi_nl_dump(nl, nlh, on_other_route, c, "listing routes", &own);
 		if (c->nomem)
 			return kwgi_nomem(err);
 	}
@@ -183,23 +216,18 @@ int kwgi_ways_observe(struct kwgi_nl *nl, struct kwgi_ways *s, const struct kwgi
 		      const struct kwgi_host *h, struct kwg_error *err)
 {
 	struct collect c = { .s = s, .w = w, .h = h };
-	bool right = true;
 	uint32_t i;
 	int ret;
 
 	if (kwgi_ways_list(s, w, h))
 		return kwgi_nomem(err);
-	ret = dump(nl, &c, RTM_GETROUTE, sizeof(struct rtmsg), on_other_route, err);
-	for (i = 0; i < s->n && !ret; i++) {
-		ret = kwgi_way_ask(nl, &s->v[i].way, false, err);
-		if (ret || kwgi_ways_is_right(&s->v[i]))
-			continue;
-		ret = kwgi_way_ask(nl, &s->v[i].way, true, err);
-		right &= kwgi_ways_is_right(&s->v[i]);
-	}
-	if (ret || right)
-		return ret;
-	return dump(nl, &c, RTM_GETRULE, sizeof(struct fib_rule_hdr), on_rule, err);
+	ret = list_parts(nl, &c, err);
+	if (!ret)
+		ret = ask_all(nl, s, err);
+	for (i = 0; i < s->n && !ret; i++)
+		if (!kwgi_ways_is_right(&s->v[i]))
+			ret = kwgi_way_ask(nl, &s->v[i].way, true, err);
+	return ret;
 }
 
 /* ---- neighbours ------------------------------------------------------ */

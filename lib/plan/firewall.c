@@ -106,6 +106,12 @@ void kwgi_firewall_format(struct kwgi_buf *b, const struct kwgi_fw_rule *r)
 	kwgi_buf_puts(b, f->target);
 }
 
+bool kwgi_fw_is_of_default(const struct kwgi_fw_rule *r)
+{
+	return r->net.addr.family && !r->net.len &&
+	       (r->kind == KWGI_FW_NAT_PEER || r->kind == KWGI_FW_NAT_JUMP_SRC);
+}
+
 /* ---- which rules ----------------------------------------------------- */
 
 static int add(struct kwg_plan *plan, struct kwgi_fw_rules *list, enum kwgi_fw_kind kind,

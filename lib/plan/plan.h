@@ -151,7 +151,12 @@ bool kwgi_plan_has_vxlan(const struct kwg_plan *plan);
 bool kwgi_plan_needs_tunnel(const struct kwg_plan *plan);
 void kwgi_plan_set_tunnel_address(struct kwg_plan *plan);
 
-/* firewall.c: 0 or -1. */
+/*
+ * firewall.c: a rule about 0.0.0.0/0 or ::/0 that a peer offers? Carried out, nothing would be
+ * masqueraded any more on any node, also where that way is not taken.
+ */
+bool kwgi_fw_is_of_default(const struct kwgi_fw_rule *r);
+/* 0 or -1. */
 int kwgi_firewall_build(struct kwg_plan *plan);
 /* The rule as iptables prints it, with family and table in front. */
 void kwgi_firewall_format(struct kwgi_buf *b, const struct kwgi_fw_rule *r);

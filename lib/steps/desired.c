@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "steps/desired.h"
+#include "steps/desired_rules.h"
 #include "steps/mark.h"
 #include "steps/names.h"
 
@@ -133,7 +134,7 @@ int kwgi_desired_peers(struct kwgi_desired *w, const struct kwg_plan *plan,
 	return 0;
 }
 
-/* ---- routes and rules ------------------------------------------------ */
+/* ---- routes ---------------------------------------------------------- */
 
 struct devices {
 	const char *names[KWGI_N_ROLES];
@@ -179,6 +180,14 @@ static void set_source(struct kwgi_host_route *r, const struct devices *d)
 		r->src = (struct kwgi_addr){ 0 };
 }
 
+/* 0.0.0.0/0 and ::/0 never go into the main table: see desired_rules.h. */
+static uint32_t table_of(const struct kwg_config *cfg, const struct kwgi_route *r)
+{
+	if (!r->dst.len)
+		return cfg->local.default_table;
+	return r->in_table ? cfg->local.route_table : KWGI_TABLE_MAIN;
+}
+
 static int build_routes(struct kwgi_desired *w, const struct kwg_plan *plan,
 			const struct devices *d)
 {
@@ -191,6 +200,8 @@ static int build_routes(struct kwgi_desired *w, const struct kwg_plan *plan,
 		const struct kwgi_route *r = &plan->routes[i];
 		struct kwgi_desired_route *to = &w->routes[w->n_routes];
 
+		if (!r->dst.len && !kwgi_default_is_taken(&w->default_way, r->dst.addr.family))
+			continue;
 		if (!d->names[r->role]) {
 			w->no_internal_ip = true;
 			w->n_without_internal_ip++;
@@ -201,7 +212,7 @@ static int build_routes(struct kwgi_desired *w, const struct kwg_plan *plan,
 			.route = {
 				.dst = r->dst, .gw = r->gw, .src = r->src,
 				.oif = d->index[r->role], .onlink = r->onlink,
-				.table = r->in_table ? plan->cfg->local.route_table : KWGI_TABLE_MAIN,
+				.table = table_of(plan->cfg, r),
 				.metric = kwgi_desired_metric(&plan->cfg->local, r->dst.addr.family),
 				.protocol = w->protocol,
 			},
@@ -272,62 +283,6 @@ void kwgi_desired_set_way(struct kwgi_desired *w, const struct kwgi_host *h,
 	}
 }
 
-static int by_rule_and_place(const void *a, const void *b)
-{
-	const struct kwgi_host_rule *x = *(const struct kwgi_host_rule *const *)a;
-	const struct kwgi_host_rule *y = *(const struct kwgi_host_rule *const *)b;
-	int c = kwgi_host_rule_cmp(x, y);
-
-	return c ? c : x < y ? -1 : 1;
-}
-
-/* Several members of a location may share an address, and so a rule. The first one counts. */
-static int drop_repeated_rules(struct kwgi_desired *w)
-{
-	const struct kwgi_host_rule **v = kwgi_arena_alloc(&w->arena, w->n_rules + 1u, sizeof(*v));
-	bool *again = kwgi_arena_alloc(&w->arena, w->n_rules + 1u, sizeof(*again));
-	uint32_t i, n = 0;
-
-	if (!v || !again)
-		return -1;
-	for (i = 0; i < w->n_rules; i++)
-		v[i] = &w->rules[i];
-	if (w->n_rules)
-		qsort(v, w->n_rules, sizeof(*v), by_rule_and_place);
-	for (i = 1; i < w->n_rules; i++)
-		again[v[i] - w->rules] = !kwgi_host_rule_cmp(v[i - 1], v[i]);
-	for (i = 0; i < w->n_rules; i++)
-		if (!again[i])
-			w->rules[n++] = w->rules[i];
-	w->n_rules = n;
-	return 0;
-}
-
-static int build_rules(struct kwgi_desired *w, const struct kwg_plan *plan)
-{
-	uint32_t i;
-
-	w->rules = kwgi_arena_alloc(&w->arena, plan->n_rules + 1u, sizeof(*w->rules));
-	if (!w->rules)
-		return -1;
-	/* They lead to routes over the tunnel. */
-	if (!*w->tunnel.name)
-		return 0;
-	for (i = 0; i < plan->n_rules; i++) {
-		const struct kwgi_rule *r = &plan->rules[i];
-		struct kwgi_host_rule *to = &w->rules[w->n_rules++];
-
-		*to = (struct kwgi_host_rule){
-			.src = r->src, .dst = r->dst, .family = r->dst.addr.family,
-			.table = plan->cfg->local.route_table,
-			.priority = KWGI_RULE_PRIORITY, .protocol = w->protocol,
-		};
-		if (r->iif_kilo)
-			memcpy(to->iif, w->ifname, strlen(w->ifname) + 1);
-	}
-	return drop_repeated_rules(w);
-}
-
 /* ---- the whole ------------------------------------------------------- */
 
 static void set_common(struct kwgi_desired *w, const struct kwg_config *cfg)
@@ -359,9 +314,10 @@ int kwgi_desired_build(struct kwgi_desired *w, const struct kwg_plan *plan,
 	w->mtu = w->path_mtu = cfg->local.mtu;
 	if (plan->leader)
 		w->addr = plan->wg_cidr;
+	kwgi_default_decide(&w->default_way, plan, h);
 	w->wg = (struct kwgi_wg_device_conf){
 		.private_key = resolved->private_key, .port = (uint16_t)plan->port,
-		.fwmark = cfg->local.fwmark,
+		.fwmark = w->default_way.mark ? w->default_way.mark : cfg->local.fwmark,
 	};
 	if (kwgi_key_public(&w->public_key, &resolved->private_key))
 		return kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: the private key has no public key",
@@ -370,7 +326,7 @@ int kwgi_desired_build(struct kwgi_desired *w, const struct kwg_plan *plan,
 	if (ret)
 		return ret;
 	find_devices(&d, w, plan, h);
-	if (kwgi_desired_peers(w, plan, resolved) || build_routes(w, plan, &d) || build_rules(w, plan))
+	if (kwgi_desired_peers(w, plan, resolved) || build_routes(w, plan, &d) || kwgi_desired_rules(w, plan))
 		return kwgi_nomem(err);
 	return 0;
 }

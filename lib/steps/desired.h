@@ -6,6 +6,7 @@
 #ifndef KWGI_DESIRED_H
 #define KWGI_DESIRED_H
 
+#include "steps/default.h"
 #include "steps/desired_tunnel.h"
 #include "steps/snapshot.h"
 #include "steps/step.h"
@@ -60,6 +61,7 @@ struct kwgi_desired {
 	uint32_t n_without_internal_ip;	/* ... this many */
 	struct kwgi_host_rule *rules;
 	uint32_t n_rules;
+	struct kwgi_default default_way;	/* that of 0.0.0.0/0 and ::/0 */
 	const struct kwgi_cni_file *cni;	/* NULL: not ours to write */
 	const struct kwgi_nft_table *table;	/* NULL: no firewall of nftables */
 	const struct kwgi_ipt_rules *iptables;	/* of each family; none: no firewall of iptables */
@@ -75,7 +77,6 @@ struct kwgi_resolved {
 
 /* What 0 is for the kernel with IPv6 (linux/ipv6_route.h, IP6_RT_PRIO_USER); in snapshots it is 0. */
 enum { KWGI_METRIC6_DEFAULT = 1024 };
-enum { KWGI_RULE_PRIORITY = 32765 };	/* just before the main table's rule */
 
 /* The peers only: into w, which is empty but for its public key. 0 or -1. */
 int kwgi_desired_peers(struct kwgi_desired *w, const struct kwg_plan *plan,

@@ -23,6 +23,7 @@ struct kwgi_diff {
 	uint32_t *gone;			/* links that go before others are made: their indices */
 	uint32_t n_gone, gone_cap;
 	bool *taken;			/* routes of the host that go before others are made */
+	bool *taken_rules;		/* rules that do */
 	struct kwgi_prefixset owners;	/* allowed IPs of the device, value: index of the peer */
 	struct kwgi_step *breaks;	/* what goes away, carried out after the rest */
 	uint32_t n_breaks, breaks_cap;
@@ -81,8 +82,14 @@ void kwgi_diff_device(struct kwgi_diff *d);
 void kwgi_diff_peers(struct kwgi_diff *d);
 
 /* diff_routes.c */
-void kwgi_diff_rules(struct kwgi_diff *d);
 void kwgi_diff_routes(struct kwgi_diff *d);
+
+/* diff_rules.c */
+/* Before WireGuard gets another mark: takes off what leads packets without the new one into it. */
+void kwgi_diff_take_rules(struct kwgi_diff *d);
+void kwgi_diff_rules(struct kwgi_diff *d);
+/* Before the rules, and after them: return path checks. */
+void kwgi_diff_checks(struct kwgi_diff *d);
 
 /* diff_firewall.c: KWG_ERR_KERNEL if a table or chain of others has the name of ours. */
 int kwgi_diff_nftables(struct kwgi_diff *d, struct kwg_error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The difference of routes and policy rules. */
+/* The difference of routes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -196,44 +196,4 @@ void kwgi_diff_routes(struct kwgi_diff *d)
 			kwgi_diff_break(d, &(struct kwgi_step){
 				.kind = KWGI_STEP_ROUTE_DEL, .link = name_of(d, have.v[i]->oif),
 				.u.route = { .old = *have.v[i] } });
-}
-
-/* ---- rules ----------------------------------------------------------- */
-
-static int cmp_rule(const void *a, const void *b)
-{
-	return kwgi_host_rule_cmp(*(const struct kwgi_host_rule *const *)a,
-				  *(const struct kwgi_host_rule *const *)b);
-}
-
-void kwgi_diff_rules(struct kwgi_diff *d)
-{
-	const struct kwgi_host *h = d->h;
-	const struct kwgi_host_rule **have, *key, **found;
-	bool *used;
-	uint32_t i;
-
-	have = kwgi_arena_alloc(&d->s->arena, h->n_rules + 1u, sizeof(*have));
-	used = kwgi_arena_alloc(&d->s->arena, h->n_rules + 1u, sizeof(*used));
-	if (!have || !used) {
-		d->failed = true;
-		return;
-	}
-	for (i = 0; i < h->n_rules; i++)
-		have[i] = &h->rules[i];
-	if (h->n_rules)
-		qsort(have, h->n_rules, sizeof(*have), cmp_rule);
-	for (i = 0; i < d->w->n_rules; i++) {
-		key = &d->w->rules[i];
-		found = h->n_rules ? bsearch(&key, have, h->n_rules, sizeof(*have), cmp_rule) : NULL;
-		if (found && (*found)->protocol == key->protocol)
-			used[found - have] = true;
-		else
-			kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_RULE_ADD, .link = "",
-						     .u.rule = { *key, found != NULL } });
-	}
-	for (i = 0; i < h->n_rules; i++)
-		if (!used[i])
-			kwgi_diff_break(d, &(struct kwgi_step){ .kind = KWGI_STEP_RULE_DEL, .link = "",
-							    .u.rule = { *have[i] } });
 }

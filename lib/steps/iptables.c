@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/encap.h"
+#include "steps/default.h"
 #include "steps/iptables.h"
 
 static const char *const table_names[] = {
@@ -19,9 +20,24 @@ bool kwgi_ipt_takes(const char *ifname)
 
 /* ---- building -------------------------------------------------------- */
 
-uint8_t kwgi_ipt_base(int table, const char *chain)
+static const struct {
+	int table;
+	const char *chain;
+} bases[KWGI_IPT_BASES] = {
+	{ KWGI_IPT_MANGLE, "FORWARD" }, { KWGI_IPT_MANGLE, "PREROUTING" },
+	{ KWGI_IPT_MANGLE, "OUTPUT" }, { KWGI_IPT_MANGLE, "POSTROUTING" },
+	{ KWGI_IPT_NAT, "POSTROUTING" },
+	{ KWGI_IPT_FILTER, "FORWARD" }, { KWGI_IPT_FILTER, "INPUT" },
+};
+
+uint16_t kwgi_ipt_base(int table, const char *chain)
 {
-	return (uint8_t)(1 << (table * 2 + !strcmp(chain, "INPUT")));
+	int i;
+
+	for (i = 0; i < KWGI_IPT_BASES; i++)
+		if (bases[i].table == table && !strcmp(bases[i].chain, chain))
+			return (uint16_t)(1 << i);
+	return 0;
 }
 
 bool kwgi_ipt_has_made(const struct kwgi_ipt_jump *j)
@@ -31,23 +47,21 @@ bool kwgi_ipt_has_made(const struct kwgi_ipt_jump *j)
 
 int kwgi_ipt_base_table(int n, const char **chain)
 {
-	int table = n / 2;
-
-	*chain = n % 2 ? "INPUT" : table == KWGI_IPT_NAT ? "POSTROUTING" : "FORWARD";
-	return table;
+	*chain = bases[n].chain;
+	return bases[n].table;
 }
 
-uint8_t kwgi_ipt_made_bases(const struct kwgi_ipt_rules *r)
+uint16_t kwgi_ipt_made_bases(const struct kwgi_ipt_rules *r)
 {
-	uint8_t bases = 0;
+	uint16_t made = 0;
 	uint32_t i;
 	int t;
 
 	for (t = 0; r && t < KWGI_IPT_TABLES; t++)
 		for (i = 0; i < r->tables[t].n_jumps; i++)
 			if (kwgi_ipt_has_made(&r->tables[t].jumps[i]))
-				bases |= kwgi_ipt_base(t, r->tables[t].jumps[i].chain);
-	return bases;
+				made |= kwgi_ipt_base(t, r->tables[t].jumps[i].chain);
+	return made;
 }
 
 const char *kwgi_ipt_table_name(int table)
@@ -61,6 +75,7 @@ struct builder {
 	const struct kwgi_ipt_rules *here;
 	const struct kwg_plan *plan;
 	uint8_t family;
+	uint32_t fwmark;		/* of the default route; 0: it is not taken */
 	char mark[KWGI_IPT_MARK_MAX];
 	bool failed;
 };
@@ -149,7 +164,8 @@ static void add_networks(struct builder *b, struct kwgi_ipt_chain *c, const char
 		for (i = 0; i < lists[l]->n; i++) {
 			const struct kwgi_fw_rule *r = &lists[l]->v[i];
 
-			if (!(kinds >> r->kind & 1) || r->net.addr.family != b->family)
+			if (!(kinds >> r->kind & 1) || r->net.addr.family != b->family ||
+			    kwgi_fw_is_of_default(r))
 				continue;
 			if (kwgi_arena_grow(b->arena, &v, n, &cap, sizeof(*v))) {
 				b->failed = true;
@@ -203,7 +219,7 @@ enum {
 static void build_nat(struct builder *b)
 {
 	struct kwgi_ipt_chain *out, *nat;
-	struct kwgi_buf target = { 0 };
+	struct kwgi_buf target = { 0 }, tunnel = { 0 };
 	const char *to;
 
 	if (!has(b, FROM | TO))
@@ -214,6 +230,10 @@ static void build_nat(struct builder *b)
 	kwgi_buf_puts(&target, nat ? nat->name : "");
 	to = keep(b, &target);
 	out = add_chain(b, KWGI_IPT_NAT, "out");
+	if (b->fwmark) {
+		kwgi_buf_printf(&tunnel, "-o %s -j RETURN", b->plan->cfg->local.interface);
+		add_rule(b, out, &tunnel);
+	}
 	add_networks(b, out, "-s", to, FROM);
 	add_networks(b, out, "-d", to, TO);
 	add_jump(b, KWGI_IPT_NAT, "POSTROUTING", "", out);
@@ -281,16 +301,57 @@ static void build_mss(struct builder *b)
 	add_jump(b, KWGI_IPT_MANGLE, "FORWARD", "", mss);
 }
 
+/*
+ * Who came another way than through the tunnel is answered that way: connections to this host have
+ * the mark; those that are older than the marks or the tracking of connections, such as the one over
+ * which this is switched on; and what WireGuard sends, so that return path checks see it in what comes back.
+ */
+static void build_mark(struct builder *b)
+{
+	static const char restore[] = "-m connmark --mark 0x%x -j MARK --set-xmark 0x%x/0xffffffff";
+	static const char keep_it[] = "-m mark --mark 0x%x -j CONNMARK --set-xmark 0x%x/0xffffffff";
+	static const char in_mark[] = "%s-i %s -m conntrack --ctdir ORIGINAL -m addrtype --dst-type LOCAL -m connmark --mark 0x0 -j CONNMARK --set-xmark 0x%x/0xffffffff";
+	static const char reply[] = "-m conntrack --ctdir REPLY -m connmark --mark 0x0 -j CONNMARK --set-xmark 0x%x/0xffffffff";
+	static const char older[] = "-p tcp -m conntrack --ctstate NEW -m tcp ! --tcp-flags SYN SYN -m connmark --mark 0x0 -j CONNMARK --set-xmark 0x%x/0xffffffff";
+	struct kwgi_ipt_chain *in, *out, *post;
+	struct kwgi_buf text = { 0 };
+
+	if (!b->fwmark)
+		return;
+	in = add_chain(b, KWGI_IPT_MANGLE, "min");
+	kwgi_buf_printf(&text, in_mark, "! ", b->plan->cfg->local.interface, b->fwmark);
+	add_rule(b, in, &text);
+	kwgi_buf_printf(&text, in_mark, "", b->plan->cfg->local.interface,
+			kwgi_default_tunnel_mark(b->fwmark));
+	add_rule(b, in, &text);
+	kwgi_buf_printf(&text, restore, b->fwmark, b->fwmark);
+	add_rule(b, in, &text);
+	add_jump(b, KWGI_IPT_MANGLE, "PREROUTING", "", in);
+	out = add_chain(b, KWGI_IPT_MANGLE, "mout");
+	kwgi_buf_printf(&text, older, b->fwmark);
+	add_rule(b, out, &text);
+	kwgi_buf_printf(&text, reply, b->fwmark);
+	add_rule(b, out, &text);
+	kwgi_buf_printf(&text, restore, b->fwmark, b->fwmark);
+	add_rule(b, out, &text);
+	add_jump(b, KWGI_IPT_MANGLE, "OUTPUT", "", out);
+	post = add_chain(b, KWGI_IPT_MANGLE, "mpost");
+	kwgi_buf_printf(&text, keep_it, b->fwmark, b->fwmark);
+	add_rule(b, post, &text);
+	add_jump(b, KWGI_IPT_MANGLE, "POSTROUTING", "", post);
+}
+
 int kwgi_ipt_build(struct kwgi_ipt_rules *out, struct kwgi_arena *a, const struct kwg_plan *plan,
-		   const struct kwgi_ipt_rules *here)
+		   const struct kwgi_ipt_rules *here, uint32_t mark)
 {
 	struct builder b = { .arena = a, .out = out, .plan = plan, .here = here,
-			     .family = here->family };
+			     .family = here->family, .fwmark = mark };
 
 	*out = (struct kwgi_ipt_rules){ .family = here->family };
 	snprintf(b.mark, sizeof(b.mark), "kilowg mesh=%s protocol=%u", plan->cfg->mesh.name,
 		 (unsigned)plan->cfg->local.route_protocol);
 	build_mss(&b);
+	build_mark(&b);
 	build_nat(&b);
 	build_forward(&b);
 	build_tunnel(&b);

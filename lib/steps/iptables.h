@@ -48,7 +48,7 @@ struct kwgi_ipt_rules {
 	uint8_t variant;		/* enum kwgi_ipt_variant */
 	bool is_nft;			/* iptables-nft has printed it, by whatever name */
 	bool has_tables;		/* anything at all, of anybody */
-	uint8_t bases;			/* bits of kwgi_ipt_base(): built-in chains that there are */
+	uint16_t bases;			/* bits of kwgi_ipt_base(): built-in chains that there are */
 	bool forward_drop;		/* the policy of FORWARD is DROP ... */
 	bool forward_rule_drops;	/* ... or a rule in it drops everything */
 	struct kwgi_ipt_table tables[KWGI_IPT_TABLES];
@@ -65,21 +65,22 @@ bool kwgi_ipt_takes(const char *ifname);
  * comment of the jump that was the first use ends with " made", so that we know to
  * take them away again.
  */
-enum { KWGI_IPT_ALL_BASES = 0x3f, KWGI_IPT_BASES = 6 };
-uint8_t kwgi_ipt_base(int table, const char *chain);
+enum { KWGI_IPT_BASES = 7, KWGI_IPT_ALL_BASES = (1 << KWGI_IPT_BASES) - 1 };
+/* The bit of one; 0: none of those that we use. */
+uint16_t kwgi_ipt_base(int table, const char *chain);
 /* Of the nth bit: the table, and *chain. */
 int kwgi_ipt_base_table(int n, const char **chain);
 /* Of the jumps that made one, in r or NULL. */
-uint8_t kwgi_ipt_made_bases(const struct kwgi_ipt_rules *r);
+uint16_t kwgi_ipt_made_bases(const struct kwgi_ipt_rules *r);
 bool kwgi_ipt_has_made(const struct kwgi_ipt_jump *j);
 const char *kwgi_ipt_table_name(int table);
 
 /*
- * The rules of a plan for the family of what is here, in a's memory. 0 or -1 (no
- * memory).
+ * The rules of a plan for the family of what is here, in a's memory. mark: that of the default
+ * route (steps/default.h), 0: it is not taken. 0 or -1 (no memory).
  */
 int kwgi_ipt_build(struct kwgi_ipt_rules *out, struct kwgi_arena *a, const struct kwg_plan *plan,
-		   const struct kwgi_ipt_rules *here);
+		   const struct kwgi_ipt_rules *here, uint32_t mark);
 
 /*
  * What is of kilowg, of whichever mesh, in what iptables-save prints. Lines that

@@ -122,15 +122,29 @@ bool kwgi_host_same_way(const struct kwgi_host_route *a, const struct kwgi_host_
 	       kwgi_addr_equal(&a->src, &b->src);
 }
 
+static int cmp_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
 int kwgi_host_rule_cmp(const struct kwgi_host_rule *a, const struct kwgi_host_rule *b)
 {
-	int c;
+	int c = cmp_u32(a->table, b->table);
 
-	if (a->table != b->table)
-		return a->table < b->table ? -1 : 1;
-	if (a->priority != b->priority)
-		return a->priority < b->priority ? -1 : 1;
-	c = kwgi_prefix_cmp(&a->dst, &b->dst);
+	if (!c)
+		c = cmp_u32(a->priority, b->priority);
+	if (!c)
+		c = cmp_u32(a->family, b->family);
+	if (!c)
+		c = cmp_u32(a->fwmark, b->fwmark);
+	if (!c)
+		c = cmp_u32(a->mask, b->mask);
+	if (!c)
+		c = cmp_u32(a->invert, b->invert);
+	if (!c)
+		c = cmp_u32(a->suppress, b->suppress);
+	if (!c)
+		c = kwgi_prefix_cmp(&a->dst, &b->dst);
 	if (!c)
 		c = kwgi_prefix_cmp(&a->src, &b->src);
 	return c ? c : strcmp(a->iif, b->iif);

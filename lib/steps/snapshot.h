@@ -86,6 +86,9 @@ struct kwgi_host_rule {
 	struct kwgi_prefix src, dst;	/* family NONE: all */
 	uint8_t family;
 	char iif[KWGI_IFNAME_MAX + 1];	/* "": any */
+	uint32_t fwmark, mask;		/* of a packet's mark; mask 0: any */
+	bool invert;			/* what does not match */
+	uint32_t suppress;		/* routes of this prefix length less 1, and shorter, do not count; 0: all do */
 	uint32_t table, priority;
 	uint8_t protocol;
 };
@@ -145,6 +148,16 @@ struct kwgi_host_wg {
 	uint32_t n_peers, peers_cap;
 };
 
+/*
+ * Return path checks of IPv4: is a packet dropped if the host would not answer by the link that it
+ * came over? That is asked without its mark, unless valid_mark.
+ */
+struct kwgi_checks {
+	bool strict;			/* on any link but ours */
+	bool valid_mark;		/* net.ipv4.conf.all.src_valid_mark */
+	bool read_only;			/* and we cannot change it */
+};
+
 /* Whose marks are ours. */
 struct kwgi_owner {
 	const char *mesh;
@@ -167,10 +180,11 @@ struct kwgi_journal {
 	/* Interfaces whose chains of iptables are ours, also if no jump with a mark leads to them. */
 	char chains[KWGI_CHAINS_MAX][KWGI_IFNAME_MAX + 1];
 	uint32_t n_chains;
-	uint8_t bases[2];	/* v4, v6: built-in chains that iptables-nft made for us, and left empty */
+	uint16_t bases[2];	/* v4, v6: built-in chains that iptables-nft made for us, and left empty */
 	/* Addresses that we set: on the interface of somebody else that is all that says so. */
 	struct kwgi_prefix set[KWGI_SET_MAX];
 	uint32_t n_set;
+	bool valid_mark;	/* src_valid_mark was set by us */
 	/* Where the mesh of this name was described last. */
 	char origins[KWGI_ORIGINS][KWGI_ORIGIN_TEXT];
 };
@@ -209,6 +223,9 @@ struct kwgi_host {
 	uint32_t n_others, others_cap;
 	struct kwgi_host_rule *rules;	/* as the routes */
 	uint32_t n_rules, rules_cap;
+	struct kwgi_host_rule *other_rules;	/* of somebody else, in the kernel's order; for each family */
+	uint32_t n_other_rules, other_rules_cap;
+	struct kwgi_checks checks;
 	struct kwgi_host_path *paths;	/* those that were asked for, by address */
 	uint32_t n_paths, paths_cap;
 	struct kwgi_nft_table *tables;	/* inet tables called kilowg-... */
@@ -218,7 +235,7 @@ struct kwgi_host {
 	struct kwgi_ipt_rules *iptables;	/* chains called kilowg-..., and jumps to them */
 	uint32_t n_iptables, iptables_cap;
 	bool nft_iptables;		/* nf_tables has such chains: iptables-nft made them */
-	uint8_t nft_bases[2];		/* its built-in chains there, as kwgi_ipt_base(): IPv4, IPv6 */
+	uint16_t nft_bases[2];		/* its built-in chains there, as kwgi_ipt_base(): IPv4, IPv6 */
 	bool iptables_unseen;		/* there may be some, but no program that shows them */
 	struct kwgi_drop *drops;	/* of others */
 	uint32_t n_drops, drops_cap;

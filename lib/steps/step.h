@@ -39,6 +39,7 @@ enum kwgi_step_kind {
 	KWGI_STEP_FIREWALL,	/* make, replace or delete a table of ours */
 	KWGI_STEP_CNI,		/* write the CNI configuration of the pods */
 	KWGI_STEP_IPTABLES,	/* the same with chains of iptables, in one family */
+	KWGI_STEP_VALID_MARK,	/* net.ipv4.conf.all.src_valid_mark, see steps/default.h */
 };
 
 /* Which parts of a WireGuard device or peer a step sets. */
@@ -105,6 +106,7 @@ struct kwgi_step {
 		struct { const struct kwgi_nft_table *table, *old; } firewall;
 		struct { const struct kwgi_cni_file *file; } cni;
 		struct { const struct kwgi_ipt_rules *rules, *old; } iptables;
+		struct { bool set; } valid_mark;
 	} u;
 };
 

@@ -36,7 +36,9 @@ static void put_route(struct kwgi_buf *b, const struct kwgi_host_route *r, const
 
 static void put_rule(struct kwgi_buf *b, const struct kwgi_host_rule *r)
 {
-	kwgi_buf_puts(b, "rule from ");
+	kwgi_buf_printf(b, "%srule %sfrom ", r->family == KWGI_AF_V6 && !r->src.addr.family &&
+					      !r->dst.addr.family ? "IPv6 " : "",
+			r->invert ? "not " : "");
 	if (r->src.addr.family)
 		kwgi_buf_prefix(b, &r->src);
 	else
@@ -47,7 +49,18 @@ static void put_rule(struct kwgi_buf *b, const struct kwgi_host_rule *r)
 	}
 	if (*r->iif)
 		kwgi_buf_printf(b, " iif %s", r->iif);
-	kwgi_buf_printf(b, " lookup %u", r->table);
+	if (r->mask)
+		kwgi_buf_printf(b, " fwmark 0x%x", r->fwmark);
+	if (r->mask && r->mask != UINT32_MAX)
+		kwgi_buf_printf(b, "/0x%x", r->mask);
+	if (r->table == KWGI_TABLE_MAIN)
+		kwgi_buf_puts(b, " lookup main");
+	else
+		kwgi_buf_printf(b, " lookup %u", r->table);
+	if (r->suppress)
+		kwgi_buf_printf(b, " suppress_prefixlength %u", r->suppress - 1);
+	if (r->priority != KWGI_RULE_PRIORITY_MAX)
+		kwgi_buf_printf(b, " priority %u", r->priority);
 }
 
 static void put_allowed(struct kwgi_buf *b, const struct kwgi_host_peer *p)
@@ -312,6 +325,10 @@ void kwgi_step_format(struct kwgi_buf *b, const struct kwgi_step *s, const struc
 		break;
 	case KWGI_STEP_IPTABLES:
 		format_iptables(b, s, undo);
+		break;
+	case KWGI_STEP_VALID_MARK:
+		kwgi_buf_printf(b, "~ sysctl net.ipv4.conf.all.src_valid_mark %d",
+				s->u.valid_mark.set != undo);
 		break;
 	}
 }

@@ -67,7 +67,8 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_desired *w, const st
 		d.link = kwgi_host_link(h, w->ifname);
 	d.userspace = d.link ? kwgi_diff_has_daemon(d.link) : w->userspace;
 	d.taken = kwgi_arena_alloc(&s->arena, h->n_routes + 1u, sizeof(*d.taken));
-	if (!d.taken)
+	d.taken_rules = kwgi_arena_alloc(&s->arena, h->n_rules + 1u, sizeof(*d.taken_rules));
+	if (!d.taken || !d.taken_rules)
 		return kwgi_nomem(err);
 	ret = check_rivals(&d, err);
 	if (!ret)
@@ -79,6 +80,7 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_desired *w, const st
 	if (ret)
 		return ret;
 	kwgi_diff_links(&d);
+	kwgi_diff_take_rules(&d);
 	if (w->ifname) {
 		kwgi_diff_device(&d);
 		kwgi_diff_peers(&d);
@@ -91,6 +93,7 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_desired *w, const st
 		ret = kwgi_diff_iptables(&d, err);
 	if (ret)
 		return ret;
+	kwgi_diff_checks(&d);
 	kwgi_diff_rules(&d);
 	kwgi_diff_routes(&d);
 	if (w->cni && w->cni->text)

@@ -8,11 +8,11 @@ enum { TABLE_DEFAULT = 253, TABLE_LOCAL = 255, PROTOCOL_KERNEL = 2, CULPRITS_MAX
 
 /* ---- questions ------------------------------------------------------- */
 
-/* One that may be a host's; for a default route one that nobody has (RFC 5737, RFC 3849). */
+/* One that may be a host's; for a default route one that nobody has (RFC 1112, 4; RFC 3849). */
 static bool find_address(struct kwgi_addr *to, const struct kwgi_prefix *p)
 {
 	if (!p->len)
-		return !kwgi_addr_parse(to, p->addr.family == KWGI_AF_V4 ? "192.0.2.1" : "2001:db8::1");
+		return !kwgi_addr_parse(to, p->addr.family == KWGI_AF_V4 ? "240.0.0.1" : "2001:db8:ffff:ffff:ffff:ffff:ffff:fffe");
 	*to = p->addr;
 	return p->len + 1u >= kwgi_addr_bits(to) || kwgi_addr_add(to, &p->addr, 1);
 }
@@ -68,19 +68,6 @@ static int ask_route(struct kwgi_ways *s, const struct kwgi_desired *w,
 	return ask(s, &q);
 }
 
-/* Where a rule of ours leads a packet. */
-static const struct kwgi_desired_route *route_of_rule(const struct kwgi_desired *w,
-						      const struct kwgi_host_rule *r)
-{
-	uint32_t i;
-
-	for (i = 0; i < w->n_routes; i++)
-		if (w->routes[i].route.table == r->table &&
-		    kwgi_prefix_equal(&w->routes[i].route.dst, &r->dst))
-			return &w->routes[i];
-	return NULL;
-}
-
 /* An address that this host would receive on the link from somebody behind it. */
 static bool find_pod(struct kwgi_way *way, const struct kwgi_prefix *pods, const struct kwgi_host *h)
 {
@@ -114,17 +101,25 @@ static bool find_remote(struct kwgi_way *way, const struct kwgi_desired *w, cons
 	return false;
 }
 
+/* A rule stands for all that the table it leads to knows. */
 static int ask_rule(struct kwgi_ways *s, const struct kwgi_desired *w, const struct kwgi_host *h,
 		    const struct kwgi_host_rule *r)
 {
-	struct kwgi_wanted_way q = { .rule = r, .want = route_of_rule(w, r),
-				     .way = { .to = r->dst.addr } };
+	uint32_t i;
 
-	if (!q.want || !q.want->route.oif ||
-	    (r->src.addr.family && !find_pod(&q.way, &r->src, h)) ||
-	    (*r->iif && !find_remote(&q.way, w, h)))
-		return 0;
-	return ask(s, &q);
+	for (i = 0; r->table != KWGI_TABLE_MAIN && i < w->n_routes; i++) {
+		struct kwgi_wanted_way q = { .rule = r, .want = &w->routes[i] };
+		const struct kwgi_host_route *route = &w->routes[i].route;
+
+		if (route->table != r->table || route->dst.addr.family != r->family || !route->oif ||
+		    !find_address(&q.way.to, &route->dst) ||
+		    (r->src.addr.family && !find_pod(&q.way, &r->src, h)) ||
+		    (*r->iif && !find_remote(&q.way, w, h)))
+			continue;
+		if (ask(s, &q))
+			return -1;
+	}
+	return 0;
 }
 
 static bool has_rule(const struct kwgi_host *h, const struct kwgi_host_rule *want)
@@ -196,23 +191,23 @@ bool kwgi_ways_is_right(const struct kwgi_wanted_way *v)
 /* Who is to blame: a rule, or a route. */
 struct culprit {
 	const struct kwgi_wanted_way *first;
-	const struct kwgi_other_rule *rule;	/* NULL: the route that is matched */
+	const struct kwgi_host_rule *rule;	/* NULL: the route that is matched */
 	uint32_t more;				/* other networks */
 };
 
 /* Before ours, of which the main table's is one. */
-static const struct kwgi_other_rule *find_rule(const struct kwgi_ways *s,
-					       const struct kwgi_wanted_way *v)
+static const struct kwgi_host_rule *find_rule(const struct kwgi_host *h,
+					      const struct kwgi_wanted_way *v)
 {
 	uint32_t before = v->rule ? v->rule->priority : 32766, i;
 	uint32_t table = v->way.match.table ? v->way.match.table : v->way.route.table;
 
 	if (table == (v->rule ? v->rule->table : KWGI_TABLE_MAIN) || table == TABLE_LOCAL)
 		return NULL;
-	for (i = 0; i < s->n_rules; i++)
-		if (s->rules[i].family == v->way.to.family && s->rules[i].table == table &&
-		    s->rules[i].priority <= before)
-			return &s->rules[i];
+	for (i = 0; i < h->n_other_rules; i++)
+		if (h->other_rules[i].family == v->way.to.family &&
+		    h->other_rules[i].table == table && h->other_rules[i].priority <= before)
+			return &h->other_rules[i];
 	return NULL;
 }
 
@@ -285,6 +280,18 @@ static const char *ip_of(const struct kwgi_wanted_way *v)
 	return v->way.to.family == KWGI_AF_V4 ? "ip" : "ip -6";
 }
 
+static void put_rule_remedy(struct kwgi_buf *b, const struct culprit *c)
+{
+	if (!c->first->rule)
+		kwgi_buf_puts(b, "give that rule a number above 32766");
+	else if (c->rule->priority)
+		kwgi_buf_printf(b, "set rule-priority below %u in [local]", c->rule->priority);
+	else
+		kwgi_buf_puts(b, "give that rule a number above 0, and set rule-priority to a smaller one in [local]");
+	kwgi_buf_printf(b, ", or take it away: %s rule del priority %u", ip_of(c->first),
+			c->rule->priority);
+}
+
 static void tell_of_rule(const struct culprit *c, const struct kwgi_host *h, struct kwgi_findings *f)
 {
 	struct kwgi_buf text = { 0 }, remedy = { 0 };
@@ -293,9 +300,7 @@ static void tell_of_rule(const struct culprit *c, const struct kwgi_host *h, str
 	kwgi_buf_printf(&text, ": rule %u (lookup ", c->rule->priority);
 	put_table(&text, c->rule->table);
 	kwgi_buf_printf(&text, ") stands before that of %s", c->first->rule ? "kilowg" : "the main table");
-	kwgi_buf_printf(&remedy, "give that rule a number above %u, or take it away: %s rule del priority %u",
-			c->first->rule ? c->first->rule->priority : 32766u, ip_of(c->first),
-			c->rule->priority);
+	put_rule_remedy(&remedy, c);
 	kwgi_findings_add(f, true, "way-rule", &text, &remedy);
 }
 
@@ -333,7 +338,7 @@ void kwgi_ways_judge(const struct kwgi_ways *s, const struct kwgi_host *h, struc
 	for (i = 0; i < s->n; i++) {
 		if (kwgi_ways_is_right(&s->v[i]))
 			continue;
-		c = (struct culprit){ .first = &s->v[i], .rule = find_rule(s, &s->v[i]) };
+		c = (struct culprit){ .first = &s->v[i], .rule = find_rule(h, &s->v[i]) };
 		for (j = 0; j < n && !is_same(&v[j], &c); j++)
 			;
 		if (j < n)

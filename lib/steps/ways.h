@@ -18,19 +18,11 @@ struct kwgi_wanted_way {
 	bool part;				/* only what another route has of the network */
 };
 
-/* A policy rule of somebody else. */
-struct kwgi_other_rule {
-	uint8_t family;
-	uint32_t priority, table;
-};
-
 struct kwgi_ways {
 	struct kwgi_arena arena;
 	struct kwgi_prefixset set;	/* of wanted routes in the main table; value: index */
 	struct kwgi_wanted_way *v;
 	uint32_t n, cap;
-	struct kwgi_other_rule *rules;	/* in the kernel's order */
-	uint32_t n_rules, rules_cap;
 	uint32_t ra_link;		/* of an IPv6 default route by a router's advertisement; 0: none */
 };
 

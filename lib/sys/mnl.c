@@ -311,3 +311,78 @@ int kwgi_nl_batch(struct kwgi_nl *nl, void *messages, size_t size, const char *w
 	nl->broken = ret != 0;
 	return ret;
 }
+
+/* ---- many questions -------------------------------------------------- */
+
+void kwgi_nl_begin_many(struct kwgi_nl *nl)
+{
+	memset(nl->out, 0, KWGI_NL_MESSAGE);
+	nl->last = NULL;
+	nl->n_many = 0;
+}
+
+struct nlmsghdr *kwgi_nl_add(struct kwgi_nl *nl, uint16_t type)
+{
+	char *at = nl->last ? (char *)nl->last + kwgi_nl_aligned(nl->last) : nl->out;
+
+	nl->last = mnl_nlmsg_put_header(at);
+	nl->last->nlmsg_type = type;
+	nl->last->nlmsg_flags = NLM_F_REQUEST;
+	nl->last->nlmsg_seq = ++nl->seq;
+	nl->n_many++;
+	return nl->last;
+}
+
+static int error_of(const struct nlmsghdr *nlh)
+{
+	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+
+	if (nlh->nlmsg_type != NLMSG_ERROR)
+		return 0;
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*e) || !e->error)
+		return EBADMSG;
+	return -e->error;
+}
+
+/* They come in the order of the questions, one each. */
+static int receive_many(struct kwgi_nl *nl, kwgi_nl_many_cb *cb, void *arg, const char *what,
+			struct kwg_error *err)
+{
+	uint32_t first = nl->seq - nl->n_many + 1, i = 0;
+	const struct nlmsghdr *nlh;
+	ssize_t n;
+	int left;
+
+	while (i < nl->n_many) {
+		n = receive_some(nl);
+		if (n < 0)
+			return fail_without_answer(nl, err, what, errno);
+		left = (int)n;
+		nlh = (const struct nlmsghdr *)(const void *)nl->in;
+		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left), i++) {
+			if (i == nl->n_many || nlh->nlmsg_seq != first + i ||
+			    nlh->nlmsg_pid != nl->portid)
+				return fail_without_answer(nl, err, what, EPROTO);
+			cb(nlh, i, error_of(nlh), arg);
+		}
+	}
+	return 0;
+}
+
+int kwgi_nl_ask_many(struct kwgi_nl *nl, kwgi_nl_many_cb *cb, void *arg, const char *what,
+		     struct kwg_error *err)
+{
+	int ret;
+	ssize_t n;
+
+	if (!nl->n_many)
+		return 0;
+	ret = mend(nl, err);
+	if (ret)
+		return ret;
+	do
+		n = mnl_socket_sendto(nl->sock, nl->out,
+				      (size_t)((char *)nl->last - nl->out) + kwgi_nl_aligned(nl->last));
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? fail(err, what, errno, NULL) : receive_many(nl, cb, arg, what, err);
+}

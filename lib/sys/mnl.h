@@ -39,6 +39,8 @@ struct kwgi_nl {
 	uint32_t seq, portid;
 	char *in, *out;		/* buffers: an answer, the message being built */
 	unsigned mutations;	/* requests that change something */
+	struct nlmsghdr *last;	/* of many, in out */
+	uint32_t n_many;
 	int bus;
 	bool broken;		/* an answer was lost: the next request has a socket of its own */
 };
@@ -67,6 +69,18 @@ int kwgi_nl_request(struct kwgi_nl *nl, struct nlmsghdr *nlh, const char *what,
 /* Sends a request that changes nothing and gives the one answer to cb. */
 int kwgi_nl_ask(struct kwgi_nl *nl, struct nlmsghdr *nlh, mnl_cb_t cb, void *arg,
 		const char *what, struct kwg_error *err);
+
+/*
+ * Many such requests in one system call, each of which is answered by one message or an error:
+ * begin, add as many as KWGI_NL_MESSAGE bytes take, ask. The ith answer, from 0, goes to cb, as it
+ * comes, with the errno that stands instead of it. KWG_ERR_KERNEL, also if not all answers came:
+ * then the socket is another one.
+ */
+typedef void kwgi_nl_many_cb(const struct nlmsghdr *nlh, uint32_t i, int sys_errno, void *arg);
+void kwgi_nl_begin_many(struct kwgi_nl *nl);
+struct nlmsghdr *kwgi_nl_add(struct kwgi_nl *nl, uint16_t type);
+int kwgi_nl_ask_many(struct kwgi_nl *nl, kwgi_nl_many_cb *cb, void *arg, const char *what,
+		     struct kwg_error *err);
 
 /*
  * Sends a dump request and gives each part to cb. If the kernel says that

@@ -230,7 +230,8 @@ def change_allowed_ip(rng, config, name):
     """The third network is that of whichever peer has it first."""
     i = PEERS[name]
     one, net, shared, v6 = f"10.5.{i}.1/32", f"10.6.{i}.0/24", "10.6.99.0/24", f"fd06:{i}::/64"
-    choices = ((one,), (one, net), (net, one, v6), (one, shared), (shared,), (v6,))
+    choices = ((one,), (one, net), (net, one, v6), (one, shared), (shared,), (v6,),
+               (one, "0.0.0.0/0"), (one, "0.0.0.0/0", "::/0"))
     config.peers[name]["allowed-ip"] = another(rng, choices, config.peers[name]["allowed-ip"])
 
 
@@ -331,7 +332,10 @@ KEYS = {
         "forward-rules": YES_NO,
         "cni": YES_NO,
         "cni-path": CNI_PATHS,
-        "route-table": (None, "1108", "70000"),
+        "route-table": (None, "1109", "70000"),
+        "rule-priority": (None, "100", "2"),
+        "default-route": YES_NO,
+        "default-route-table": (None, "70001"),
         "route-protocol": (None, "109", "200"),
         "fwmark": (None, "77", "4294967295"),
     },

@@ -356,8 +356,7 @@ static void neigh_step(struct world *o, const struct kwgi_step *s, bool undo)
 
 static bool same_rule(const struct kwgi_host_rule *a, const struct kwgi_host_rule *b)
 {
-	return kwgi_prefix_equal(&a->src, &b->src) && kwgi_prefix_equal(&a->dst, &b->dst) &&
-	       a->table == b->table && a->priority == b->priority && !strcmp(a->iif, b->iif);
+	return !kwgi_host_rule_cmp(a, b);
 }
 
 static void rule_step(struct world *o, const struct kwgi_step *s, bool undo)
@@ -464,6 +463,7 @@ static void carry_out(struct world *o, const struct kwgi_step *s, bool undo)
 	case KWGI_STEP_FIREWALL:
 	case KWGI_STEP_CNI:
 	case KWGI_STEP_IPTABLES:
+	case KWGI_STEP_VALID_MARK:
 		ck_abort_msg("there is no firewall here");
 	case KWGI_STEP_LINK_ADD:
 	case KWGI_STEP_LINK_DEL:

@@ -45,6 +45,9 @@ static const struct {
 	{ "local", "route-protocol", "5|255", "|0|4|256|static" },
 	{ "local", "route-metric", "0|4294967295", "|4294967296|-1|0x1|low" },
 	{ "local", "allow-cover", "10.0.0.0/8|10.0.0.0/8,fd00::/8", "|10.0.0.1/8|-" },
+	{ "local", "rule-priority", "0|32765", "|32766|-1|main" },
+	{ "local", "default-route", "yes|no", "|2|kilo0" },
+	{ "local", "default-route-table", "1|252|256|4294967295", "|0|253|254|255|4294967296|main" },
 	{ "local", "fwmark", "0|4294967295", "|4294967296|0x1|-1" },
 
 	{ "node", "name", "a|\xc3\xa4 b|" X253, "|" X253 "x|a\x01|\x7f" },

@@ -602,7 +602,7 @@ static const struct {
 	{ "unwanted rule", unwanted_rule, "- rule from all to 192.168.1.9/32 iif wg0 lookup 1107\n",
 	  "+ rule from all to 192.168.1.9/32 iif wg0 lookup 1107\n" },
 	{ "priority", other_priority, "+ rule from all to 192.168.1.9/32 iif wg0 lookup 1107\n"
-				      "- rule from all to 192.168.1.9/32 iif wg0 lookup 1107\n", NULL },
+				      "- rule from all to 192.168.1.9/32 iif wg0 lookup 1107 priority 1\n", NULL },
 
 	/* the old link has the port that the new one needs, so it goes first */
 	{ "renamed link", renamed_link,

@@ -106,7 +106,7 @@ static inline struct kwgi_host_rule rule(const char *src, const char *dst, const
 {
 	struct kwgi_host_rule r = {
 		.src = prefix(src), .dst = prefix(dst), .family = prefix(dst).addr.family,
-		.table = TABLE, .priority = KWGI_RULE_PRIORITY, .protocol = PROTOCOL,
+		.table = TABLE, .priority = KWGI_RULE_PRIORITY_MAX, .protocol = PROTOCOL,
 	};
 
 	memcpy(r.iif, iif, strlen(iif) + 1);

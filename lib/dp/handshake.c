@@ -17,6 +17,7 @@ static void send_handshake(struct kwgi_device *d, struct kwgi_dp_peer *p, void *
 {
 	kwgi_cookie_add_macs(&p->cookie, msg, len, t->now);
 	p->last_handshake_sent = t->now;
+	p->handshake_pause = REKEY_TIMEOUT + kwgi_timers_jitter(d);
 	atomic_fetch_add_explicit(&p->tx_bytes, len, memory_order_relaxed);
 	kwgi_timers_any_sent(p, t->now);
 	d->io.send(d->io.arg, &p->path, msg, len, KWGI_TOS_HANDSHAKE);
@@ -72,16 +73,16 @@ void kwgi_initiate(struct kwgi_device *d, struct kwgi_dp_peer *p, bool retry,
 		p->attempts = 0;
 	if (!d->up || !p->path.family)
 		return;
-	if (p->last_handshake_sent && t->now - p->last_handshake_sent < REKEY_TIMEOUT) {
+	if (p->last_handshake_sent && t->now - p->last_handshake_sent < p->handshake_pause) {
 		/* A response holds us back, too, but nobody would ask again then. */
-		if (p->staged && !p->timers.retransmit)
-			kwgi_timers_initiation_sent(d, p, p->last_handshake_sent);
+		if ((p->staged || retry) && !p->timers.retransmit)
+			kwgi_timers_initiation_sent(d, p);
 		return;
 	}
 	if (!create_initiation(d, p, &msg, t->wall))
 		return;
 	send_handshake(d, p, &msg, sizeof(msg), t);
-	kwgi_timers_initiation_sent(d, p, t->now);
+	kwgi_timers_initiation_sent(d, p);
 	kwgi_tell(d, p, KWGI_EVENT_INITIATION_SENT);
 }
 
@@ -109,8 +110,6 @@ static void respond(struct kwgi_device *d, struct kwgi_dp_peer *p,
 	if (kwgi_noise_create_response(&msg, &keys, o, &p->remote, kp->local_index, random)) {
 		kp->send_key = keys.send;
 		kp->receive_key = keys.receive;
-		/* Whatever we had begun is over: one session comes of both. */
-		kwgi_peer_drop_handshake(d, p);
 		kwgi_peer_begin_as_responder(d, p, kp);
 		kwgi_timers_session_derived(d, p, t->now);
 		send_handshake(d, p, &msg, sizeof(msg), t);

@@ -71,21 +71,53 @@ bool kwgi_keypair_sends(const struct kwgi_keypair *kp, uint64_t now)
 }
 
 /*
- * An initiator may send at once. If a session that the peer began still waits
- * for its first packet, that one is kept for what is on its way.
+ * Both sides at once. Each answers the other's initiation and keeps its own, so that no more than
+ * a round trip is lost, whatever the other does: the kernel and wireguard-go forget their own, and
+ * so complete ours only. A kilowg completes both. Then there are two sessions, each begun by one
+ * side, and both sides have to use the same, or both would be initiators and begin at once again
+ * whenever the session is replaced.
+ *
+ *  - A session that is confirmed before the own initiation is answered has won: the own is
+ *    forgotten. Not both sides can do so, for who confirms has had an answer already.
+ *  - Else each side has the own session as its current one, and the other's as the next. When that
+ *    is confirmed, that of the greater public key wins, on both sides.
+ *
+ * Both receive until the next handshake. The one that has lost stays in the place of the next, so
+ * that what is on its way in the session before both arrives as well.
+ */
+static bool own_key_is_greater(const struct kwgi_device *d, const struct kwgi_dp_peer *p)
+{
+	return memcmp(d->identity.public_key.b, p->remote.static_public.b,
+		      sizeof(p->remote.static_public.b)) > 0;
+}
+
+/*
+ * An initiator may send at once. If a session that the peer began earlier still waits for its
+ * first packet, that one is kept for what is on its way, until the next handshake.
  */
 void kwgi_peer_begin_as_initiator(struct kwgi_device *d, struct kwgi_dp_peer *p,
 				  struct kwgi_keypair *kp)
 {
+	struct kwgi_keypair *next = p->next_pair;
+
 	kwgi_keypair_drop(d, p->previous);
-	if (p->next_pair) {
-		p->previous = p->next_pair;
-		p->next_pair = NULL;
-		kwgi_keypair_drop(d, p->current);
-	} else {
-		p->previous = p->current;
-	}
+	p->previous = p->current;
 	p->current = kp;
+	if (!next)
+		return;
+	switch (next->crossing) {
+	case KWGI_CROSSING_NONE:
+		next->crossing = KWGI_CROSSING_LOST;
+		break;
+	case KWGI_CROSSING_OPEN:
+		next->crossing = KWGI_CROSSING_RIVAL;
+		break;
+	case KWGI_CROSSING_RIVAL:
+	case KWGI_CROSSING_LOST:
+		p->next_pair = NULL;
+		kwgi_keypair_drop(d, next);
+		break;
+	}
 }
 
 /* A responder may not send before it has received: the initiator may not have got the response. */
@@ -96,13 +128,35 @@ void kwgi_peer_begin_as_responder(struct kwgi_device *d, struct kwgi_dp_peer *p,
 	kwgi_keypair_drop(d, p->previous);
 	p->previous = NULL;
 	p->next_pair = kp;
+	if (p->handshake.state == KWGI_HANDSHAKE_INITIATION_CREATED)
+		kp->crossing = KWGI_CROSSING_OPEN;
+}
+
+/* Two sessions of one moment, each confirmed: who wins is the current one. */
+static void settle_crossing(struct kwgi_device *d, struct kwgi_dp_peer *p)
+{
+	struct kwgi_keypair *rival = p->current;
+
+	if (!own_key_is_greater(d, p)) {
+		p->current = p->next_pair;
+		p->current->crossing = KWGI_CROSSING_NONE;
+		p->next_pair = rival;
+	}
+	p->next_pair->crossing = KWGI_CROSSING_LOST;
 }
 
 void kwgi_peer_confirm_next(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
+	if (p->next_pair->crossing == KWGI_CROSSING_RIVAL) {
+		settle_crossing(d, p);
+		return;
+	}
+	/* Whatever we had begun is over: one session comes of both. */
+	kwgi_peer_drop_handshake(d, p);
 	kwgi_keypair_drop(d, p->previous);
 	p->previous = p->current;
 	p->current = p->next_pair;
+	p->current->crossing = KWGI_CROSSING_NONE;
 	p->next_pair = NULL;
 }
 
@@ -112,6 +166,9 @@ void kwgi_peer_drop_handshake(struct kwgi_device *d, struct kwgi_dp_peer *p)
 		kwgi_indextable_remove(&d->indices, p->handshake.local_index);
 	p->handshake_indexed = false;
 	kwgi_handshake_wipe(&p->handshake);
+	/* It will have no answer: if there is another one, that is younger than this session. */
+	if (p->next_pair && p->next_pair->crossing == KWGI_CROSSING_OPEN)
+		p->next_pair->crossing = KWGI_CROSSING_NONE;
 }
 
 void kwgi_peer_erase_keys(struct kwgi_device *d, struct kwgi_dp_peer *p)

@@ -34,6 +34,17 @@ struct kwgi_path {
 	uint32_t source_ifindex;
 };
 
+/*
+ * What becomes of a session that the peer began while an initiation of our own was on its way
+ * (both sides begin at once). Two sessions may come of that, and both sides have to agree on one.
+ */
+enum kwgi_crossing {
+	KWGI_CROSSING_NONE,
+	KWGI_CROSSING_OPEN,	/* our own initiation has no answer yet */
+	KWGI_CROSSING_RIVAL,	/* it has, and that session is the current one */
+	KWGI_CROSSING_LOST,	/* another is used: this one only receives */
+};
+
 /* A session. What only it needs is together, what every packet needs comes first. */
 struct kwgi_keypair {
 	struct kwgi_dp_peer *peer;
@@ -42,6 +53,7 @@ struct kwgi_keypair {
 	uint32_t local_index, remote_index;
 	bool initiator;			/* by us */
 	bool may_send;			/* false once our private key has changed */
+	enum kwgi_crossing crossing;	/* of p->next_pair */
 	struct kwgi_key send_key, receive_key;
 	atomic_flag replay_lock;
 	struct kwgi_replay replay;
@@ -81,6 +93,7 @@ struct kwgi_dp_peer {
 	uint8_t greatest_timestamp[KWGI_TIMESTAMP_LEN];
 	uint64_t next_initiation_wall;	/* the least wall clock of our next timestamp */
 	uint64_t last_initiation_received, last_handshake_sent;	/* 0: never */
+	uint64_t handshake_pause;	/* ns after it: no initiation of ours */
 	uint64_t last_handshake_wall;	/* ns since 1970; 0: never */
 	unsigned attempts;
 	bool last_minute_sent;		/* initiation shortly before the session's end */
@@ -107,12 +120,20 @@ struct kwgi_keypair *kwgi_keypair_new(struct kwgi_device *d, struct kwgi_dp_peer
 /* Takes its index out of the table, wipes and frees it. NULL is fine. */
 void kwgi_keypair_drop(struct kwgi_device *d, struct kwgi_keypair *kp);
 
-/* The rotation of keypairs (WireGuard paper, section 6.3). */
+/* The rotation of keypairs (WireGuard paper, section 6.3); both sides at once: peer.c. */
 void kwgi_peer_begin_as_initiator(struct kwgi_device *d, struct kwgi_dp_peer *p,
 				  struct kwgi_keypair *kp);
 void kwgi_peer_begin_as_responder(struct kwgi_device *d, struct kwgi_dp_peer *p,
 				  struct kwgi_keypair *kp);
+/* A packet has come in the session that waits for it. */
 void kwgi_peer_confirm_next(struct kwgi_device *d, struct kwgi_dp_peer *p);
+
+/* Does a packet in this session tell something new: that the peer has it? In any thread. */
+static inline bool kwgi_peer_is_unconfirmed(const struct kwgi_dp_peer *p,
+					    const struct kwgi_keypair *kp)
+{
+	return kp == p->next_pair && kp->crossing != KWGI_CROSSING_LOST;
+}
 
 /* May it be used at this time? */
 bool kwgi_keypair_receives(const struct kwgi_keypair *kp, uint64_t now);

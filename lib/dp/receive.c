@@ -113,7 +113,7 @@ static void receive_run(struct kwgi_device *d, struct kwgi_keypair *kp, struct k
 	if (!last)
 		return;
 	last->index = kp->local_index;
-	last->slow = kp == p->next_pair || !same_path(&p->path, last->from);
+	last->slow = kwgi_peer_is_unconfirmed(p, kp) || !same_path(&p->path, last->from);
 	atomic_fetch_add_explicit(&p->rx_bytes, bytes, memory_order_relaxed);
 	reschedule = kwgi_timers_any_received(p, now);
 	if (data)
@@ -181,7 +181,7 @@ void kwgi_receive_slow(struct kwgi_device *d, const struct kwgi_incoming *in,
 		return;
 	p = kp->peer;
 	p->path = *in->from;
-	if (kp == p->next_pair) {
+	if (kwgi_peer_is_unconfirmed(p, kp)) {
 		kwgi_peer_confirm_next(d, p);
 		kwgi_timers_handshake_complete(p, t);
 		kwgi_send_staged(d, p, t);

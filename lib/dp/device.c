@@ -202,6 +202,9 @@ void kwgi_peer_set_persistent(struct kwgi_device *d, struct kwgi_dp_peer *p, uin
 {
 	bool turned_on = interval && !p->persistent_interval;
 
+	/* Whoever sets the same again and again, by wg syncconf say, must not put it off for ever. */
+	if (interval == p->persistent_interval)
+		return;
 	p->persistent_interval = interval;
 	/*
 	 * By a timer, since thousands of peers may be turned on at once; not by

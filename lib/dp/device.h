@@ -75,7 +75,12 @@ enum {
 	/* Waiting, as in the kernel, or in KWGI_LOAD_WINDOW: half of a processor's time. */
 	KWGI_UNDER_LOAD_QUEUE = 512,
 	KWGI_TOS_HANDSHAKE = 0x88,	/* AF41, as the kernel's */
+	/* Waiting, of all peers together: a host may have many dead peers and much to say to them. */
+	KWGI_STAGED_BYTES = 16 * 1024 * 1024,
+	KWGI_HOLDERS = 25,		/* powers of two up to that */
 };
+
+_Static_assert(KWGI_STAGED_BYTES == 1 << (KWGI_HOLDERS - 1), "each number of bytes has its list");
 
 #define KWGI_LOAD_WINDOW (100 * KWGI_MS)
 
@@ -111,6 +116,7 @@ struct kwgi_device {
 	struct kwgi_dp_peer **heap;	/* of timers, by scheduled */
 	uint32_t heap_len, heap_cap;
 	size_t staged_bytes;
+	struct kwgi_dp_peer *holders[KWGI_HOLDERS];	/* of waiting packets; peer.c */
 };
 
 /* NULL without memory. aead as chosen by kwgi_aead_best(). */

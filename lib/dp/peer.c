@@ -6,11 +6,6 @@
 
 #include "dp/device.h"
 
-enum {
-	/* Of all peers together: a host may have many dead peers and much to say to them. */
-	MAX_STAGED_BYTES = 16 * 1024 * 1024,
-};
-
 /* ---- memory ------------------------------------ */
 
 void *kwgi_secret_alloc(const struct kwgi_device_io *io, size_t size)
@@ -182,15 +177,77 @@ void kwgi_peer_erase_keys(struct kwgi_device *d, struct kwgi_dp_peer *p)
 
 /* ---- waiting packets ------------------------------------ */
 
+/*
+ * Peers that hold from 2^n to less than 2^(n+1) bytes are in one list: in the highest that is not
+ * empty is who holds most, or nearly so, and nobody has to look at all peers for it.
+ */
+static unsigned holders_of(size_t bytes)
+{
+	unsigned n = 0;
+
+	while (bytes >>= 1)
+		n++;
+	return n < KWGI_HOLDERS ? n : KWGI_HOLDERS - 1;
+}
+
+static void leave_holders(struct kwgi_device *d, struct kwgi_dp_peer *p)
+{
+	struct kwgi_dp_peer **first = &d->holders[holders_of(p->staged_bytes)];
+
+	if (!p->staged_bytes)
+		return;
+	*(p->prev_holder ? &p->prev_holder->next_holder : first) = p->next_holder;
+	if (p->next_holder)
+		p->next_holder->prev_holder = p->prev_holder;
+	p->prev_holder = p->next_holder = NULL;
+}
+
+static void join_holders(struct kwgi_device *d, struct kwgi_dp_peer *p)
+{
+	struct kwgi_dp_peer **first = &d->holders[holders_of(p->staged_bytes)];
+
+	if (!p->staged_bytes)
+		return;
+	p->next_holder = *first;
+	if (*first)
+		(*first)->prev_holder = p;
+	*first = p;
+}
+
+/* Both counts, and the list that follows from them. */
+static void hold(struct kwgi_device *d, struct kwgi_dp_peer *p, size_t bytes)
+{
+	d->staged_bytes += bytes - p->staged_bytes;
+	if (p->staged_bytes && bytes && holders_of(bytes) == holders_of(p->staged_bytes)) {
+		p->staged_bytes = bytes;
+		return;
+	}
+	leave_holders(d, p);
+	p->staged_bytes = bytes;
+	join_holders(d, p);
+}
+
+static struct kwgi_dp_peer *greatest_holder(const struct kwgi_device *d)
+{
+	unsigned n = KWGI_HOLDERS;
+
+	while (n--)
+		if (d->holders[n])
+			return d->holders[n];
+	return NULL;
+}
+
 static void drop_oldest(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	struct kwgi_staged *s = p->staged;
 
+	if (!s)
+		return;
 	p->staged = s->next;
 	if (!p->staged)
 		p->staged_end = &p->staged;
 	p->staged_count--;
-	d->staged_bytes -= s->size;
+	hold(d, p, p->staged_bytes - s->size);
 	free(s);
 }
 
@@ -204,14 +261,13 @@ void kwgi_peer_stage(struct kwgi_device *d, struct kwgi_dp_peer *p, const uint8_
 		     uint32_t len)
 {
 	size_t size = sizeof(struct kwgi_transport) + len + KWGI_PADDING + KWGI_TAG_LEN;
+	struct kwgi_dp_peer *most;
 	struct kwgi_staged *s;
 
 	while (p->staged_count >= KWGI_STAGED_MAX)
 		drop_oldest(d, p);
-	while (p->staged && d->staged_bytes + size > MAX_STAGED_BYTES)
-		drop_oldest(d, p);
-	if (d->staged_bytes + size > MAX_STAGED_BYTES)
-		return;
+	while (d->staged_bytes + size > KWGI_STAGED_BYTES && (most = greatest_holder(d)))
+		drop_oldest(d, most);
 	s = malloc(sizeof(*s) + size);
 	if (!s)
 		return;
@@ -223,5 +279,5 @@ void kwgi_peer_stage(struct kwgi_device *d, struct kwgi_dp_peer *p, const uint8_
 	*p->staged_end = s;
 	p->staged_end = &s->next;
 	p->staged_count++;
-	d->staged_bytes += size;
+	hold(d, p, p->staged_bytes + size);
 }

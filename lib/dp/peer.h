@@ -101,6 +101,9 @@ struct kwgi_dp_peer {
 
 	struct kwgi_staged *staged, **staged_end;
 	unsigned staged_count;
+	size_t staged_bytes;
+	/* Others that hold about as much: device's holders. */
+	struct kwgi_dp_peer *prev_holder, *next_holder;
 
 	struct kwgi_dp_peer *prev_peer, *next_peer;	/* in the order of creation */
 };
@@ -145,7 +148,10 @@ void kwgi_peer_drop_handshake(struct kwgi_device *d, struct kwgi_dp_peer *p);
 
 /* ---- waiting packets: the device is held alone ------------------------- */
 
-/* Copies a packet to the end of the queue; the oldest one goes if it is full. */
+/*
+ * Copies a packet to the end of the queue; the oldest one goes if it is full. If there is no room
+ * for all peers together, the oldest packets of who holds most go. Without memory, that one does.
+ */
 void kwgi_peer_stage(struct kwgi_device *d, struct kwgi_dp_peer *p, const uint8_t *packet,
 		     uint32_t len);
 void kwgi_peer_drop_staged(struct kwgi_device *d, struct kwgi_dp_peer *p);

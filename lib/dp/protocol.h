@@ -61,6 +61,8 @@ bool kwgi_timers_any_received(struct kwgi_dp_peer *p, uint64_t now);
 
 /* Or is to be sent as soon as it may be: it is repeated when the pause since the last is over. */
 void kwgi_timers_initiation_sent(struct kwgi_device *d, struct kwgi_dp_peer *p);
+/* One is to be sent now, if the device is up. */
+void kwgi_timers_initiation_due(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now);
 void kwgi_timers_handshake_complete(struct kwgi_dp_peer *p, const struct kwgi_time *t);
 void kwgi_timers_session_derived(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now);
 /* A keepalive is to be sent now, if the device is up. */

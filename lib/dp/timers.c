@@ -195,6 +195,15 @@ void kwgi_timers_initiation_sent(struct kwgi_device *d, struct kwgi_dp_peer *p)
 	kwgi_timers_schedule(d, p);
 }
 
+void kwgi_timers_initiation_due(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now)
+{
+	if (!d->up)
+		return;
+	p->attempts = 0;
+	p->timers.retransmit = now;
+	kwgi_timers_schedule(d, p);
+}
+
 void kwgi_timers_handshake_complete(struct kwgi_dp_peer *p, const struct kwgi_time *t)
 {
 	p->timers.retransmit = 0;

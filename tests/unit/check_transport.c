@@ -57,6 +57,56 @@ START_TEST(the_oldest_of_129_goes)
 }
 END_TEST
 
+/* Packets of so many bytes wait for a peer that does not answer. */
+static struct kwgi_dp_peer *dead_peer(unsigned n, unsigned packets, uint32_t len)
+{
+	static uint8_t packet[65000];
+	struct kwgi_key k = { { (uint8_t)n, (uint8_t)(n >> 8), 9 } };
+	struct kwgi_dp_peer *p = kwgi_device_add(w.h[0].d, &k);
+
+	ck_assert_ptr_nonnull(p);
+	kwgi_peer_set_path(p, &w.h[3].at);
+	while (packets--)
+		kwgi_peer_stage(w.h[0].d, p, packet, len);
+	return p;
+}
+
+/* Many dead peers keep nobody else from beginning a handshake, nor from having a packet wait. */
+START_TEST(dead_peers_share_the_room)
+{
+	struct kwgi_device *d = w.h[0].d;
+	struct kwgi_dp_peer *small = dead_peer(0, 10, 1400), *p;
+	size_t sum = 0, most = 0;
+	unsigned i;
+
+	for (i = 1; i <= 200; i++)
+		dead_peer(i, 128, 1400);
+	for (; i <= 210; i++)
+		dead_peer(i, 128, 65000);
+	ck_assert_uint_le(d->staged_bytes, KWGI_STAGED_BYTES);
+	ck_assert_uint_ge(d->staged_bytes, KWGI_STAGED_BYTES - 66000);
+	for (p = d->first; p; p = p->next_peer) {
+		sum += p->staged_bytes;
+		if (p->staged_bytes > most)
+			most = p->staged_bytes;
+		ck_assert(!p->staged == !p->staged_count && !p->staged == !p->staged_bytes);
+	}
+	ck_assert_uint_eq(sum, d->staged_bytes);
+	/* Who holds little loses nothing, and nobody holds far more than the others. */
+	ck_assert_uint_eq(small->staged_count, 10);
+	ck_assert_uint_lt(most, 2 * 66000 + 131072);
+	say(&w, 0, 1, 1);
+	ck_assert_uint_eq(p01()->staged_count, 1);
+	settle(&w);
+	ck_assert_uint_eq(heard(&w.h[1]), 1);
+	while ((p = d->first))
+		kwgi_device_remove(d, p);
+	ck_assert_uint_eq(d->staged_bytes, 0);
+	for (i = 0; i < KWGI_HOLDERS; i++)
+		ck_assert_ptr_null(d->holders[i]);
+}
+END_TEST
+
 START_TEST(no_keepalive_behind_a_staged_packet)
 {
 	kwgi_send_keepalive(w.h[0].d, p01(), &w.t);
@@ -576,6 +626,7 @@ static void add(TCase *tc)
 	pair_fixture(tc);
 	tcase_add_test(tc, staged_packets_keep_their_order);
 	tcase_add_test(tc, the_oldest_of_129_goes);
+	tcase_add_test(tc, dead_peers_share_the_room);
 	tcase_add_test(tc, no_keepalive_behind_a_staged_packet);
 	tcase_add_test(tc, padding);
 	tcase_add_test(tc, where_packets_go);

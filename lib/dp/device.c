@@ -126,6 +126,16 @@ void kwgi_device_clear_sources(struct kwgi_device *d)
 		p->path.has_source = false;
 }
 
+void kwgi_device_forget_source(struct kwgi_device *d, uint8_t family, const uint8_t *source)
+{
+	struct kwgi_dp_peer *p;
+
+	for (p = d->first; p; p = p->next_peer)
+		if (p->path.family == family &&
+		    !memcmp(p->path.source, source, family == 4 ? 4 : 16))
+			p->path.has_source = false;
+}
+
 /* ---- peers ------------------------------------ */
 
 struct kwgi_dp_peer *kwgi_device_find(const struct kwgi_device *d,

@@ -97,6 +97,7 @@ struct kwgi_device {
 	struct kwgi_indextable indices;
 	uint32_t mtu;			/* caps padding; 0: unknown */
 	bool up;
+	bool new_paths;			/* some peer's path has no way yet; the caller resets it */
 
 	struct kwgi_identity identity;
 	struct kwgi_keymap by_key;
@@ -140,8 +141,10 @@ void kwgi_peer_set_path(struct kwgi_dp_peer *p, const struct kwgi_path *path);
 /* ns; turned on while the device is up, a keepalive is due at once. */
 void kwgi_peer_set_persistent(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t interval,
 			      const struct kwgi_time *t);
-/* All sticky sources: after a change of port, mark or routes. */
+/* All sticky sources: after a change of port or mark. */
 void kwgi_device_clear_sources(struct kwgi_device *d);
+/* Those that are this address, of 4 or 16 bytes by family: it is not ours any more. */
+void kwgi_device_forget_source(struct kwgi_device *d, uint8_t family, const uint8_t *source);
 
 /* Carries a parsed request out; returns 0 or the errno that the answer tells. */
 int kwgi_device_configure(struct kwgi_device *d, const struct kwgi_uapi_set *set,

@@ -128,7 +128,7 @@ static void respond(struct kwgi_device *d, struct kwgi_dp_peer *p,
 static void authentic(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_path *from,
 		      size_t len, uint64_t now)
 {
-	p->path = *from;
+	kwgi_peer_moved(d, p, from);
 	atomic_fetch_add_explicit(&p->rx_bytes, len, memory_order_relaxed);
 	kwgi_timers_any_received(p, now);
 	kwgi_timers_schedule(d, p);

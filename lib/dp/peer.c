@@ -6,6 +6,32 @@
 
 #include "dp/device.h"
 
+/* ---- paths ------------------------------------ */
+
+static bool is_link_local(const struct kwgi_path *p)
+{
+	return p->family == 6 && p->source[0] == 0xfe && (p->source[1] & 0xc0) == 0x80;
+}
+
+/* Which interface a datagram came in by is not asked: with several uplinks that may change all the time. */
+bool kwgi_path_same(const struct kwgi_path *a, const struct kwgi_path *b)
+{
+	if (a->family != b->family || a->port != b->port || a->scope != b->scope ||
+	    memcmp(a->addr, b->addr, sizeof(a->addr)) || a->has_source != b->has_source)
+		return false;
+	return !a->has_source ||
+	       (!memcmp(a->source, b->source, sizeof(a->source)) &&
+		(!is_link_local(a) || a->source_ifindex == b->source_ifindex));
+}
+
+void kwgi_peer_moved(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_path *from)
+{
+	if (kwgi_path_same(&p->path, from))
+		return;
+	p->path = *from;
+	d->new_paths = true;
+}
+
 /* ---- memory ------------------------------------ */
 
 void *kwgi_secret_alloc(const struct kwgi_device_io *io, size_t size)

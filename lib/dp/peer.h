@@ -32,7 +32,13 @@ struct kwgi_path {
 	bool has_source;	/* sticky source: where its last datagram arrived */
 	uint8_t source[16];
 	uint32_t source_ifindex;
+	/* Through which interface the way led when that was asked first; 0: not yet. */
+	uint32_t way;
+	bool way_changed;	/* it leads elsewhere now: meanwhile the source is not used */
 };
+
+/* Do they lead to the same place, from the same address? A link-local one is one with its link. */
+bool kwgi_path_same(const struct kwgi_path *a, const struct kwgi_path *b);
 
 /*
  * What becomes of a session that the peer began while an initiation of our own was on its way
@@ -107,6 +113,9 @@ struct kwgi_dp_peer {
 
 	struct kwgi_dp_peer *prev_peer, *next_peer;	/* in the order of creation */
 };
+
+/* An authentic message has come from there; the device is held alone. */
+void kwgi_peer_moved(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_path *from);
 
 /* ---- memory: the device is held alone ------------------------------------ */
 

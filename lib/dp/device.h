@@ -71,9 +71,13 @@ struct kwgi_device_io {
 
 enum {
 	KWGI_BATCH = 256,		/* packets sealed or opened at once, at most */
-	KWGI_HANDSHAKE_QUEUE = 1024,
-	/* Waiting, as in the kernel, or in KWGI_LOAD_WINDOW: half of a processor's time. */
-	KWGI_UNDER_LOAD_QUEUE = 512,
+	/*
+	 * Half of the places are for those who have proved their address, once there is load. That
+	 * begins when the other half waits, or when so many came faster than KWGI_LOAD_COST each: a
+	 * mesh whose nodes all begin at once does not do that, a flood does within half a second.
+	 */
+	KWGI_UNDER_LOAD_QUEUE = 2048,
+	KWGI_HANDSHAKE_QUEUE = 2 * KWGI_UNDER_LOAD_QUEUE,
 	KWGI_TOS_HANDSHAKE = 0x88,	/* AF41, as the kernel's */
 	/* Waiting, of all peers together: a host may have many dead peers and much to say to them. */
 	KWGI_STAGED_BYTES = 16 * 1024 * 1024,
@@ -82,10 +86,12 @@ enum {
 
 _Static_assert(KWGI_STAGED_BYTES == 1 << (KWGI_HOLDERS - 1), "each number of bytes has its list");
 
-#define KWGI_LOAD_WINDOW (100 * KWGI_MS)
+/* ns of time for a handshake, in the long run: as each takes about half of it, half of a processor. */
+#define KWGI_LOAD_COST (100 * KWGI_MS / 512)
 
 struct kwgi_queued_handshake {
 	struct kwgi_path from;
+	bool compute;			/* else it is answered with a cookie */
 	uint8_t len;
 	uint8_t msg[KWGI_HANDSHAKE_MAX];
 };
@@ -109,8 +115,7 @@ struct kwgi_device {
 	struct kwgi_cookie_checker checker;
 	struct kwgi_ratelimiter limiter;
 	uint64_t under_load_until;
-	uint64_t load_since;		/* a window of KWGI_LOAD_WINDOW, and the handshakes in it */
-	uint32_t load_count;
+	uint64_t busy_until;		/* all that came, at KWGI_LOAD_COST each */
 	struct kwgi_queued_handshake *queue;	/* ring, allocated when first needed */
 	unsigned queue_head, queue_len;
 

@@ -541,7 +541,7 @@ START_TEST(a_flood_makes_load)
 
 	say(&w, 0, 1, 1);
 	flood = *take_any(&w.h[0]);
-	for (i = 0; i < 500; i++)
+	for (i = 0; i < KWGI_UNDER_LOAD_QUEUE - 12; i++)
 		give(&w, 2, 1, &flood);
 	ck_assert_uint_eq(w.h[1].d->under_load_until, 0);
 	for (i = 0; i < 200; i++) {
@@ -549,11 +549,42 @@ START_TEST(a_flood_makes_load)
 		while ((g = take(&w.h[1])))
 			cookies += kwgi_get32(g->data) == KWGI_MSG_COOKIE_REPLY;
 	}
-	ck_assert_uint_eq(cookies, 189);
+	ck_assert_uint_eq(cookies, 188);
 	/* Transport goes on. A second later all is as before. */
 	run_for(&w, 1 * S);
 	give(&w, 2, 1, &flood);
 	ck_assert_uint_eq(waiting(&w.h[1]), 0);
+}
+END_TEST
+
+/* So many seconds of a flood at this rate: how many of them made us compute? */
+static unsigned computed_of_flood(uint64_t ns_each, unsigned seconds)
+{
+	struct kwgi_incoming in = { .from = &w.h[2].at };
+	struct datagram g;
+	unsigned computed = 0;
+	uint64_t end;
+
+	say(&w, 0, 1, 1);
+	g = *take_any(&w.h[0]);
+	in.message = g.data;
+	in.message_len = g.len;
+	for (end = w.t.now + seconds * S; w.t.now < end; w.t.now += ns_each) {
+		kwgi_queue_handshake(w.h[1].d, &in, w.t.now);
+		if (w.h[1].d->queue_len)
+			computed += w.h[1].d->queue[w.h[1].d->queue_head].compute;
+		kwgi_work_handshakes(w.h[1].d, 1, &w.t);
+		lose(&w.h[1]);
+	}
+	return computed;
+}
+
+/* As much as 5120 in a second is worked off; of more, no more than one moment's. */
+START_TEST(load_in_the_long_run)
+{
+	ck_assert_uint_ge(computed_of_flood(KWGI_LOAD_COST + 1000, 3), 15000);
+	run_for(&w, 3 * S);
+	ck_assert_uint_lt(computed_of_flood(KWGI_LOAD_COST / 4, 3), 3 * KWGI_UNDER_LOAD_QUEUE / 2);
 }
 END_TEST
 
@@ -569,12 +600,72 @@ START_TEST(a_long_queue_makes_load)
 	in.message_len = g.len;
 	for (i = 0; i < KWGI_HANDSHAKE_QUEUE + 10; i++)
 		kwgi_queue_handshake(w.h[1].d, &in, w.t.now += 10 * MS);
-	ck_assert_uint_eq(w.h[1].d->queue_len, KWGI_HANDSHAKE_QUEUE);
-	ck_assert_uint_eq(w.h[1].d->under_load_until, w.t.now - 10 * 10 * MS + 1 * S);
-	ck_assert_uint_eq(kwgi_work_handshakes(w.h[1].d, 24, &w.t), 1000);
-	ck_assert_uint_eq(waiting(&w.h[1]), 24);
+	/* Those without a cookie have but half of the places. */
+	ck_assert_uint_eq(w.h[1].d->queue_len, KWGI_UNDER_LOAD_QUEUE);
+	ck_assert_uint_eq(w.h[1].d->under_load_until, w.t.now + 1 * S);
+	/* What came before the load is worked off. */
+	ck_assert_uint_eq(kwgi_work_handshakes(w.h[1].d, 1, &w.t), KWGI_UNDER_LOAD_QUEUE - 1);
+	take_type(&w.h[1], KWGI_MSG_RESPONSE);
+	ck_assert_uint_eq(waiting(&w.h[1]), 0);
 	kwgi_device_set_up(w.h[1].d, false, &w.t);
 	ck_assert_uint_eq(kwgi_work_handshakes(w.h[1].d, 24, &w.t), 0);
+}
+END_TEST
+
+/* The queue is full of strangers: who has a cookie comes in all the same. */
+START_TEST(places_for_those_with_a_cookie)
+{
+	struct kwgi_incoming in = { .from = &w.h[2].at };
+	struct datagram g, flood;
+	unsigned i;
+
+	load(1);
+	say(&w, 0, 1, 1);
+	flood = *take_any(&w.h[0]);
+	give(&w, 0, 1, &flood);
+	give(&w, 1, 0, take_type(&w.h[1], KWGI_MSG_COOKIE_REPLY));
+	run_for(&w, 5 * S + 333 * MS);
+	g = *take_type(&w.h[0], KWGI_MSG_INITIATION);
+	in.message = flood.data;
+	in.message_len = flood.len;
+	for (i = 0; i < 2 * KWGI_HANDSHAKE_QUEUE; i++)
+		kwgi_queue_handshake(w.h[1].d, &in, w.t.now);
+	ck_assert_uint_eq(w.h[1].d->queue_len, KWGI_UNDER_LOAD_QUEUE);
+	in.from = &w.h[0].at;
+	in.message = g.data;
+	kwgi_queue_handshake(w.h[1].d, &in, w.t.now);
+	ck_assert_uint_eq(w.h[1].d->queue_len, KWGI_UNDER_LOAD_QUEUE + 1);
+	while (kwgi_work_handshakes(w.h[1].d, 100, &w.t))
+		if (w.h[1].d->queue_len > 100)
+			lose(&w.h[1]);
+	while (waiting(&w.h[1]) > 1)
+		take_type(&w.h[1], KWGI_MSG_COOKIE_REPLY);
+	take_type(&w.h[1], KWGI_MSG_RESPONSE);
+}
+END_TEST
+
+/* A mesh of so many nodes begins at once: nobody has to show a cookie. */
+START_TEST(a_thousand_at_once)
+{
+	struct kwgi_incoming in = { 0 };
+	struct kwgi_path from[4];
+	struct datagram g;
+	unsigned i;
+
+	say(&w, 0, 1, 1);
+	g = *take_any(&w.h[0]);
+	in.message = g.data;
+	in.message_len = g.len;
+	for (i = 0; i < 1000; i++) {
+		from[i % 4] = elsewhere((uint8_t)(i % 200));
+		in.from = &from[i % 4];
+		kwgi_queue_handshake(w.h[1].d, &in, w.t.now += 100 * MS / 1000);
+	}
+	ck_assert_uint_eq(w.h[1].d->queue_len, 1000);
+	ck_assert_uint_eq(w.h[1].d->under_load_until, 0);
+	while (kwgi_work_handshakes(w.h[1].d, 4, &w.t))
+		;
+	ck_assert_uint_eq(w.h[1].events[KWGI_EVENT_COOKIE_REPLY_SENT], 0);
 }
 END_TEST
 
@@ -646,7 +737,10 @@ static void add(TCase *tc)
 	tcase_add_test(tc, mac2_from_elsewhere);
 	tcase_add_test(tc, responses_pass_the_same_way);
 	tcase_add_test(tc, a_flood_makes_load);
+	tcase_add_test(tc, load_in_the_long_run);
 	tcase_add_test(tc, a_long_queue_makes_load);
+	tcase_add_test(tc, places_for_those_with_a_cookie);
+	tcase_add_test(tc, a_thousand_at_once);
 	tcase_add_test(tc, junk_cookie_replies_make_no_load);
 	tcase_add_test(tc, rate_limit_under_load);
 }

@@ -179,7 +179,9 @@ void kwgi_changes_read(struct kwgi_changes *c, const void *buf, size_t len, uint
 	const struct nlmsghdr *nlh = buf;
 	int left = (int)len;
 
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+	/* libmnl takes a length of 2^31 and more for a negative one, which is below any. */
+	for (; mnl_nlmsg_ok(nlh, left) && nlh->nlmsg_len <= (uint32_t)left;
+	     nlh = mnl_nlmsg_next(nlh, &left)) {
 		switch (nlh->nlmsg_type) {
 		case RTM_NEWROUTE:
 		case RTM_DELROUTE:

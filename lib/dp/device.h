@@ -72,12 +72,12 @@ struct kwgi_device_io {
 enum {
 	KWGI_BATCH = 256,		/* packets sealed or opened at once, at most */
 	/*
-	 * Half of the places are for those who have proved their address, once there is load. That
-	 * begins when the other half waits, or when so many came faster than KWGI_LOAD_COST each: a
-	 * mesh whose nodes all begin at once does not do that, a flood does within half a second.
+	 * Load begins when so many wait, or came faster than KWGI_LOAD_COST each: a mesh whose nodes
+	 * all begin at once does not do that, a flood does within half a second. What waits by then
+	 * is worked off; of what comes under load, fewer wait, so that who is honest waits less.
 	 */
-	KWGI_UNDER_LOAD_QUEUE = 2048,
-	KWGI_HANDSHAKE_QUEUE = 2 * KWGI_UNDER_LOAD_QUEUE,
+	KWGI_HANDSHAKE_QUEUE = 1536,
+	KWGI_UNDER_LOAD_QUEUE = 1024,
 	KWGI_TOS_HANDSHAKE = 0x88,	/* AF41, as the kernel's */
 	/* Waiting, of all peers together: a host may have many dead peers and much to say to them. */
 	KWGI_STAGED_BYTES = 16 * 1024 * 1024,
@@ -91,7 +91,7 @@ _Static_assert(KWGI_STAGED_BYTES == 1 << (KWGI_HOLDERS - 1), "each number of byt
 
 struct kwgi_queued_handshake {
 	struct kwgi_path from;
-	bool compute;			/* else it is answered with a cookie */
+	bool suspect;			/* came under load: has to show a cookie */
 	uint8_t len;
 	uint8_t msg[KWGI_HANDSHAKE_MAX];
 };

@@ -248,25 +248,22 @@ static void send_cookie(struct kwgi_device *d, struct kwgi_queued_handshake *q, 
 	kwgi_tell(d, NULL, KWGI_EVENT_COOKIE_REPLY_SENT);
 }
 
-enum verdict { COMPUTE, COOKIE, IGNORE };
-
-/*
- * Under load, only who receives at its address, and not too often, makes us compute. What came
- * before there was load, is worked off: it is no more than the queue holds.
- */
-static enum verdict judge(struct kwgi_device *d, const struct kwgi_incoming *in, uint64_t now)
+/* Under load, only who receives at its address, and not too often, makes us compute. */
+static bool may_compute(struct kwgi_device *d, struct kwgi_queued_handshake *q, uint64_t now)
 {
-	struct kwgi_addr a = { .family = in->from->family };
+	struct kwgi_addr a = { .family = q->from.family };
 	uint8_t source[18];
 	size_t n;
 
-	if (now >= d->under_load_until)
-		return COMPUTE;
-	n = source_of(source, in->from);
-	if (!kwgi_cookie_mac2_ok(&d->checker, in->message, in->message_len, source, n, now))
-		return d->queue_len < KWGI_UNDER_LOAD_QUEUE ? COOKIE : IGNORE;
-	memcpy(a.b, in->from->addr, sizeof(a.b));
-	return kwgi_ratelimiter_allow(&d->limiter, &a, now) ? COMPUTE : IGNORE;
+	if (!q->suspect)
+		return true;
+	n = source_of(source, &q->from);
+	if (!kwgi_cookie_mac2_ok(&d->checker, q->msg, q->len, source, n, now)) {
+		send_cookie(d, q, now);
+		return false;
+	}
+	memcpy(a.b, q->from.addr, sizeof(a.b));
+	return kwgi_ratelimiter_allow(&d->limiter, &a, now);
 }
 
 static bool is_handshake(const uint8_t *msg, size_t len)
@@ -293,7 +290,7 @@ static struct kwgi_queued_handshake *queue_slot(struct kwgi_device *d, unsigned 
  */
 static bool too_many(struct kwgi_device *d, uint64_t now)
 {
-	const uint64_t full = KWGI_UNDER_LOAD_QUEUE * KWGI_LOAD_COST;
+	const uint64_t full = KWGI_HANDSHAKE_QUEUE * KWGI_LOAD_COST;
 
 	if (d->busy_until < now)
 		d->busy_until = now;
@@ -306,7 +303,7 @@ static bool too_many(struct kwgi_device *d, uint64_t now)
 void kwgi_queue_handshake(struct kwgi_device *d, const struct kwgi_incoming *in, uint64_t now)
 {
 	struct kwgi_queued_handshake *q;
-	enum verdict verdict;
+	unsigned places;
 
 	if (!d->up || !d->identity.set || !is_handshake(in->message, in->message_len))
 		return;
@@ -319,23 +316,23 @@ void kwgi_queue_handshake(struct kwgi_device *d, const struct kwgi_incoming *in,
 		return;
 	if (!d->queue)
 		d->queue = malloc(KWGI_HANDSHAKE_QUEUE * sizeof(*d->queue));
-	if (d->queue_len >= KWGI_UNDER_LOAD_QUEUE || too_many(d, now))
+	if (d->queue_len == KWGI_HANDSHAKE_QUEUE || too_many(d, now))
 		d->under_load_until = now + KWGI_SECOND;
-	verdict = judge(d, in, now);
-	if (!d->queue || verdict == IGNORE || d->queue_len == KWGI_HANDSHAKE_QUEUE)
+	places = now < d->under_load_until ? KWGI_UNDER_LOAD_QUEUE : KWGI_HANDSHAKE_QUEUE;
+	if (!d->queue || d->queue_len >= places)
 		return;
 	q = queue_slot(d, d->queue_len++);
 	q->from = *in->from;
-	q->compute = verdict == COMPUTE;
+	q->suspect = now < d->under_load_until;
 	q->len = (uint8_t)in->message_len;
 	memcpy(q->msg, in->message, in->message_len);
 }
 
 static void work(struct kwgi_device *d, struct kwgi_queued_handshake *q, const struct kwgi_time *t)
 {
-	if (!q->compute)
-		send_cookie(d, q, t->now);
-	else if (kwgi_get32(q->msg) == KWGI_MSG_INITIATION)
+	if (!may_compute(d, q, t->now))
+		return;
+	if (kwgi_get32(q->msg) == KWGI_MSG_INITIATION)
 		consume_initiation(d, q, t);
 	else
 		consume_response(d, q, t);

@@ -565,7 +565,7 @@ struct kwg_tunnel;
 
 /* What to do with *out. */
 enum kwg_tunnel_op {
-	KWG_TUNNEL_DONE,	/* nothing */
+	KWG_TUNNEL_DONE,	/* nothing; if *out_len is not 0, so much room is needed for what waits */
 	KWG_TUNNEL_SEND,	/* it is a datagram: send it to the peer */
 	KWG_TUNNEL_DELIVER,	/* it is a packet: hand it to the host */
 	KWG_TUNNEL_DROPPED,	/* nothing: the input was not valid, or out too small */
@@ -593,7 +593,10 @@ void kwg_tunnel_free(struct kwg_tunnel *t);
  * These write to out, of *out_len bytes, and set *out_len. out has room for
  * len + KWG_OVERHEAD bytes (a packet), len (a datagram), and never less than
  * KWG_DATAGRAM_MIN. One call may leave more to be sent behind: call
- * kwg_tunnel_read() with len 0 until it returns KWG_TUNNEL_DONE.
+ * kwg_tunnel_read() with len 0 until it returns KWG_TUNNEL_DONE. A datagram for which out is too
+ * small is not lost: KWG_TUNNEL_DONE comes with the *out_len that it needs, at most
+ * KWG_PACKET_MAX + KWG_OVERHEAD, and a later call with so much room has it. Packets that waited for
+ * a session are such datagrams, whatever call it is that the session comes with.
  */
 
 /* A packet of the host: seals it, or keeps it and begins a handshake. */

@@ -34,29 +34,43 @@ static const struct kwgi_path the_peer = { .family = 4, .port = 1 };
 
 /* ---- what is to be sent ------------------------------------------------------------- */
 
-static struct queued *take(struct kwg_tunnel *t)
+/* The first that is no longer than max, or NULL. */
+static struct queued *take_up_to(struct kwg_tunnel *t, size_t max)
 {
-	struct queued *q = t->first;
+	struct queued **at = &t->first, *q;
 
+	while (*at && (*at)->len > max)
+		at = &(*at)->next;
+	q = *at;
 	if (!q)
 		return NULL;
-	t->first = q->next;
-	if (!t->first)
-		t->end = &t->first;
+	*at = q->next;
+	if (!q->next)
+		t->end = at;
 	t->n--;
 	return q;
 }
 
-/* Without memory the datagram is lost, as the network loses some. */
+static struct queued *take(struct kwg_tunnel *t)
+{
+	return take_up_to(t, SIZE_MAX);
+}
+
+/*
+ * Without memory the datagram is lost, as the network loses some. Of too many the oldest is:
+ * those that a caller has no room for must not keep handshakes from coming out.
+ */
 static void queue(void *arg, struct kwgi_path *to, const uint8_t *msg, size_t len, uint8_t tos)
 {
 	struct kwg_tunnel *t = arg;
-	struct queued *q = t->n < QUEUE_MAX ? malloc(sizeof(*q) + len) : NULL;
+	struct queued *q = malloc(sizeof(*q) + len);
 
 	(void)to;
 	(void)tos;
 	if (!q)
 		return;
+	if (t->n == QUEUE_MAX)
+		free(take(t));
 	q->next = NULL;
 	q->len = len;
 	memcpy(q->data, msg, len);
@@ -74,21 +88,22 @@ static enum kwg_tunnel_op give(struct kwg_tunnel *t, uint8_t **out, size_t *out_
 	return t->given ? KWG_TUNNEL_SEND : KWG_TUNNEL_DONE;
 }
 
-/* The same into the caller's buffer. One that does not fit is lost. */
+/*
+ * The same into the caller's buffer. What does not fit waits for a larger one, and the caller is
+ * told how large: not as a reason to ask again at once, or who never has more would do so for ever.
+ */
 static enum kwg_tunnel_op give_copy(struct kwg_tunnel *t, void *out, size_t *out_len)
 {
-	struct queued *q = take(t);
-	enum kwg_tunnel_op op = KWG_TUNNEL_DONE;
+	struct queued *q = take_up_to(t, *out_len);
 
-	if (q && q->len <= *out_len) {
-		memcpy(out, q->data, q->len);
-		op = KWG_TUNNEL_SEND;
-	} else if (q) {
-		op = KWG_TUNNEL_DROPPED;
+	if (!q) {
+		*out_len = t->first ? t->first->len : 0;
+		return KWG_TUNNEL_DONE;
 	}
-	*out_len = op == KWG_TUNNEL_SEND ? q->len : 0;
+	memcpy(out, q->data, q->len);
+	*out_len = q->len;
 	free(q);
-	return op;
+	return KWG_TUNNEL_SEND;
 }
 
 /* ---- the tunnel ------------------------------------------------------------------------ */

@@ -126,6 +126,16 @@ void kwgi_device_clear_sources(struct kwgi_device *d)
 		p->path.has_source = false;
 }
 
+void kwgi_device_forget_source(struct kwgi_device *d, uint8_t family, const uint8_t *source)
+{
+	struct kwgi_dp_peer *p;
+
+	for (p = d->first; p; p = p->next_peer)
+		if (p->path.family == family &&
+		    !memcmp(p->path.source, source, family == 4 ? 4 : 16))
+			p->path.has_source = false;
+}
+
 /* ---- peers ------------------------------------ */
 
 struct kwgi_dp_peer *kwgi_device_find(const struct kwgi_device *d,
@@ -202,6 +212,9 @@ void kwgi_peer_set_persistent(struct kwgi_device *d, struct kwgi_dp_peer *p, uin
 {
 	bool turned_on = interval && !p->persistent_interval;
 
+	/* Whoever sets the same again and again, by wg syncconf say, must not put it off for ever. */
+	if (interval == p->persistent_interval)
+		return;
 	p->persistent_interval = interval;
 	/*
 	 * By a timer, since thousands of peers may be turned on at once; not by

@@ -71,16 +71,27 @@ struct kwgi_device_io {
 
 enum {
 	KWGI_BATCH = 256,		/* packets sealed or opened at once, at most */
-	KWGI_HANDSHAKE_QUEUE = 1024,
-	/* Waiting, as in the kernel, or in KWGI_LOAD_WINDOW: half of a processor's time. */
-	KWGI_UNDER_LOAD_QUEUE = 512,
+	/*
+	 * Load begins when so many wait, or came faster than KWGI_LOAD_COST each: a mesh whose nodes
+	 * all begin at once does not do that, a flood does within half a second. What waits by then
+	 * is worked off; of what comes under load, fewer wait, so that who is honest waits less.
+	 */
+	KWGI_HANDSHAKE_QUEUE = 1536,
+	KWGI_UNDER_LOAD_QUEUE = 1024,
 	KWGI_TOS_HANDSHAKE = 0x88,	/* AF41, as the kernel's */
+	/* Waiting, of all peers together: a host may have many dead peers and much to say to them. */
+	KWGI_STAGED_BYTES = 16 * 1024 * 1024,
+	KWGI_HOLDERS = 25,		/* powers of two up to that */
 };
 
-#define KWGI_LOAD_WINDOW (100 * KWGI_MS)
+_Static_assert(KWGI_STAGED_BYTES == 1 << (KWGI_HOLDERS - 1), "each number of bytes has its list");
+
+/* ns of time for a handshake, in the long run: as each takes about half of it, half of a processor. */
+#define KWGI_LOAD_COST (100 * KWGI_MS / 512)
 
 struct kwgi_queued_handshake {
 	struct kwgi_path from;
+	bool suspect;			/* came under load: has to show a cookie */
 	uint8_t len;
 	uint8_t msg[KWGI_HANDSHAKE_MAX];
 };
@@ -92,6 +103,7 @@ struct kwgi_device {
 	struct kwgi_indextable indices;
 	uint32_t mtu;			/* caps padding; 0: unknown */
 	bool up;
+	bool new_paths;			/* some peer's path has no way yet; the caller resets it */
 
 	struct kwgi_identity identity;
 	struct kwgi_keymap by_key;
@@ -103,14 +115,14 @@ struct kwgi_device {
 	struct kwgi_cookie_checker checker;
 	struct kwgi_ratelimiter limiter;
 	uint64_t under_load_until;
-	uint64_t load_since;		/* a window of KWGI_LOAD_WINDOW, and the handshakes in it */
-	uint32_t load_count;
+	uint64_t busy_until;		/* all that came, at KWGI_LOAD_COST each */
 	struct kwgi_queued_handshake *queue;	/* ring, allocated when first needed */
 	unsigned queue_head, queue_len;
 
 	struct kwgi_dp_peer **heap;	/* of timers, by scheduled */
 	uint32_t heap_len, heap_cap;
 	size_t staged_bytes;
+	struct kwgi_dp_peer *holders[KWGI_HOLDERS];	/* of waiting packets; peer.c */
 };
 
 /* NULL without memory. aead as chosen by kwgi_aead_best(). */
@@ -134,8 +146,10 @@ void kwgi_peer_set_path(struct kwgi_dp_peer *p, const struct kwgi_path *path);
 /* ns; turned on while the device is up, a keepalive is due at once. */
 void kwgi_peer_set_persistent(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t interval,
 			      const struct kwgi_time *t);
-/* All sticky sources: after a change of port, mark or routes. */
+/* All sticky sources: after a change of port or mark. */
 void kwgi_device_clear_sources(struct kwgi_device *d);
+/* Those that are this address, of 4 or 16 bytes by family: it is not ours any more. */
+void kwgi_device_forget_source(struct kwgi_device *d, uint8_t family, const uint8_t *source);
 
 /* Carries a parsed request out; returns 0 or the errno that the answer tells. */
 int kwgi_device_configure(struct kwgi_device *d, const struct kwgi_uapi_set *set,

@@ -108,6 +108,21 @@ static int apply_fwmark(struct kwgi_device *d, uint32_t mark)
 	return 0;
 }
 
+/*
+ * What had to wait for a key, or has no session with the new one, asks for a session: by the timer,
+ * since thousands of peers may want one.
+ */
+static void apply_private_key(struct kwgi_device *d, const struct kwgi_key *key,
+			      const struct kwgi_time *t)
+{
+	struct kwgi_dp_peer *p;
+
+	kwgi_device_set_private_key(d, key);
+	for (p = d->first; d->identity.set && p; p = p->next_peer)
+		if (p->staged && !kwgi_keypair_sends(p->current, t->now))
+			kwgi_timers_initiation_due(d, p, t->now);
+}
+
 int kwgi_device_configure(struct kwgi_device *d, const struct kwgi_uapi_set *set,
 			  const struct kwgi_time *t)
 {
@@ -115,7 +130,7 @@ int kwgi_device_configure(struct kwgi_device *d, const struct kwgi_uapi_set *set
 	int e = 0;
 
 	if (set->parts & KWGI_UAPI_PRIVATE_KEY)
-		kwgi_device_set_private_key(d, &set->private_key);
+		apply_private_key(d, &set->private_key, t);
 	if (set->parts & KWGI_UAPI_LISTEN_PORT)
 		e = apply_port(d, set->listen_port);
 	if (!e && (set->parts & KWGI_UAPI_FWMARK))

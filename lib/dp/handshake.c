@@ -17,6 +17,7 @@ static void send_handshake(struct kwgi_device *d, struct kwgi_dp_peer *p, void *
 {
 	kwgi_cookie_add_macs(&p->cookie, msg, len, t->now);
 	p->last_handshake_sent = t->now;
+	p->handshake_pause = REKEY_TIMEOUT + kwgi_timers_jitter(d);
 	atomic_fetch_add_explicit(&p->tx_bytes, len, memory_order_relaxed);
 	kwgi_timers_any_sent(p, t->now);
 	d->io.send(d->io.arg, &p->path, msg, len, KWGI_TOS_HANDSHAKE);
@@ -72,16 +73,16 @@ void kwgi_initiate(struct kwgi_device *d, struct kwgi_dp_peer *p, bool retry,
 		p->attempts = 0;
 	if (!d->up || !p->path.family)
 		return;
-	if (p->last_handshake_sent && t->now - p->last_handshake_sent < REKEY_TIMEOUT) {
+	if (p->last_handshake_sent && t->now - p->last_handshake_sent < p->handshake_pause) {
 		/* A response holds us back, too, but nobody would ask again then. */
-		if (p->staged && !p->timers.retransmit)
-			kwgi_timers_initiation_sent(d, p, p->last_handshake_sent);
+		if ((p->staged || retry) && !p->timers.retransmit)
+			kwgi_timers_initiation_sent(d, p);
 		return;
 	}
 	if (!create_initiation(d, p, &msg, t->wall))
 		return;
 	send_handshake(d, p, &msg, sizeof(msg), t);
-	kwgi_timers_initiation_sent(d, p, t->now);
+	kwgi_timers_initiation_sent(d, p);
 	kwgi_tell(d, p, KWGI_EVENT_INITIATION_SENT);
 }
 
@@ -109,8 +110,6 @@ static void respond(struct kwgi_device *d, struct kwgi_dp_peer *p,
 	if (kwgi_noise_create_response(&msg, &keys, o, &p->remote, kp->local_index, random)) {
 		kp->send_key = keys.send;
 		kp->receive_key = keys.receive;
-		/* Whatever we had begun is over: one session comes of both. */
-		kwgi_peer_drop_handshake(d, p);
 		kwgi_peer_begin_as_responder(d, p, kp);
 		kwgi_timers_session_derived(d, p, t->now);
 		send_handshake(d, p, &msg, sizeof(msg), t);
@@ -129,7 +128,7 @@ static void respond(struct kwgi_device *d, struct kwgi_dp_peer *p,
 static void authentic(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_path *from,
 		      size_t len, uint64_t now)
 {
-	p->path = *from;
+	kwgi_peer_moved(d, p, from);
 	atomic_fetch_add_explicit(&p->rx_bytes, len, memory_order_relaxed);
 	kwgi_timers_any_received(p, now);
 	kwgi_timers_schedule(d, p);
@@ -256,7 +255,7 @@ static bool may_compute(struct kwgi_device *d, struct kwgi_queued_handshake *q, 
 	uint8_t source[18];
 	size_t n;
 
-	if (now >= d->under_load_until)
+	if (!q->suspect)
 		return true;
 	n = source_of(source, &q->from);
 	if (!kwgi_cookie_mac2_ok(&d->checker, q->msg, q->len, source, n, now)) {
@@ -287,20 +286,24 @@ static struct kwgi_queued_handshake *queue_slot(struct kwgi_device *d, unsigned 
 
 /*
  * A queue that is worked off after each datagram does not grow, however many
- * there are: those of the last moment are counted as well.
+ * there are: what they would cost is counted as well, as a leaky bucket does.
  */
 static bool too_many(struct kwgi_device *d, uint64_t now)
 {
-	if (now - d->load_since >= KWGI_LOAD_WINDOW) {
-		d->load_since = now;
-		d->load_count = 0;
-	}
-	return ++d->load_count >= KWGI_UNDER_LOAD_QUEUE;
+	const uint64_t full = KWGI_HANDSHAKE_QUEUE * KWGI_LOAD_COST;
+
+	if (d->busy_until < now)
+		d->busy_until = now;
+	if (d->busy_until - now >= full)
+		return true;
+	d->busy_until += KWGI_LOAD_COST;
+	return false;
 }
 
 void kwgi_queue_handshake(struct kwgi_device *d, const struct kwgi_incoming *in, uint64_t now)
 {
 	struct kwgi_queued_handshake *q;
+	unsigned places;
 
 	if (!d->up || !d->identity.set || !is_handshake(in->message, in->message_len))
 		return;
@@ -313,14 +316,16 @@ void kwgi_queue_handshake(struct kwgi_device *d, const struct kwgi_incoming *in,
 		return;
 	if (!d->queue)
 		d->queue = malloc(KWGI_HANDSHAKE_QUEUE * sizeof(*d->queue));
-	if (!d->queue || d->queue_len == KWGI_HANDSHAKE_QUEUE)
+	if (d->queue_len == KWGI_HANDSHAKE_QUEUE || too_many(d, now))
+		d->under_load_until = now + KWGI_SECOND;
+	places = now < d->under_load_until ? KWGI_UNDER_LOAD_QUEUE : KWGI_HANDSHAKE_QUEUE;
+	if (!d->queue || d->queue_len >= places)
 		return;
 	q = queue_slot(d, d->queue_len++);
 	q->from = *in->from;
+	q->suspect = now < d->under_load_until;
 	q->len = (uint8_t)in->message_len;
 	memcpy(q->msg, in->message, in->message_len);
-	if (d->queue_len >= KWGI_UNDER_LOAD_QUEUE || too_many(d, now))
-		d->under_load_until = now + KWGI_SECOND;
 }
 
 static void work(struct kwgi_device *d, struct kwgi_queued_handshake *q, const struct kwgi_time *t)

@@ -32,6 +32,23 @@ struct kwgi_path {
 	bool has_source;	/* sticky source: where its last datagram arrived */
 	uint8_t source[16];
 	uint32_t source_ifindex;
+	/* Through which interface the way led when that was asked first; 0: not yet. */
+	uint32_t way;
+	bool way_changed;	/* it leads elsewhere now: meanwhile the source is not used */
+};
+
+/* Do they lead to the same place, from the same address? A link-local one is one with its link. */
+bool kwgi_path_same(const struct kwgi_path *a, const struct kwgi_path *b);
+
+/*
+ * What becomes of a session that the peer began while an initiation of our own was on its way
+ * (both sides begin at once). Two sessions may come of that, and both sides have to agree on one.
+ */
+enum kwgi_crossing {
+	KWGI_CROSSING_NONE,
+	KWGI_CROSSING_OPEN,	/* our own initiation has no answer yet */
+	KWGI_CROSSING_RIVAL,	/* it has, and that session is the current one */
+	KWGI_CROSSING_LOST,	/* another is used: this one only receives */
 };
 
 /* A session. What only it needs is together, what every packet needs comes first. */
@@ -42,6 +59,7 @@ struct kwgi_keypair {
 	uint32_t local_index, remote_index;
 	bool initiator;			/* by us */
 	bool may_send;			/* false once our private key has changed */
+	enum kwgi_crossing crossing;	/* of p->next_pair */
 	struct kwgi_key send_key, receive_key;
 	atomic_flag replay_lock;
 	struct kwgi_replay replay;
@@ -81,6 +99,7 @@ struct kwgi_dp_peer {
 	uint8_t greatest_timestamp[KWGI_TIMESTAMP_LEN];
 	uint64_t next_initiation_wall;	/* the least wall clock of our next timestamp */
 	uint64_t last_initiation_received, last_handshake_sent;	/* 0: never */
+	uint64_t handshake_pause;	/* ns after it: no initiation of ours */
 	uint64_t last_handshake_wall;	/* ns since 1970; 0: never */
 	unsigned attempts;
 	bool last_minute_sent;		/* initiation shortly before the session's end */
@@ -88,9 +107,15 @@ struct kwgi_dp_peer {
 
 	struct kwgi_staged *staged, **staged_end;
 	unsigned staged_count;
+	size_t staged_bytes;
+	/* Others that hold about as much: device's holders. */
+	struct kwgi_dp_peer *prev_holder, *next_holder;
 
 	struct kwgi_dp_peer *prev_peer, *next_peer;	/* in the order of creation */
 };
+
+/* An authentic message has come from there; the device is held alone. */
+void kwgi_peer_moved(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_path *from);
 
 /* ---- memory: the device is held alone ------------------------------------ */
 
@@ -107,12 +132,20 @@ struct kwgi_keypair *kwgi_keypair_new(struct kwgi_device *d, struct kwgi_dp_peer
 /* Takes its index out of the table, wipes and frees it. NULL is fine. */
 void kwgi_keypair_drop(struct kwgi_device *d, struct kwgi_keypair *kp);
 
-/* The rotation of keypairs (WireGuard paper, section 6.3). */
+/* The rotation of keypairs (WireGuard paper, section 6.3); both sides at once: peer.c. */
 void kwgi_peer_begin_as_initiator(struct kwgi_device *d, struct kwgi_dp_peer *p,
 				  struct kwgi_keypair *kp);
 void kwgi_peer_begin_as_responder(struct kwgi_device *d, struct kwgi_dp_peer *p,
 				  struct kwgi_keypair *kp);
+/* A packet has come in the session that waits for it. */
 void kwgi_peer_confirm_next(struct kwgi_device *d, struct kwgi_dp_peer *p);
+
+/* Does a packet in this session tell something new: that the peer has it? In any thread. */
+static inline bool kwgi_peer_is_unconfirmed(const struct kwgi_dp_peer *p,
+					    const struct kwgi_keypair *kp)
+{
+	return kp == p->next_pair && kp->crossing != KWGI_CROSSING_LOST;
+}
 
 /* May it be used at this time? */
 bool kwgi_keypair_receives(const struct kwgi_keypair *kp, uint64_t now);
@@ -124,7 +157,10 @@ void kwgi_peer_drop_handshake(struct kwgi_device *d, struct kwgi_dp_peer *p);
 
 /* ---- waiting packets: the device is held alone ------------------------- */
 
-/* Copies a packet to the end of the queue; the oldest one goes if it is full. */
+/*
+ * Copies a packet to the end of the queue; the oldest one goes if it is full. If there is no room
+ * for all peers together, the oldest packets of who holds most go. Without memory, that one does.
+ */
 void kwgi_peer_stage(struct kwgi_device *d, struct kwgi_dp_peer *p, const uint8_t *packet,
 		     uint32_t len);
 void kwgi_peer_drop_staged(struct kwgi_device *d, struct kwgi_dp_peer *p);

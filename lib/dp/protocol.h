@@ -40,7 +40,7 @@ static inline struct kwgi_keypair *kwgi_session(const struct kwgi_device *d, uin
 
 /* ---- handshake.c: requests ------------------------------------ */
 
-/* Sends an initiation unless one was sent within REKEY_TIMEOUT. retry: by the timer. */
+/* Sends an initiation unless the pause since the last handshake message is on. retry: by the timer. */
 void kwgi_initiate(struct kwgi_device *d, struct kwgi_dp_peer *p, bool retry,
 		   const struct kwgi_time *t);
 
@@ -59,7 +59,10 @@ bool kwgi_timers_data_received(struct kwgi_dp_peer *p, uint64_t now);
 bool kwgi_timers_any_sent(struct kwgi_dp_peer *p, uint64_t now);
 bool kwgi_timers_any_received(struct kwgi_dp_peer *p, uint64_t now);
 
-void kwgi_timers_initiation_sent(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now);
+/* Or is to be sent as soon as it may be: it is repeated when the pause since the last is over. */
+void kwgi_timers_initiation_sent(struct kwgi_device *d, struct kwgi_dp_peer *p);
+/* One is to be sent now, if the device is up. */
+void kwgi_timers_initiation_due(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now);
 void kwgi_timers_handshake_complete(struct kwgi_dp_peer *p, const struct kwgi_time *t);
 void kwgi_timers_session_derived(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now);
 /* A keepalive is to be sent now, if the device is up. */
@@ -68,6 +71,8 @@ void kwgi_timers_keepalive_due(struct kwgi_device *d, struct kwgi_dp_peer *p, ui
 void kwgi_timers_persistent_changed(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t due);
 void kwgi_timers_stop(struct kwgi_device *d, struct kwgi_dp_peer *p);
 
+/* Up to REKEY_TIMEOUT_JITTER, in ns: so that two who began at once do not meet for ever. */
+uint64_t kwgi_timers_jitter(const struct kwgi_device *d);
 /* Puts the peer where its earliest timer belongs. */
 void kwgi_timers_schedule(struct kwgi_device *d, struct kwgi_dp_peer *p);
 /* Room for one more peer; 0 or -1. */

@@ -72,15 +72,6 @@ static enum kwgi_receive_status judge(const struct kwgi_device *d, const struct 
 	return KWGI_RECEIVED_PACKET;
 }
 
-static bool same_path(const struct kwgi_path *a, const struct kwgi_path *b)
-{
-	if (a->family != b->family || a->port != b->port || a->scope != b->scope ||
-	    memcmp(a->addr, b->addr, sizeof(a->addr)) || a->has_source != b->has_source)
-		return false;
-	return !a->has_source || (a->source_ifindex == b->source_ifindex &&
-				  !memcmp(a->source, b->source, sizeof(a->source)));
-}
-
 /* A session whose last minute has come, and that we began, is replaced even if we only listen. */
 static bool wants_last_minute(const struct kwgi_keypair *kp, uint64_t now)
 {
@@ -113,7 +104,7 @@ static void receive_run(struct kwgi_device *d, struct kwgi_keypair *kp, struct k
 	if (!last)
 		return;
 	last->index = kp->local_index;
-	last->slow = kp == p->next_pair || !same_path(&p->path, last->from);
+	last->slow = kwgi_peer_is_unconfirmed(p, kp) || !kwgi_path_same(&p->path, last->from);
 	atomic_fetch_add_explicit(&p->rx_bytes, bytes, memory_order_relaxed);
 	reschedule = kwgi_timers_any_received(p, now);
 	if (data)
@@ -180,8 +171,8 @@ void kwgi_receive_slow(struct kwgi_device *d, const struct kwgi_incoming *in,
 	if (!in->slow || !kp)
 		return;
 	p = kp->peer;
-	p->path = *in->from;
-	if (kp == p->next_pair) {
+	kwgi_peer_moved(d, p, in->from);
+	if (kwgi_peer_is_unconfirmed(p, kp)) {
 		kwgi_peer_confirm_next(d, p);
 		kwgi_timers_handshake_complete(p, t);
 		kwgi_send_staged(d, p, t);

@@ -164,11 +164,21 @@ void kwgi_send_staged(struct kwgi_device *d, struct kwgi_dp_peer *p, const struc
 		kwgi_initiate(d, p, false, t);
 }
 
+/* After something was to be staged: if there was no memory for it, the next one needs a session, too. */
+static void send_or_initiate(struct kwgi_device *d, struct kwgi_dp_peer *p,
+			     const struct kwgi_time *t)
+{
+	if (p->staged)
+		kwgi_send_staged(d, p, t);
+	else if (!kwgi_keypair_sends(p->current, t->now))
+		kwgi_initiate(d, p, false, t);
+}
+
 void kwgi_send_keepalive(struct kwgi_device *d, struct kwgi_dp_peer *p, const struct kwgi_time *t)
 {
 	if (!p->staged)
 		kwgi_peer_stage(d, p, NULL, 0);
-	kwgi_send_staged(d, p, t);
+	send_or_initiate(d, p, t);
 }
 
 void kwgi_send_slow(struct kwgi_device *d, const struct kwgi_outgoing *o,
@@ -180,7 +190,7 @@ void kwgi_send_slow(struct kwgi_device *d, const struct kwgi_outgoing *o,
 	if (!p || !d->up)
 		return;
 	kwgi_peer_stage(d, p, o->packet, o->len);
-	kwgi_send_staged(d, p, t);
+	send_or_initiate(d, p, t);
 }
 
 enum kwgi_send_status kwgi_device_send(struct kwgi_device *d, uint8_t *packet, uint32_t len,

@@ -180,7 +180,7 @@ bool kwgi_timers_any_received(struct kwgi_dp_peer *p, uint64_t now)
 	return traversed(p, now);
 }
 
-static uint64_t draw_jitter(const struct kwgi_device *d)
+uint64_t kwgi_timers_jitter(const struct kwgi_device *d)
 {
 	uint32_t r;
 
@@ -188,10 +188,19 @@ static uint64_t draw_jitter(const struct kwgi_device *d)
 	return r % (REKEY_TIMEOUT_JITTER / 1000) * 1000;
 }
 
-void kwgi_timers_initiation_sent(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now)
+void kwgi_timers_initiation_sent(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
-	p->timers.jitter = draw_jitter(d);
-	p->timers.retransmit = now + REKEY_TIMEOUT + p->timers.jitter;
+	p->timers.jitter = kwgi_timers_jitter(d);
+	p->timers.retransmit = p->last_handshake_sent + p->handshake_pause;
+	kwgi_timers_schedule(d, p);
+}
+
+void kwgi_timers_initiation_due(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now)
+{
+	if (!d->up)
+		return;
+	p->attempts = 0;
+	p->timers.retransmit = now;
 	kwgi_timers_schedule(d, p);
 }
 
@@ -205,7 +214,7 @@ void kwgi_timers_handshake_complete(struct kwgi_dp_peer *p, const struct kwgi_ti
 
 void kwgi_timers_session_derived(struct kwgi_device *d, struct kwgi_dp_peer *p, uint64_t now)
 {
-	p->timers.jitter = draw_jitter(d);
+	p->timers.jitter = kwgi_timers_jitter(d);
 	p->timers.erase = now + 3 * REJECT_AFTER_TIME;
 	kwgi_timers_schedule(d, p);
 }

@@ -224,8 +224,7 @@ static void handle_event(struct kwgi_worker *w, uint64_t what)
 			kwgi_dataplane_link_changed(w);
 		break;
 	case KWGI_ON_ROUTE:
-		if (kwgi_route_changed(&p->route))
-			kwgi_dataplane_check_sources(w);
+		kwgi_sources_notices(w);
 		break;
 	case KWGI_ON_UAPI:
 		if (kwgi_uapi_server_process(p->uapi, kwgi_now()) == KWGI_UAPI_REMOVED)
@@ -247,10 +246,13 @@ static void handle_event(struct kwgi_worker *w, uint64_t what)
 static uint64_t look_at_deadline(struct kwgi_worker *w)
 {
 	struct kwgi_dataplane *p = w->plane;
-	uint64_t deadline;
+	uint64_t deadline, sources;
 
 	kwgi_worker_lock(w);
 	deadline = p->device->queue_len ? 0 : kwgi_timers_next(p->device);
+	sources = kwgi_sources_deadline(w);
+	if (sources < deadline)
+		deadline = sources;
 	if (p->listen_at && p->listen_at < deadline)
 		deadline = p->listen_at;
 	p->deadline = deadline;
@@ -258,7 +260,19 @@ static uint64_t look_at_deadline(struct kwgi_worker *w)
 	return deadline;
 }
 
-/* Timers, and some of the handshakes that wait. Returns when to be called again. */
+static bool device_is_due(struct kwgi_worker *w, uint64_t now)
+{
+	struct kwgi_dataplane *p = w->plane;
+	bool due;
+
+	kwgi_worker_lock(w);
+	due = p->device->queue_len || kwgi_timers_next(p->device) <= now ||
+	      (p->listen_at && p->listen_at <= now);
+	kwgi_worker_unlock(w);
+	return due;
+}
+
+/* Sources, timers, and some of the handshakes that wait. Returns when to be called again. */
 static uint64_t do_what_is_due(struct kwgi_worker *w)
 {
 	struct kwgi_dataplane *p = w->plane;
@@ -268,6 +282,10 @@ static uint64_t do_what_is_due(struct kwgi_worker *w)
 	if (deadline == UINT64_MAX || (deadline && deadline > kwgi_now()))
 		return deadline;
 	t = kwgi_dataplane_time();
+	kwgi_sources_work(w, t.now);
+	/* The locks of all are for handshakes and timers alone. */
+	if (!device_is_due(w, t.now))
+		return look_at_deadline(w);
 	kwgi_worker_lock_all(w);
 	kwgi_work_handshakes(p->device, KWGI_HANDSHAKES_PER_TURN, &t);
 	kwgi_timers_work(p->device, KWGI_TIMERS_PER_TURN, &t);

@@ -7,7 +7,6 @@
 
 #include "sys/errtext.h"
 #include "userspace/dataplane_io.h"
-#include "userspace/path.h"
 #include "userspace/worker_out.h"
 
 /* Between two tries to open a port that is in use; the time doubles. */
@@ -227,27 +226,6 @@ void kwgi_dataplane_link_changed(struct kwgi_worker *w)
 
 	kwgi_worker_lock_all(w);
 	follow_link(w->plane, &t);
-	kwgi_worker_unlock_all(w);
-}
-
-void kwgi_dataplane_check_sources(struct kwgi_worker *w)
-{
-	struct kwgi_dataplane *p = w->plane;
-	struct kwgi_sockaddr to;
-	struct kwgi_source from;
-	struct kwgi_dp_peer *peer;
-	uint32_t oif;
-
-	kwgi_worker_lock_all(w);
-	for (peer = p->device->first; peer; peer = peer->next_peer) {
-		if (!peer->path.has_source)
-			continue;
-		kwgi_path_sockaddr(&to, &peer->path);
-		kwgi_path_source(&from, &peer->path);
-		if (kwgi_route_oif(&p->route, &to, &from, p->device->fwmark, &oif) ||
-		    oif != peer->path.source_ifindex)
-			peer->path.has_source = false;
-	}
 	kwgi_worker_unlock_all(w);
 }
 

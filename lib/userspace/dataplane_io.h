@@ -13,11 +13,6 @@ void kwgi_dataplane_close_sockets(struct kwgi_dataplane *p);
 
 /* Each takes all locks. Up, down, another MTU, deleted: brings the device to the link's state. */
 void kwgi_dataplane_link_changed(struct kwgi_worker *w);
-/*
- * Routes have changed: a peer's sticky source is forgotten if the way to the
- * peer now leaves through another interface.
- */
-void kwgi_dataplane_check_sources(struct kwgi_worker *w);
 /* Answers a request to the socket, for struct kwgi_uapi_server_options; arg is the data plane. */
 int kwgi_dataplane_request(void *arg, const char *request, size_t len, struct kwgi_buf *answer);
 

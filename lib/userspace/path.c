@@ -21,7 +21,7 @@ void kwgi_path_sockaddr(struct kwgi_sockaddr *out, const struct kwgi_path *p)
 void kwgi_path_source(struct kwgi_source *out, const struct kwgi_path *p)
 {
 	memset(out, 0, sizeof(*out));
-	if (!p->has_source)
+	if (!p->has_source || p->way_changed)
 		return;
 	out->family = p->family == 4 ? AF_INET : AF_INET6;
 	out->ifindex = p->source_ifindex;

@@ -8,7 +8,7 @@
 
 /* Where it leads; zeros for a path to nowhere. */
 void kwgi_path_sockaddr(struct kwgi_sockaddr *out, const struct kwgi_path *p);
-/* Its sticky source; zeros if it has none. */
+/* Its sticky source; zeros if it has none, or none to use now. */
 void kwgi_path_source(struct kwgi_source *out, const struct kwgi_path *p);
 /* The path back to where a datagram came from. */
 void kwgi_path_from(struct kwgi_path *out, const struct kwgi_sockaddr *from,

@@ -3,7 +3,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -11,6 +13,7 @@
 
 #include "base/error.h"
 #include "sys/errtext.h"
+#include "sys/mnl.h"
 #include "userspace/tun.h"
 
 /* Linux 6.2; older headers lack them. */
@@ -85,6 +88,8 @@ const char *kwgi_tun_offloads(const struct kwgi_tun *t)
 	return t->csum ? "checksums" : "none";
 }
 
+enum { IPV6_MTU_MIN = 1280 };	/* RFC 8200, section 5 */
+
 /* ---- opening --------------------------------------------------------- */
 
 static int open_clone(struct kwg_error *err)
@@ -157,9 +162,9 @@ static int attach(struct kwgi_tun *t, const char *name, const struct kwgi_tun_op
 	return 0;
 }
 
-static int set_mtu(const char *name)
+static int set_mtu(const char *name, int mtu)
 {
-	struct ifreq ifr = { .ifr_mtu = KWGI_TUN_MTU };
+	struct ifreq ifr = { .ifr_mtu = mtu };
 	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), e = 0;
 
 	/* A kernel without IPv4 is not the reason to give up. */
@@ -172,6 +177,48 @@ static int set_mtu(const char *name)
 		e = errno;
 	close(s);
 	return e;
+}
+
+/* A change of our link that has IFLA_AF_SPEC to follow, or nothing. */
+static struct nlmsghdr *link_message(struct kwgi_nl *nl, unsigned index, unsigned change)
+{
+	struct nlmsghdr *nlh = kwgi_nl_begin(nl, RTM_NEWLINK, 0);
+	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+
+	ifi->ifi_index = (int)index;
+	ifi->ifi_change = change;
+	return nlh;
+}
+
+/*
+ * What the kernel's WireGuard does with its link (drivers/net/wireguard/device.c): no IPv6
+ * link-local address, which wg-quick would save as one of the user's, and no multicast. So nothing
+ * is sent before somebody has something to say. Where it cannot be had, as without IPv6, the link
+ * is as good.
+ *
+ * IPv6 joins a router's groups when it meets a link that can multicast, and reports that when the
+ * link goes up: so it meets ours again, after an MTU that is too small for it.
+ */
+static void quieten(const char *name)
+{
+	unsigned index = if_nametoindex(name);
+	struct nlattr *spec, *inet6;
+	struct nlmsghdr *nlh;
+	struct kwgi_nl nl;
+
+	if (!index || kwgi_nl_open(&nl, NETLINK_ROUTE, NULL))
+		return;
+	if (!kwgi_nl_request(&nl, link_message(&nl, index, IFF_MULTICAST), "", NULL) &&
+	    !set_mtu(name, IPV6_MTU_MIN - 1))
+		(void)set_mtu(name, KWGI_TUN_MTU);
+	nlh = link_message(&nl, index, 0);
+	spec = mnl_attr_nest_start(nlh, IFLA_AF_SPEC);
+	inet6 = mnl_attr_nest_start(nlh, AF_INET6);
+	mnl_attr_put_u8(nlh, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	mnl_attr_nest_end(nlh, inet6);
+	mnl_attr_nest_end(nlh, spec);
+	(void)kwgi_nl_request(&nl, nlh, "", NULL);
+	kwgi_nl_close(&nl);
 }
 
 int kwgi_tun_open(struct kwgi_tun *t, const char *name, const struct kwgi_tun_options *o,
@@ -188,7 +235,9 @@ int kwgi_tun_open(struct kwgi_tun *t, const char *name, const struct kwgi_tun_op
 		queues = KWGI_TUN_QUEUES;
 	for (i = 0; !ret && i < queues; i++)
 		ret = attach(t, name, o, queues, err);
-	e = ret ? 0 : set_mtu(t->name);
+	if (!ret)
+		quieten(t->name);
+	e = ret ? 0 : set_mtu(t->name, KWGI_TUN_MTU);
 	if (e)
 		ret = kwgi_fail(err, KWG_ERR_KERNEL, e, "%s: setting the MTU to %d: %s", name,
 				KWGI_TUN_MTU, kwgi_errtext(e));
@@ -239,7 +288,7 @@ int kwgi_tun_adopt(struct kwgi_tun *t, int fd, const struct kwgi_tun_options *o,
 		set_header(fd);
 	set_offloads(t, !o->no_offload);
 	/* Where it cannot be set, as in another namespace, it stays what it is. */
-	(void)set_mtu(t->name);
+	(void)set_mtu(t->name, KWGI_TUN_MTU);
 	return 0;
 }
 

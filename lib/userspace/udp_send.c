@@ -91,10 +91,18 @@ static size_t put(struct kwgi_udp_control *c, size_t at, int level, int type, co
 	return at + CMSG_SPACE(len);
 }
 
+/*
+ * The address alone, as the kernel's WireGuard does: the way is the routing table's to say, at each
+ * datagram. With an index, IPv4 takes any address to be a neighbour on that interface if no route
+ * leads through it, and with two uplinks nothing arrives. A link-local address needs its interface.
+ */
 static size_t put_source(struct kwgi_udp_control *c, size_t at, const struct kwgi_source *s)
 {
-	struct in_pktinfo v4 = { .ipi_ifindex = (int)s->ifindex, .ipi_spec_dst = s->v4 };
-	struct in6_pktinfo v6 = { .ipi6_addr = s->v6, .ipi6_ifindex = s->ifindex };
+	struct in_pktinfo v4 = { .ipi_spec_dst = s->v4 };
+	struct in6_pktinfo v6 = { .ipi6_addr = s->v6 };
+
+	if (s->family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&s->v6))
+		v6.ipi6_ifindex = s->ifindex;
 
 	if (s->family == AF_INET)
 		return put(c, at, IPPROTO_IP, IP_PKTINFO, &v4, sizeof(v4));

@@ -41,7 +41,8 @@ void kwgi_worker_unlock_all(struct kwgi_worker *w)
 {
 	struct kwgi_dataplane *p = w->plane;
 	bool sooner = w != p->workers &&
-		      (p->device->queue_len || kwgi_timers_next(p->device) < p->deadline);
+		      (p->device->queue_len || kwgi_timers_next(p->device) < p->deadline ||
+		       kwgi_sources_deadline(w) < p->deadline);
 	unsigned i;
 
 	p->alone = NULL;

@@ -24,6 +24,7 @@
 #include "userspace/keymem.h"
 #include "userspace/link.h"
 #include "userspace/route.h"
+#include "userspace/sources.h"
 #include "userspace/tun.h"
 #include "userspace/uapi_server.h"
 #include "userspace/udp.h"
@@ -52,7 +53,7 @@ struct kwgi_worker {
 	int tun;
 	struct kwgi_worker_out *out;	/* from the TUN device to the sockets */
 	struct kwgi_worker_in *in;	/* from the sockets to the TUN device */
-	bool sources_gone;		/* the kernel refused a sticky source */
+	struct kwgi_source gone;	/* a sticky source that the kernel has refused; zeros: none */
 	uint64_t icmp_next;		/* when the budget for unreachable messages is full again */
 	pthread_t thread;		/* not of the first */
 	bool started;
@@ -66,6 +67,7 @@ struct kwgi_dataplane {
 	struct kwgi_link *link;
 	struct kwgi_route route;
 	bool has_route;
+	struct kwgi_sources sources;	/* the first worker's */
 	struct kwgi_uapi_server *uapi;
 	struct kwgi_worker *workers;
 	unsigned n_workers;

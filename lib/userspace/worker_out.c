@@ -89,7 +89,8 @@ static void flush(struct kwgi_worker *w, struct bursts *b, uint64_t now)
 	seal_sizes(w->out->bursts, b->n);
 	kwgi_udp_send(&w->udp, w->out->bursts, b->n, now);
 	for (i = 0; i < b->n; i++)
-		w->sources_gone |= w->out->bursts[i].result & KWGI_UDP_SOURCE_GONE;
+		if (w->out->bursts[i].result & KWGI_UDP_SOURCE_GONE)
+			w->gone = w->out->bursts[i].from;
 	*b = (struct bursts){ 0 };
 }
 
@@ -189,9 +190,11 @@ static void send_rest(struct kwgi_worker *w, unsigned n, struct kwgi_deferred *t
 	unsigned i;
 
 	kwgi_worker_lock_all(w);
-	if (w->sources_gone)
-		kwgi_device_clear_sources(w->plane->device);
-	w->sources_gone = false;
+	/* Of several, the others are met again. */
+	if (w->gone.family)
+		kwgi_device_forget_source(w->plane->device, w->gone.family == AF_INET ? 4 : 6,
+					  (const uint8_t *)&w->gone.v6);
+	w->gone = (struct kwgi_source){ .family = AF_UNSPEC };
 	for (i = 0; i < n; i++)
 		if (w->out->packets[i].status == KWGI_SEND_SLOW)
 			kwgi_send_slow(w->plane->device, &w->out->packets[i], &t);
@@ -202,7 +205,7 @@ static void send_rest(struct kwgi_worker *w, unsigned n, struct kwgi_deferred *t
 /* Packets that were sealed are gone; some of the others want more. */
 static void finish(struct kwgi_worker *w, unsigned n, uint64_t now, struct kwgi_deferred *todo)
 {
-	bool rest = todo->n || w->sources_gone;
+	bool rest = todo->n || w->gone.family;
 	unsigned i;
 
 	for (i = 0; i < n; i++) {

@@ -142,31 +142,6 @@ START_TEST(initiations_within_20_ms)
 }
 END_TEST
 
-/* Both begin at once: the later of two wins, and in the end there is one session. */
-START_TEST(simultaneous_initiation)
-{
-	struct datagram a, b, ra, rb;
-
-	say(&w, 0, 1, 1);
-	say(&w, 1, 0, 2);
-	a = *take_type(&w.h[0], KWGI_MSG_INITIATION);
-	b = *take_type(&w.h[1], KWGI_MSG_INITIATION);
-	give(&w, 0, 1, &a);
-	give(&w, 1, 0, &b);
-	rb = *take_type(&w.h[1], KWGI_MSG_RESPONSE);
-	ra = *take_type(&w.h[0], KWGI_MSG_RESPONSE);
-	/* Both have thrown their own away. */
-	give(&w, 1, 0, &rb);
-	give(&w, 0, 1, &ra);
-	ck_assert_uint_eq(waiting(&w.h[0]) + waiting(&w.h[1]), 0);
-	w.move = settle;
-	run_for(&w, 6 * S);
-	ck_assert_uint_eq(w.h[0].received, 1);
-	ck_assert_uint_eq(w.h[1].received, 1);
-	ck_assert_uint_eq(p01()->current->remote_index, p10()->current->local_index);
-}
-END_TEST
-
 START_TEST(psk_mismatch)
 {
 	struct kwgi_key psk = key(9);
@@ -365,7 +340,6 @@ static void add(TCase *tc)
 	tcase_add_test(tc, responder_asks_itself_if_nothing_confirms);
 	tcase_add_test(tc, replayed_initiation);
 	tcase_add_test(tc, initiations_within_20_ms);
-	tcase_add_test(tc, simultaneous_initiation);
 	tcase_add_test(tc, psk_mismatch);
 	tcase_add_test(tc, strangers_are_met_with_silence);
 	tcase_add_test(tc, wrong_mac1_and_wrong_lengths);

@@ -103,6 +103,56 @@ START_TEST(an_endpoint_wakes_what_waits)
 }
 END_TEST
 
+/* wg syncconf from cron, say: the keepalive that is due comes when it is due. */
+START_TEST(the_same_keepalive_again)
+{
+	char hex[KWGI_KEY_HEX], text[256];
+	unsigned i, n;
+
+	meet(&w);
+	kwgi_key_format_hex(hex, &w.h[1].public_key);
+	snprintf(text, sizeof(text), "set=1\npublic_key=%s\npersistent_keepalive_interval=5\n\n", hex);
+	ck_assert_int_eq(configure(0, text), 0);
+	w.move = settle;
+	run_for(&w, 20 * S);
+	n = w.h[0].events[KWGI_EVENT_KEEPALIVE_SENT];
+	for (i = 0; i < 20; i++) {
+		ck_assert_int_eq(configure(0, text), 0);
+		run_for(&w, 3 * S);
+	}
+	ck_assert_uint_eq(w.h[0].events[KWGI_EVENT_KEEPALIVE_SENT] - n, 12);
+}
+END_TEST
+
+/* A key that comes after the peers: what waits for it asks for a session at once, some at a time. */
+START_TEST(a_late_private_key)
+{
+	struct kwgi_key zero = { { 0 } };
+	char hex[KWGI_KEY_HEX], text[256];
+
+	kwgi_device_set_private_key(w.h[0].d, &zero);
+	befriend(&w, 0, 2, true);
+	befriend(&w, 0, 3, true);
+	say(&w, 0, 1, 1);
+	say(&w, 0, 2, 2);
+	run_for(&w, 60 * S);
+	ck_assert_uint_eq(waiting(&w.h[0]), 0);
+	kwgi_key_format_hex(hex, &w.h[0].private_key);
+	snprintf(text, sizeof(text), "set=1\nprivate_key=%s\n\n", hex);
+	ck_assert_int_eq(configure(0, text), 0);
+	ck_assert_uint_eq(kwgi_timers_work(w.h[0].d, 1, &w.t), w.t.now);
+	run_for(&w, 0);
+	/* Not with whom nobody wants to speak. */
+	ck_assert_uint_eq(waiting(&w.h[0]), 2);
+	settle(&w);
+	ck_assert_uint_eq(heard(&w.h[1]), 1);
+	/* The same again is no change; nothing is asked while the link is down. */
+	ck_assert_int_eq(configure(0, text), 0);
+	run_for(&w, 0);
+	ck_assert_uint_eq(waiting(&w.h[0]), 0);
+}
+END_TEST
+
 static int refuse_port(void *arg, uint16_t port)
 {
 	(void)arg;
@@ -126,6 +176,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, configured_and_printed);
 	tcase_add_test(tc, configured_again);
 	tcase_add_test(tc, an_endpoint_wakes_what_waits);
+	tcase_add_test(tc, the_same_keepalive_again);
+	tcase_add_test(tc, a_late_private_key);
 	tcase_add_test(tc, a_port_in_use);
 }
 

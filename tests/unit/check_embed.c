@@ -129,6 +129,86 @@ START_TEST(tunnel_in_place_handshake)
 }
 END_TEST
 
+/* Packets that waited are longer than the message that the session came with: they wait on. */
+START_TEST(tunnel_with_little_room)
+{
+	struct kwg_tunnel *a = tunnel(0, 0), *b = tunnel(1, 0);
+	uint8_t p[1000], out[ROOM], response[KWG_DATAGRAM_MIN];
+	size_t len, n, i;
+	enum kwg_tunnel_op op;
+
+	for (i = 0; i < 4; i++) {
+		len = sizeof(out);
+		op = kwg_tunnel_write(a, p, packet(p, i == 2 ? 40 : 1000, 1, 2), out, &len, now,
+				      wall);
+		ck_assert_int_eq(op, i ? KWG_TUNNEL_DONE : KWG_TUNNEL_SEND);
+		ck_assert_uint_eq(len, i ? 0 : 148);
+		if (!i) {
+			n = sizeof(response);
+			op = kwg_tunnel_read(b, out, len, response, &n, now, wall);
+			ck_assert_int_eq(op, KWG_TUNNEL_SEND);
+		}
+	}
+	/* One is short enough; of the others we hear how much room they need, and only that. */
+	len = KWG_DATAGRAM_MIN;
+	ck_assert_int_eq(kwg_tunnel_read(a, response, n, out, &len, now, wall), KWG_TUNNEL_SEND);
+	ck_assert_uint_eq(len, 80);
+	ck_assert_uint_eq(carry(a, b, out, len), 1);
+	for (i = 0; i < 3; i++) {
+		len = KWG_DATAGRAM_MIN;
+		ck_assert_int_eq(kwg_tunnel_read(a, NULL, 0, out, &len, now, wall), KWG_TUNNEL_DONE);
+		ck_assert_uint_eq(len, 1008 + 32);
+	}
+	len = KWG_DATAGRAM_MIN;
+	ck_assert_int_eq(kwg_tunnel_tick(a, out, &len, now, wall), KWG_TUNNEL_DONE);
+	ck_assert_uint_eq(len, 1008 + 32);
+	for (i = 0; i < 3; i++) {
+		len = 1008 + 32;
+		ck_assert_int_eq(kwg_tunnel_read(a, NULL, 0, out, &len, now, wall), KWG_TUNNEL_SEND);
+		ck_assert_uint_eq(carry(a, b, out, len), 1);
+	}
+	len = KWG_DATAGRAM_MIN;
+	ck_assert_int_eq(kwg_tunnel_read(a, NULL, 0, out, &len, now, wall), KWG_TUNNEL_DONE);
+	ck_assert_uint_eq(len, 0);
+	kwg_tunnel_free(a);
+	kwg_tunnel_free(b);
+}
+END_TEST
+
+/* Who never has more room keeps the session all the same. */
+START_TEST(tunnel_that_never_has_room)
+{
+	struct kwg_tunnel *a = tunnel(0, 0), *b = tunnel(1, 0);
+	uint8_t p[1000], big[ROOM], out[KWG_DATAGRAM_MIN];
+	unsigned i, k;
+	size_t len;
+
+	for (i = 0; i < 10; i++) {
+		for (k = 0; k < 40; k++) {
+			len = sizeof(big);
+			if (kwg_tunnel_write(a, p, packet(p, 1000, 1, 2), big, &len, now, wall) ==
+			    KWG_TUNNEL_SEND && len <= sizeof(out)) {
+				/* An initiation; the answer comes into little room. */
+				size_t n = sizeof(big);
+
+				ck_assert_int_eq(kwg_tunnel_read(b, big, len, big, &n, now, wall),
+						 KWG_TUNNEL_SEND);
+				len = sizeof(out);
+				ck_assert_int_eq(kwg_tunnel_read(a, big, n, out, &len, now, wall),
+						 KWG_TUNNEL_DONE);
+			}
+		}
+		now += 200 * S;
+		wall += 200 * S;
+	}
+	len = sizeof(out);
+	ck_assert_int_eq(kwg_tunnel_handshake(a, out, &len, now, wall), KWG_TUNNEL_SEND);
+	ck_assert_uint_eq(len, 148);
+	kwg_tunnel_free(a);
+	kwg_tunnel_free(b);
+}
+END_TEST
+
 START_TEST(tunnel_refuses)
 {
 	struct kwg_tunnel *a = tunnel(0, 0), *b = tunnel(1, 0), *none = NULL;
@@ -320,6 +400,8 @@ static void add(TCase *tc)
 	tcase_add_checked_fixture(tc, begin, NULL);
 	tcase_add_test(tc, tunnel_in_place);
 	tcase_add_test(tc, tunnel_in_place_handshake);
+	tcase_add_test(tc, tunnel_with_little_room);
+	tcase_add_test(tc, tunnel_that_never_has_room);
 	tcase_add_test(tc, tunnel_refuses);
 	tcase_add_test(tc, tunnel_timers);
 	tcase_add_test(tc, device_and_tunnel);

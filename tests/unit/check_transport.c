@@ -57,6 +57,56 @@ START_TEST(the_oldest_of_129_goes)
 }
 END_TEST
 
+/* Packets of so many bytes wait for a peer that does not answer. */
+static struct kwgi_dp_peer *dead_peer(unsigned n, unsigned packets, uint32_t len)
+{
+	static uint8_t packet[65000];
+	struct kwgi_key k = { { (uint8_t)n, (uint8_t)(n >> 8), 9 } };
+	struct kwgi_dp_peer *p = kwgi_device_add(w.h[0].d, &k);
+
+	ck_assert_ptr_nonnull(p);
+	kwgi_peer_set_path(p, &w.h[3].at);
+	while (packets--)
+		kwgi_peer_stage(w.h[0].d, p, packet, len);
+	return p;
+}
+
+/* Many dead peers keep nobody else from beginning a handshake, nor from having a packet wait. */
+START_TEST(dead_peers_share_the_room)
+{
+	struct kwgi_device *d = w.h[0].d;
+	struct kwgi_dp_peer *small = dead_peer(0, 10, 1400), *p;
+	size_t sum = 0, most = 0;
+	unsigned i;
+
+	for (i = 1; i <= 200; i++)
+		dead_peer(i, 128, 1400);
+	for (; i <= 210; i++)
+		dead_peer(i, 128, 65000);
+	ck_assert_uint_le(d->staged_bytes, KWGI_STAGED_BYTES);
+	ck_assert_uint_ge(d->staged_bytes, KWGI_STAGED_BYTES - 66000);
+	for (p = d->first; p; p = p->next_peer) {
+		sum += p->staged_bytes;
+		if (p->staged_bytes > most)
+			most = p->staged_bytes;
+		ck_assert(!p->staged == !p->staged_count && !p->staged == !p->staged_bytes);
+	}
+	ck_assert_uint_eq(sum, d->staged_bytes);
+	/* Who holds little loses nothing, and nobody holds far more than the others. */
+	ck_assert_uint_eq(small->staged_count, 10);
+	ck_assert_uint_lt(most, 2 * 66000 + 131072);
+	say(&w, 0, 1, 1);
+	ck_assert_uint_eq(p01()->staged_count, 1);
+	settle(&w);
+	ck_assert_uint_eq(heard(&w.h[1]), 1);
+	while ((p = d->first))
+		kwgi_device_remove(d, p);
+	ck_assert_uint_eq(d->staged_bytes, 0);
+	for (i = 0; i < KWGI_HOLDERS; i++)
+		ck_assert_ptr_null(d->holders[i]);
+}
+END_TEST
+
 START_TEST(no_keepalive_behind_a_staged_packet)
 {
 	kwgi_send_keepalive(w.h[0].d, p01(), &w.t);
@@ -491,7 +541,7 @@ START_TEST(a_flood_makes_load)
 
 	say(&w, 0, 1, 1);
 	flood = *take_any(&w.h[0]);
-	for (i = 0; i < 500; i++)
+	for (i = 0; i < KWGI_HANDSHAKE_QUEUE - 12; i++)
 		give(&w, 2, 1, &flood);
 	ck_assert_uint_eq(w.h[1].d->under_load_until, 0);
 	for (i = 0; i < 200; i++) {
@@ -499,11 +549,42 @@ START_TEST(a_flood_makes_load)
 		while ((g = take(&w.h[1])))
 			cookies += kwgi_get32(g->data) == KWGI_MSG_COOKIE_REPLY;
 	}
-	ck_assert_uint_eq(cookies, 189);
+	ck_assert_uint_eq(cookies, 188);
 	/* Transport goes on. A second later all is as before. */
 	run_for(&w, 1 * S);
 	give(&w, 2, 1, &flood);
 	ck_assert_uint_eq(waiting(&w.h[1]), 0);
+}
+END_TEST
+
+/* So many seconds of a flood at this rate: how many of them made us compute? */
+static unsigned computed_of_flood(uint64_t ns_each, unsigned seconds)
+{
+	struct kwgi_incoming in = { .from = &w.h[2].at };
+	struct datagram g;
+	unsigned computed = 0;
+	uint64_t end;
+
+	say(&w, 0, 1, 1);
+	g = *take_any(&w.h[0]);
+	in.message = g.data;
+	in.message_len = g.len;
+	for (end = w.t.now + seconds * S; w.t.now < end; w.t.now += ns_each) {
+		kwgi_queue_handshake(w.h[1].d, &in, w.t.now);
+		if (w.h[1].d->queue_len)
+			computed += !w.h[1].d->queue[w.h[1].d->queue_head].suspect;
+		kwgi_work_handshakes(w.h[1].d, 1, &w.t);
+		lose(&w.h[1]);
+	}
+	return computed;
+}
+
+/* As much as 5120 in a second is worked off; of more, no more than one moment's. */
+START_TEST(load_in_the_long_run)
+{
+	ck_assert_uint_ge(computed_of_flood(KWGI_LOAD_COST + 1000, 3), 15000);
+	run_for(&w, 3 * S);
+	ck_assert_uint_lt(computed_of_flood(KWGI_LOAD_COST / 4, 3), 3 * KWGI_HANDSHAKE_QUEUE / 2);
 }
 END_TEST
 
@@ -520,11 +601,51 @@ START_TEST(a_long_queue_makes_load)
 	for (i = 0; i < KWGI_HANDSHAKE_QUEUE + 10; i++)
 		kwgi_queue_handshake(w.h[1].d, &in, w.t.now += 10 * MS);
 	ck_assert_uint_eq(w.h[1].d->queue_len, KWGI_HANDSHAKE_QUEUE);
-	ck_assert_uint_eq(w.h[1].d->under_load_until, w.t.now - 10 * 10 * MS + 1 * S);
-	ck_assert_uint_eq(kwgi_work_handshakes(w.h[1].d, 24, &w.t), 1000);
-	ck_assert_uint_eq(waiting(&w.h[1]), 24);
+	ck_assert_uint_eq(w.h[1].d->under_load_until, w.t.now + 1 * S);
+	/* What came before the load is worked off. */
+	ck_assert_uint_eq(kwgi_work_handshakes(w.h[1].d, 1, &w.t), KWGI_HANDSHAKE_QUEUE - 1);
+	take_type(&w.h[1], KWGI_MSG_RESPONSE);
+	ck_assert_uint_eq(waiting(&w.h[1]), 0);
+	/* What comes under load has fewer places, and has to show a cookie. */
+	kwgi_queue_handshake(w.h[1].d, &in, w.t.now);
+	ck_assert_uint_eq(kwgi_work_handshakes(w.h[1].d,
+					       KWGI_HANDSHAKE_QUEUE - KWGI_UNDER_LOAD_QUEUE, &w.t),
+			  KWGI_UNDER_LOAD_QUEUE - 1);
+	ck_assert_uint_eq(waiting(&w.h[1]), 0);
+	kwgi_queue_handshake(w.h[1].d, &in, w.t.now);
+	kwgi_queue_handshake(w.h[1].d, &in, w.t.now);
+	ck_assert_uint_eq(w.h[1].d->queue_len, KWGI_UNDER_LOAD_QUEUE);
+	kwgi_work_handshakes(w.h[1].d, KWGI_UNDER_LOAD_QUEUE, &w.t);
+	take_type(&w.h[1], KWGI_MSG_COOKIE_REPLY);
+	ck_assert_uint_eq(waiting(&w.h[1]), 0);
+	kwgi_queue_handshake(w.h[1].d, &in, w.t.now);
 	kwgi_device_set_up(w.h[1].d, false, &w.t);
 	ck_assert_uint_eq(kwgi_work_handshakes(w.h[1].d, 24, &w.t), 0);
+}
+END_TEST
+
+/* A mesh of so many nodes begins at once: nobody has to show a cookie. */
+START_TEST(a_thousand_at_once)
+{
+	struct kwgi_incoming in = { 0 };
+	struct kwgi_path from[4];
+	struct datagram g;
+	unsigned i;
+
+	say(&w, 0, 1, 1);
+	g = *take_any(&w.h[0]);
+	in.message = g.data;
+	in.message_len = g.len;
+	for (i = 0; i < 1000; i++) {
+		from[i % 4] = elsewhere((uint8_t)(i % 200));
+		in.from = &from[i % 4];
+		kwgi_queue_handshake(w.h[1].d, &in, w.t.now += 100 * MS / 1000);
+	}
+	ck_assert_uint_eq(w.h[1].d->queue_len, 1000);
+	ck_assert_uint_eq(w.h[1].d->under_load_until, 0);
+	while (kwgi_work_handshakes(w.h[1].d, 4, &w.t))
+		;
+	ck_assert_uint_eq(w.h[1].events[KWGI_EVENT_COOKIE_REPLY_SENT], 0);
 }
 END_TEST
 
@@ -576,6 +697,7 @@ static void add(TCase *tc)
 	pair_fixture(tc);
 	tcase_add_test(tc, staged_packets_keep_their_order);
 	tcase_add_test(tc, the_oldest_of_129_goes);
+	tcase_add_test(tc, dead_peers_share_the_room);
 	tcase_add_test(tc, no_keepalive_behind_a_staged_packet);
 	tcase_add_test(tc, padding);
 	tcase_add_test(tc, where_packets_go);
@@ -595,7 +717,9 @@ static void add(TCase *tc)
 	tcase_add_test(tc, mac2_from_elsewhere);
 	tcase_add_test(tc, responses_pass_the_same_way);
 	tcase_add_test(tc, a_flood_makes_load);
+	tcase_add_test(tc, load_in_the_long_run);
 	tcase_add_test(tc, a_long_queue_makes_load);
+	tcase_add_test(tc, a_thousand_at_once);
 	tcase_add_test(tc, junk_cookie_replies_make_no_load);
 	tcase_add_test(tc, rate_limit_under_load);
 }

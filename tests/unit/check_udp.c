@@ -467,7 +467,6 @@ START_TEST(a_source_that_is_gone_is_left_out)
 {
 	struct kwgi_udp a = open_any(), b = open_any();
 	struct kwgi_source v4 = { .family = AF_INET }, v6 = { .family = AF_INET6 };
-	struct kwgi_source no_interface = { .family = AF_INET, .ifindex = 0x7ffffff0 };
 	unsigned i;
 
 	/* RFC 5737, RFC 3849: nobody has them. */
@@ -477,10 +476,30 @@ START_TEST(a_source_that_is_gone_is_left_out)
 		uint16_t gso = i ? 100 : 0;
 
 		source_is_dropped(&a, &b, to_v4("127.0.0.1", b.port), v4, gso);
-		source_is_dropped(&a, &b, to_v4("127.0.0.1", b.port), no_interface, gso);
 		if (has_v6(&a))
 			source_is_dropped(&a, &b, to_v6("::1", b.port), v6, gso);
 	}
+	kwgi_udp_close(&a);
+	kwgi_udp_close(&b);
+}
+END_TEST
+
+/* Only the address counts: where it was met is no way, and may be gone. */
+START_TEST(the_interface_of_a_source_is_not_used)
+{
+	struct kwgi_udp a = open_any(), b = open_any();
+	char byte = 1;
+	struct iovec iov = { &byte, 1 };
+	struct kwgi_udp_out out = {
+		.to = to_v4("127.0.0.1", b.port), .iov = &iov, .n_iov = 1,
+		.from = { .family = AF_INET, .ifindex = 0x7ffffff0 },
+	};
+
+	inet_pton(AF_INET, "127.0.0.2", &out.from.v4);
+	ck_assert_uint_eq(kwgi_udp_send(&a, &out, 1, 0), 0);
+	ck_assert_uint_eq(out.result, KWGI_UDP_SENT);
+	receive_text(&b, b.fd4, (uint8_t *)&byte, 1, 1);
+	ck_assert(in[0].from.v4.sin_addr.s_addr == out.from.v4.s_addr);
 	kwgi_udp_close(&a);
 	kwgi_udp_close(&b);
 }
@@ -565,6 +584,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, many_bursts_and_datagrams_keep_their_order);
 	tcase_add_test(tc, errors_take_only_their_own_message);
 	tcase_add_test(tc, a_source_that_is_gone_is_left_out);
+	tcase_add_test(tc, the_interface_of_a_source_is_not_used);
 	tcase_add_test(tc, a_source_of_the_other_family_is_not_used);
 	tcase_add_test(tc, a_refused_burst_goes_one_by_one_and_is_remembered);
 }

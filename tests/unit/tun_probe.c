@@ -149,12 +149,13 @@ static void print_route(struct probe *p)
 {
 	struct kwgi_sockaddr to = { .v4 = { .sin_family = AF_INET } };
 	struct kwgi_source any = { .family = AF_UNSPEC };
+	struct kwgi_changes changes = { .n = 0 };
 	uint32_t oif;
 
 	to.v4.sin_addr.s_addr = htonl(0xc0000207);	/* 192.0.2.7 */
-	if (!kwgi_route_changed(&p->route))
+	if (!kwgi_route_notices(&p->route, 0, &changes))
 		return;
-	if (kwgi_route_oif(&p->route, &to, &any, 7, &oif))
+	if (kwgi_route_oif(&p->route, &to, &any, 7, 51820, &oif))
 		printf("no route\n");
 	else
 		printf("route %u\n", oif);

@@ -12,7 +12,8 @@
 
 #define SOCKET_DIR "/var/run/wireguard"
 
-enum { BACKLOG = 64 };
+/* Where many wait for the server's few places; cut to net.core.somaxconn. */
+enum { BACKLOG = 4096 };
 
 static int fail(const struct kwgi_uapi_path *p, int e, struct kwg_error *err)
 {

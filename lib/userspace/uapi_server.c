@@ -58,7 +58,8 @@ struct kwgi_uapi_server {
 	struct kwgi_uapi_path path;
 	kwgi_uapi_handle *handle;
 	void *arg;
-	uint64_t accept_at;	/* no descriptors: pause until then; 0: accepting */
+	uint64_t accept_at;	/* no place or descriptor: pause until then; 0: accepting */
+	bool full;		/* it is a place that is missing: accept once one is free */
 	struct client client[MAX_CLIENTS];
 	char chunk[CHUNK];
 };
@@ -331,15 +332,15 @@ static bool may_enter(int fd)
 	       (cred.uid == 0 || cred.uid == geteuid());
 }
 
-/* The time from which on a client may have to go for another; later for who is amid something. */
+/* The time from which on a client may have to go for another. */
 static uint64_t patience(const struct client *c)
 {
-	return client_deadline(c) == UINT64_MAX ? c->active : c->active + PATIENCE * SECOND;
+	return c->more ? UINT64_MAX : c->active + PATIENCE * SECOND;
 }
 
 /*
- * A free place; else that of who has been silent between requests for the longest
- * time, or does not go on with one: many who do not must not keep all others out.
+ * A free place; else that of who has been silent for the longest time, and for a second at
+ * least: many who do not go on must not keep all others out. NULL: there is none.
  */
 static struct client *place(struct kwgi_uapi_server *s, uint64_t now)
 {
@@ -351,45 +352,76 @@ static struct client *place(struct kwgi_uapi_server *s, uint64_t now)
 
 		if (c->fd < 0)
 			return c;
-		if (!c->more && patience(c) <= now && (!oldest || patience(c) < patience(oldest)))
+		if (patience(c) <= now && (!oldest || patience(c) < patience(oldest)))
 			oldest = c;
 	}
-	if (oldest)
-		end_client(oldest);
 	return oldest;
 }
 
-static void admit(struct kwgi_uapi_server *s, int fd, uint64_t now)
+/* When the next one will have been silent for too long. */
+static uint64_t next_place(const struct kwgi_uapi_server *s)
 {
-	struct client *c = may_enter(fd) ? place(s, now) : NULL;
+	uint64_t t = UINT64_MAX;
+	unsigned i;
+
+	for (i = 0; i < MAX_CLIENTS; i++)
+		if (patience(&s->client[i]) < t)
+			t = patience(&s->client[i]);
+	return t;
+}
+
+static void admit(struct kwgi_uapi_server *s, struct client *c, int fd, uint64_t now)
+{
 	struct epoll_event ev = { .events = EPOLLIN };
 
-	if (!c) {
-		close(fd);
-		return;
-	}
+	if (c->fd >= 0)
+		end_client(c);
 	*c = (struct client){ .fd = fd, .active = now, .events = EPOLLIN };
 	ev.data.u64 = (uint64_t)(c - s->client);
 	if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev))
 		end_client(c);
 }
 
+/* The listener stays readable: without a pause the caller would spin. */
+static void pause_until(struct kwgi_uapi_server *s, uint64_t t, bool full)
+{
+	s->accept_at = t;
+	s->full = full;
+	listen_events(s, 0);
+}
+
+static void resume_accepting(struct kwgi_uapi_server *s, uint64_t now)
+{
+	if (!s->accept_at || (s->accept_at > now && !(s->full && place(s, now))))
+		return;
+	s->accept_at = 0;
+	listen_events(s, EPOLLIN);
+}
+
+/* Who finds no place stays in the backlog, where it has lost nothing. */
 static void accept_some(struct kwgi_uapi_server *s, uint64_t now)
 {
+	struct client *c;
 	unsigned i;
 	int fd;
 
 	for (i = 0; i < MAX_CLIENTS; i++) {
+		c = place(s, now);
+		if (!c) {
+			pause_until(s, next_place(s), true);
+			return;
+		}
 		fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (fd >= 0) {
-			admit(s, fd, now);
+		if (fd >= 0 && may_enter(fd)) {
+			admit(s, c, fd, now);
 			continue;
 		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-			/* It stays readable: without a pause the caller would spin. */
-			s->accept_at = now + PAUSE * SECOND;
-			listen_events(s, 0);
+		if (fd >= 0) {
+			close(fd);
+			continue;
 		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			pause_until(s, now + PAUSE * SECOND, false);
 		return;
 	}
 }
@@ -420,11 +452,8 @@ int kwgi_uapi_server_process(struct kwgi_uapi_server *s, uint64_t now)
 	}
 	/* After the events of clients: their places may be given away. */
 	on_time(s, now);
-	if (s->accept_at && s->accept_at <= now) {
-		s->accept_at = 0;
-		listen_events(s, EPOLLIN);
-	}
-	if (arrivals)
+	resume_accepting(s, now);
+	if (arrivals && !s->accept_at)
 		accept_some(s, now);
 	if (notices)
 		drain_inotify(s);

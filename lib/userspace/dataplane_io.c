@@ -98,13 +98,34 @@ static int open_sockets(struct kwgi_dataplane *p, uint16_t port)
 	return e;
 }
 
+/* Is a port free that is wanted later? Who configures hears of it now, not only the log then. */
+static int try_port(struct kwgi_dataplane *p, uint16_t port)
+{
+	struct kwgi_udp_options o = { .port = port, .fwmark = p->device->fwmark };
+	struct kwgi_udp u = KWGI_UDP_CLOSED;
+	struct kwg_error err = { 0 };
+
+	if (!port || !kwgi_udp_open(&u, &o, &err)) {
+		kwgi_udp_close(&u);
+		return 0;
+	}
+	if (err.sys_errno != EADDRINUSE)
+		return 0;
+	kwgi_dataplane_say(p, true, "cannot listen: %s", err.text);
+	return EADDRINUSE;
+}
+
 /* While the link is down the port is only remembered. */
 static int io_listen(void *arg, uint16_t port)
 {
 	struct kwgi_dataplane *p = arg;
+	int e;
 
 	if (p->device->up)
 		return open_sockets(p, port);
+	e = try_port(p, port);
+	if (e)
+		return e;
 	p->device->listen_port = port;
 	return 0;
 }
@@ -264,6 +285,9 @@ static int configure(struct kwgi_worker *w, const struct kwgi_uapi_request *r,
 	if (r->op == KWGI_UAPI_GET) {
 		kwgi_device_print(p->device, answer);
 	} else {
+		/* Who has just brought the link up may be faster than the notice of it. */
+		if (r->set.parts & KWGI_UAPI_LISTEN_PORT)
+			(void)kwgi_link_refresh(p->link);
 		e = kwgi_device_configure(p->device, &r->set, &t);
 		follow_link(p, &t);
 		/* It asks for the port that could not be opened when the link came up. */

@@ -403,7 +403,8 @@ static int uapi_get(struct kwgi_wg *w, struct kwgi_arena *a, struct kwgi_host_wg
 	else if (!ret && r.error)
 		ret = fail(w, r.error, "reading the device", err);
 	w->boringtun = r.boringtun;
-	w->known = !ret;
+	/* BoringTun does not say who it is before it has a key. */
+	w->known = !ret && (r.boringtun || !kwgi_key_is_zero(&wg->private_key));
 	wg->implementation = r.boringtun ? "boringtun" : "userspace";
 	kwgi_wg_sort(wg);
 	kwgi_buf_free(&request);

@@ -628,6 +628,17 @@ struct kwg_userspace_options {
 	const char *aead;	/* NULL: the fastest; "sodium", "avx2", "avx512" */
 	unsigned workers;	/* threads that move packets, the caller's included; 0: by processors, 1 to 4 */
 	unsigned without;	/* KWG_WITHOUT_* */
+	/*
+	 * Go on where a predecessor was, with its interface, sockets and sessions: the running one on
+	 * that socket, if there is one, is asked for them (replace), or they are among the kept_fds
+	 * descriptors from 3 on that a service manager has kept, with these names (LISTEN_FDS and
+	 * LISTEN_FDNAMES of sd_listen_fds(3)). All other options but workers count as always.
+	 */
+	bool replace;
+	unsigned kept_fds;
+	const char *kept_names;
+	/* For a successor: answer who asks; let the manager keep all when stop_fd is readable. */
+	bool hands_over, keeps;
 	bool sandbox;		/* give up what is not needed: for a process of its own */
 	bool verbose;		/* also log what is no error */
 	/* Called with one line, without a newline; NULL: silent. */

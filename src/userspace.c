@@ -1,29 +1,34 @@
 /* SPDX-License-Identifier: ISC */
 /* kilowg-userspace: WireGuard as a process, a drop-in for wireguard-go and boringtun-cli. */
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemonise.h"
 #include "kilowg.h"
 
 static void help(FILE *f)
 {
-	fputs("usage: kilowg-userspace [-f] INTERFACE\n"
+	fputs("usage: kilowg-userspace [-fr] INTERFACE\n"
 	      "\n"
 	      "Makes the interface and runs WireGuard on it. Goes to the background once its\n"
 	      "socket /var/run/wireguard/INTERFACE.sock answers; wg(8) and kilowg(8) configure it.\n"
 	      "\n"
 	      "  -f, --foreground  stay in the foreground\n"
+	      "  -r, --replace     take over from the one that runs, with all its sessions: for an\n"
+	      "                    upgrade; it goes on if this fails\n"
 	      "      --help        print this and exit\n"
 	      "      --version     print the version and exit\n"
 	      "\n"
 	      "Environment: LOG_LEVEL, WG_TUN_FD, WG_UAPI_FD, WG_PROCESS_FOREGROUND,\n"
-	      "NOTIFY_SOCKET, KILOWG_AEAD, KILOWG_OFFLOAD, KILOWG_WORKERS, explained in kilowg-userspace(8).\n", f);
+	      "NOTIFY_SOCKET, FDSTORE, LISTEN_FDS, KILOWG_AEAD, KILOWG_OFFLOAD, KILOWG_WORKERS, explained\n"
+	      "in kilowg-userspace(8).\n", f);
 }
 
 static int usage_error(const char *what, const char *arg)
@@ -83,6 +88,20 @@ static int worker_count(unsigned *n)
 	if (k > 0)
 		*n = (unsigned)k;
 	return 0;
+}
+
+/* sd_listen_fds(3): what the service manager has kept is meant for the process that it has started. */
+static void kept_descriptors(struct kwg_userspace_options *o)
+{
+	int pid = environment_number("LISTEN_PID", INT_MAX);
+	int n = environment_number("LISTEN_FDS", 1024);
+
+	if (n > 0 && pid == (int)getpid()) {
+		o->kept_fds = (unsigned)n;
+		o->kept_names = getenv("LISTEN_FDNAMES");
+	}
+	o->keeps = environment_number("FDSTORE", INT_MAX) > 0;
+	o->hands_over = true;
 }
 
 static const char *nonempty(const char *s)
@@ -151,6 +170,7 @@ int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
 		{ "foreground", no_argument, NULL, 'f' },
+		{ "replace", no_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ 0 },
@@ -161,9 +181,10 @@ int main(int argc, char **argv)
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "f", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "fr", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'f': foreground = true; break;
+		case 'r': o.replace = true; break;
 		case 'h': help(stdout); return 0;
 		case 'V': printf("kilowg-userspace %s\n", kwg_version()); return 0;
 		default: return option_error(argv[optind - 1]);
@@ -184,8 +205,11 @@ int main(int argc, char **argv)
 	o.uapi_fd = environment_fd("WG_UAPI_FD");
 	if (o.tun_fd < -1 || o.uapi_fd < -1)
 		return usage_error("WG_TUN_FD and WG_UAPI_FD want the number of a descriptor", "");
+	kept_descriptors(&o);
 	umask(077);
-	if (daemonise_begin(&p.daemon, foreground, p.level == LEVEL_DEBUG)) {
+	/* A successor that a service manager has had started logs where its predecessor did. */
+	if (daemonise_begin(&p.daemon, foreground,
+			    p.level == LEVEL_DEBUG || (o.replace && getenv("JOURNAL_STREAM")))) {
 		perror("kilowg-userspace: fork");
 		return 1;
 	}

@@ -5,6 +5,7 @@
 
 #include <sodium.h>
 
+#include "base/error.h"
 #include "sys/errtext.h"
 #include "userspace/dataplane_io.h"
 #include "userspace/path.h"
@@ -54,6 +55,16 @@ static int watch_sockets(struct kwgi_worker *w)
 	if (!e && w->udp.fd6 >= 0)
 		e = kwgi_loop_add(&w->loop, w->udp.fd6, EPOLLIN, KWGI_ON_UDP6);
 	return e;
+}
+
+int kwgi_dataplane_watch_sockets(struct kwgi_dataplane *p, struct kwg_error *err)
+{
+	unsigned i;
+	int e = 0;
+
+	for (i = 0; i < p->n_workers && !e; i++)
+		e = watch_sockets(&p->workers[i]);
+	return e ? kwgi_fail(err, KWG_ERR_KERNEL, e, "epoll: %s", kwgi_errtext(e)) : 0;
 }
 
 void kwgi_dataplane_close_sockets(struct kwgi_dataplane *p)

@@ -10,8 +10,6 @@
 #include "sys/errtext.h"
 #include "userspace/uapi_path.h"
 
-#define SOCKET_DIR "/var/run/wireguard"
-
 /* Where many wait for the server's few places; cut to net.core.somaxconn. */
 enum { BACKLOG = 4096 };
 
@@ -31,7 +29,7 @@ int kwgi_uapi_path_init(struct kwgi_uapi_path *p, const char *dir, const char *i
 {
 	*p = (struct kwgi_uapi_path){ .ino = 0 };
 	if (!dir)
-		dir = SOCKET_DIR;
+		dir = KWGI_UAPI_PATH_DIR;
 	if (snprintf(p->name, sizeof(p->name), "%s/%s.sock", dir, ifname) >= (int)sizeof(p->name))
 		return kwgi_fail(err, KWG_ERR_USAGE, ENAMETOOLONG,
 				 "%s/%s.sock is too long for the name of a socket", dir, ifname);
@@ -197,6 +195,21 @@ int kwgi_uapi_path_adopt(struct kwgi_uapi_path *p, int fd, struct kwg_error *err
 		}
 	}
 	return 0;
+}
+
+/* It was bound under another name, so it cannot say that this one is its own. */
+void kwgi_uapi_path_inherit(struct kwgi_uapi_path *p, dev_t dev, ino_t ino)
+{
+	p->dev = dev;
+	p->ino = ino;
+	if (!kwgi_uapi_path_is_there(p))
+		p->ino = 0;
+}
+
+/* Linux notes who calls it, also when the socket listens already (net/unix/af_unix.c, unix_listen()). */
+void kwgi_uapi_path_listen_again(int fd)
+{
+	(void)listen(fd, BACKLOG);
 }
 
 /* ---- watching and removing ------------------------------------------- */

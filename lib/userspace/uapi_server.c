@@ -6,6 +6,7 @@
  * thrown away until it closes, since closing first would take its answer away.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,8 @@ struct kwgi_uapi_server {
 	struct kwgi_uapi_path path;
 	kwgi_uapi_handle *handle;
 	void *arg;
+	bool hands_over;
+	int asker;		/* who has asked for that; -1: nobody */
 	uint64_t accept_at;	/* no place or descriptor: pause until then; 0: accepting */
 	bool full;		/* it is a place that is missing: accept once one is free */
 	struct client client[MAX_CLIENTS];
@@ -133,9 +136,15 @@ static void flush(struct client *c, uint64_t now)
 
 /* ---- requests -------------------------------------------------------- */
 
+static bool is_handover(const char *p, size_t len)
+{
+	return len == 10 && !memcmp(p, "handover=1", 10);
+}
+
 static bool is_operation(const char *p, size_t len)
 {
-	return len == 5 && (!memcmp(p, "get=1", 5) || !memcmp(p, "set=1", 5));
+	return is_handover(p, len) ||
+	       (len == 5 && (!memcmp(p, "get=1", 5) || !memcmp(p, "set=1", 5)));
 }
 
 enum scan { HALF, WHOLE, BAD };
@@ -158,12 +167,34 @@ static enum scan scan(struct client *c)
 	return c->in.len - c->line > MAX_LINE || c->in.len - c->start > MAX_REQUEST ? BAD : HALF;
 }
 
+/* The connection goes to the caller: what is here of it ends, without a word. */
+static void let_go(struct kwgi_uapi_server *s, struct client *c)
+{
+	if (!s->hands_over || s->asker >= 0) {
+		refuse(c, s->hands_over ? EBUSY : EPROTO);
+		return;
+	}
+	s->asker = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+	if (s->asker < 0) {
+		refuse(c, errno);
+		return;
+	}
+	/* The other descriptor keeps the connection open, and epoll would go on. */
+	(void)epoll_ctl(s->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+	c->start = c->line = c->in.len;
+	c->eof = true;
+}
+
 /* Hands over what stands before the empty line, and goes behind it. */
 static void handle(struct kwgi_uapi_server *s, struct client *c)
 {
 	size_t len = c->line + 1 - c->start;
 	int ret;
 
+	if (is_handover(c->in.p + c->start, len > 10 ? 10 : len)) {
+		let_go(s, c);
+		return;
+	}
 	ret = s->handle(s->arg, c->in.p + c->start, len, &c->out);
 	sodium_memzero(c->in.p + c->start, len);
 	c->start = ++c->line;
@@ -460,6 +491,26 @@ int kwgi_uapi_server_process(struct kwgi_uapi_server *s, uint64_t now)
 	return notices && !kwgi_uapi_path_is_there(&s->path) ? KWGI_UAPI_REMOVED : 0;
 }
 
+void kwgi_uapi_server_is_ours(struct kwgi_uapi_server *s)
+{
+	kwgi_uapi_path_listen_again(s->listener);
+}
+
+int kwgi_uapi_server_asker(struct kwgi_uapi_server *s)
+{
+	int fd = s->asker;
+
+	s->asker = -1;
+	return fd;
+}
+
+int kwgi_uapi_server_listener(const struct kwgi_uapi_server *s, uint64_t *dev, uint64_t *ino)
+{
+	*dev = s->path.dev;
+	*ino = s->path.ino;
+	return s->listener;
+}
+
 int kwgi_uapi_server_fd(const struct kwgi_uapi_server *s)
 {
 	return s->epoll;
@@ -501,9 +552,12 @@ static int open_path(struct kwgi_uapi_server *s, const struct kwgi_uapi_server_o
 	if (o->fd < 0)
 		return kwgi_uapi_path_listen(&s->path, &s->listener, err);
 	ret = kwgi_uapi_path_adopt(&s->path, o->fd, err);
-	if (!ret)
-		s->listener = o->fd;
-	return ret;
+	if (ret)
+		return ret;
+	if (o->ino)
+		kwgi_uapi_path_inherit(&s->path, o->dev, o->ino);
+	s->listener = o->fd;
+	return 0;
 }
 
 static void free_server(struct kwgi_uapi_server *s)
@@ -513,6 +567,8 @@ static void free_server(struct kwgi_uapi_server *s)
 	for (i = 0; i < MAX_CLIENTS; i++)
 		if (s->client[i].fd >= 0)
 			end_client(&s->client[i]);
+	if (s->asker >= 0)
+		close(s->asker);
 	if (s->listener >= 0)
 		close(s->listener);
 	if (s->inotify >= 0)
@@ -532,10 +588,11 @@ int kwgi_uapi_server_open(struct kwgi_uapi_server **out, const struct kwgi_uapi_
 
 	if (!s)
 		return kwgi_nomem(err);
-	s->epoll = s->listener = s->inotify = -1;
+	s->epoll = s->listener = s->inotify = s->asker = -1;
 	for (i = 0; i < MAX_CLIENTS; i++)
 		s->client[i].fd = -1;
 	s->handle = o->handle;
+	s->hands_over = o->hands_over;
 	s->arg = o->arg;
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	e = s->epoll < 0 ? errno : 0;
@@ -543,10 +600,11 @@ int kwgi_uapi_server_open(struct kwgi_uapi_server **out, const struct kwgi_uapi_
 		  open_path(s, o, err);
 	if (!ret && (e = watch(s, s->listener, LISTENER))) {
 		ret = kwgi_fail(err, KWG_ERR_KERNEL, e, "polling a socket: %s", kwgi_errtext(e));
-		kwgi_uapi_path_remove(&s->path);
+		if (!o->ino)
+			kwgi_uapi_path_remove(&s->path);
 	}
 	if (ret) {
-		if (o->fd >= 0)
+		if (s->listener == o->fd)
 			s->listener = -1;
 		free_server(s);
 		return ret;

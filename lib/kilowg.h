@@ -645,7 +645,14 @@ struct kwg_userspace_options {
 	void (*log)(void *arg, bool error, const char *line);
 	/* Called once when the socket answers; may be NULL. */
 	void (*ready)(void *arg);
-	void *arg;		/* of both */
+	/*
+	 * Called by a thread that runs for this, once, if the data plane has not answered on its
+	 * socket for watchdog seconds (0 or NULL: nobody looks). It does not go on by itself; a
+	 * process of its own should end.
+	 */
+	void (*hung)(void *arg);
+	unsigned watchdog;
+	void *arg;		/* of all three */
 };
 
 /*

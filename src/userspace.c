@@ -13,6 +13,8 @@
 #include "daemonise.h"
 #include "kilowg.h"
 
+enum { WATCHDOG = 30 };	/* s without an answer, by default */
+
 static void help(FILE *f)
 {
 	fputs("usage: kilowg-userspace [-fr] INTERFACE\n"
@@ -27,8 +29,8 @@ static void help(FILE *f)
 	      "      --version     print the version and exit\n"
 	      "\n"
 	      "Environment: LOG_LEVEL, WG_TUN_FD, WG_UAPI_FD, WG_PROCESS_FOREGROUND,\n"
-	      "NOTIFY_SOCKET, FDSTORE, LISTEN_FDS, KILOWG_AEAD, KILOWG_OFFLOAD, KILOWG_WORKERS, explained\n"
-	      "in kilowg-userspace(8).\n", f);
+	      "NOTIFY_SOCKET, FDSTORE, LISTEN_FDS, KILOWG_AEAD, KILOWG_OFFLOAD, KILOWG_WATCHDOG,\n"
+	      "KILOWG_WORKERS, explained in kilowg-userspace(8).\n", f);
 }
 
 static int usage_error(const char *what, const char *arg)
@@ -90,6 +92,15 @@ static int worker_count(unsigned *n)
 	return 0;
 }
 
+/* KILOWG_WATCHDOG: seconds; 0: none. */
+static int watchdog(unsigned *seconds)
+{
+	int k = environment_number("KILOWG_WATCHDOG", 86400);
+
+	*seconds = k < 0 ? WATCHDOG : (unsigned)k;
+	return k < -1 ? -1 : 0;
+}
+
 /* sd_listen_fds(3): what the service manager has kept is meant for the process that it has started. */
 static void kept_descriptors(struct kwg_userspace_options *o)
 {
@@ -133,6 +144,18 @@ static void ready(void *arg)
 		raise(SIGTERM);
 }
 
+/* Its locks are held, maybe for ever: no function of the C library that wants one. */
+static void hung(void *arg)
+{
+	struct program *p = arg;
+	char line[128];
+	int n = snprintf(line, sizeof(line), "ERROR: (%.15s) the data plane does not answer: ending, to be started again\n", p->ifname);
+
+	if (p->level != LEVEL_SILENT)
+		(void)!write(STDERR_FILENO, line, (size_t)n);
+	_exit(1);
+}
+
 /* A terminal that goes away ends us cleanly, too, unless nohup(1) has a word in it. */
 static int stop_signals(void)
 {
@@ -159,6 +182,7 @@ static int run(struct program *p, struct kwg_userspace_options *o)
 	o->verbose = p->level == LEVEL_DEBUG;
 	o->log = p->level == LEVEL_SILENT ? NULL : log_line;
 	o->ready = ready;
+	o->hung = hung;
 	o->arg = p;
 	if (!kwg_userspace_run(o, &err))
 		return 0;
@@ -201,6 +225,9 @@ int main(int argc, char **argv)
 	if (worker_count(&o.workers))
 		return usage_error("KILOWG_WORKERS wants a number from 1 to 64, not ",
 				   getenv("KILOWG_WORKERS"));
+	if (watchdog(&o.watchdog))
+		return usage_error("KILOWG_WATCHDOG wants seconds, from 0 to 86400, not ",
+				   getenv("KILOWG_WATCHDOG"));
 	o.tun_fd = environment_fd("WG_TUN_FD");
 	o.uapi_fd = environment_fd("WG_UAPI_FD");
 	if (o.tun_fd < -1 || o.uapi_fd < -1)

@@ -182,6 +182,12 @@ static int open_all(struct kwgi_dataplane *p, const struct kwg_userspace_options
 		ret = kwgi_inheritance_sockets(in, p, err);
 	if (ret)
 		return ret;
+	p->watchdog.seconds = o->watchdog;
+	p->watchdog.hung = o->hung;
+	p->watchdog.arg = o->arg;
+	ret = o->watchdog && o->hung ? kwgi_watchdog_open(&p->watchdog, p->uapi, err) : 0;
+	if (ret)
+		return ret;
 	e = watch(p, o->stop_fd);
 	return e ? kwgi_fail(err, KWG_ERR_KERNEL, e, "epoll: %s", kwgi_errtext(e)) : 0;
 }
@@ -190,6 +196,7 @@ static void close_all(struct kwgi_dataplane *p)
 {
 	unsigned i;
 
+	kwgi_watchdog_close(&p->watchdog);
 	if (p->borrowed || p->gone)
 		kwgi_uapi_server_abandon(p->uapi);
 	else
@@ -407,13 +414,17 @@ static void run(struct kwgi_worker *w)
 	}
 }
 
+static const struct kwgi_dataplane closed = {
+	.wake = -1, .end = -1, .notifier = { .fd = -1 }, .watchdog = { .fd = -1, .stop = -1 },
+};
+
 /* All from the beginning; with what a predecessor has left, if that is in order. */
 static int begin(struct kwgi_dataplane *p, const struct kwg_userspace_options *o,
 		 struct kwgi_inheritance *in, struct kwg_error *err)
 {
 	int ret;
 
-	*p = (struct kwgi_dataplane){ .wake = -1, .end = -1 };
+	*p = closed;
 	p->log = o->log;
 	p->log_arg = o->arg;
 	p->verbose = o->verbose;
@@ -456,13 +467,15 @@ int kwgi_dataplane_run(const struct kwg_userspace_options *o, struct kwg_error *
 	if (!ret)
 		ret = begin(&p, o, &in, &own);
 	else
-		p = (struct kwgi_dataplane){ .wake = -1, .end = -1, .notifier = KWGI_NOTIFIER_NONE };
+		p = closed;
 	if (!ret && o->sandbox)
 		ret = kwgi_sandbox_enter(0, &own);
 	if (!ret && in.any)
 		ret = kwgi_inheritance_claim(&in, &p, &own);
 	if (!ret)
 		ret = start_workers(&p, &own);
+	if (!ret && p.watchdog.fd >= 0)
+		ret = kwgi_watchdog_start(&p.watchdog, &own);
 	if (!ret) {
 		kwgi_dataplane_say(&p, false, "cipher %s, offloads of the TUN device: %s",
 				   p.device->aead->name, kwgi_tun_offloads(&p.tun));

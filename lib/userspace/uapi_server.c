@@ -52,6 +52,7 @@ struct client {
 	bool more;		/* in may hold another whole request */
 	bool eof;		/* it sends no more */
 	bool leaving;		/* after the answer nothing counts any more */
+	bool own;		/* of this process: it stays */
 };
 
 struct kwgi_uapi_server {
@@ -366,7 +367,7 @@ static bool may_enter(int fd)
 /* The time from which on a client may have to go for another. */
 static uint64_t patience(const struct client *c)
 {
-	return c->more ? UINT64_MAX : c->active + PATIENCE * SECOND;
+	return c->more || c->own ? UINT64_MAX : c->active + PATIENCE * SECOND;
 }
 
 /*
@@ -401,16 +402,19 @@ static uint64_t next_place(const struct kwgi_uapi_server *s)
 	return t;
 }
 
-static void admit(struct kwgi_uapi_server *s, struct client *c, int fd, uint64_t now)
+static int admit(struct kwgi_uapi_server *s, struct client *c, int fd, uint64_t now)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
+	int e;
 
 	if (c->fd >= 0)
 		end_client(c);
 	*c = (struct client){ .fd = fd, .active = now, .events = EPOLLIN };
 	ev.data.u64 = (uint64_t)(c - s->client);
-	if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev))
-		end_client(c);
+	e = epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) ? errno : 0;
+	if (e)
+		*c = (struct client){ .fd = -1 };
+	return e;
 }
 
 /* The listener stays readable: without a pause the caller would spin. */
@@ -444,7 +448,8 @@ static void accept_some(struct kwgi_uapi_server *s, uint64_t now)
 		}
 		fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0 && may_enter(fd)) {
-			admit(s, c, fd, now);
+			if (admit(s, c, fd, now))
+				close(fd);
 			continue;
 		}
 		if (fd >= 0) {
@@ -455,6 +460,16 @@ static void accept_some(struct kwgi_uapi_server *s, uint64_t now)
 			pause_until(s, now + PAUSE * SECOND, false);
 		return;
 	}
+}
+
+int kwgi_uapi_server_add(struct kwgi_uapi_server *s, int fd)
+{
+	struct client *c = place(s, 0);
+	int e = c ? admit(s, c, fd, 0) : EBUSY;
+
+	if (!e)
+		c->own = true;
+	return e;
 }
 
 /* ---- the loop -------------------------------------------------------- */

@@ -57,6 +57,12 @@ void kwgi_uapi_server_close(struct kwgi_uapi_server *s);
  */
 int kwgi_uapi_server_asker(struct kwgi_uapi_server *s);
 
+/*
+ * A client of our own process, on a connected socket that does not block; it belongs to the server
+ * on success, and keeps its place however long it is silent. 0 or an errno.
+ */
+int kwgi_uapi_server_add(struct kwgi_uapi_server *s, int fd);
+
 /* SO_PEERCRED tells clients of this process from now on, not of that which made the socket. */
 void kwgi_uapi_server_is_ours(struct kwgi_uapi_server *s);
 

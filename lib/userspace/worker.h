@@ -28,6 +28,7 @@
 #include "userspace/tun.h"
 #include "userspace/uapi_server.h"
 #include "userspace/udp.h"
+#include "userspace/watchdog.h"
 
 /* Of what is due, at most so much at a time: meanwhile no packet is worked on. */
 enum {
@@ -80,6 +81,7 @@ struct kwgi_dataplane {
 	uint64_t listen_at;		/* when a port in use is tried again; 0: none is wanted */
 	uint64_t listen_wait;		/* since the last try */
 	int end;			/* eventfd: the other workers have to end */
+	struct kwgi_watchdog watchdog;
 	struct kwgi_notifier notifier;
 	char notify_name[112];		/* how the service manager's socket is called, or "" */
 	bool keeps;			/* it keeps descriptors while we are restarted */

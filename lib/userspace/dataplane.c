@@ -447,6 +447,19 @@ static int begin(struct kwgi_dataplane *p, const struct kwg_userspace_options *o
 	return begin(p, o, in, err);
 }
 
+/* Who relies on the filter has to know that there is none. */
+static int enter_sandbox(struct kwgi_dataplane *p, struct kwg_error *err)
+{
+	bool filtered;
+	int ret = kwgi_sandbox_enter(0, kwgi_uapi_server_folder(p->uapi), &filtered, err);
+
+	if (!ret && !filtered)
+		kwgi_dataplane_say(p, true, "system calls are not filtered: %s",
+				   kwgi_sandbox_has_seccomp() ? "the kernel has no seccomp filters"
+							      : "built without libseccomp");
+	return ret;
+}
+
 static void end(struct kwgi_dataplane *p)
 {
 	if (!p->gone)
@@ -469,7 +482,7 @@ int kwgi_dataplane_run(const struct kwg_userspace_options *o, struct kwg_error *
 	else
 		p = closed;
 	if (!ret && o->sandbox)
-		ret = kwgi_sandbox_enter(0, &own);
+		ret = enter_sandbox(&p, &own);
 	if (!ret && in.any)
 		ret = kwgi_inheritance_claim(&in, &p, &own);
 	if (!ret)

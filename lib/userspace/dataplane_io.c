@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
@@ -168,8 +172,21 @@ static void io_random(void *arg, void *out, size_t len)
 
 static uint32_t io_scope(void *arg, const char *name)
 {
-	(void)arg;
-	return if_nametoindex(name);
+	struct ifreq ifr = { .ifr_ifindex = 0 };
+	struct kwgi_dataplane *p = arg;
+	int s = p->workers[0].udp.fd4, own = -1;
+
+	if (strlen(name) >= sizeof(ifr.ifr_name))
+		return 0;
+	memcpy(ifr.ifr_name, name, strlen(name));
+	/* if_nametoindex(3) wants a socket of a family that the sandbox does not allow. */
+	if (s < 0)
+		s = own = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (s < 0 || ioctl(s, SIOCGIFINDEX, &ifr))
+		ifr.ifr_ifindex = 0;
+	if (own >= 0)
+		close(own);
+	return (uint32_t)ifr.ifr_ifindex;
 }
 
 /* The first time that the system refuses to lock memory is told, if anybody wants to know. */

@@ -27,7 +27,7 @@ static int fail(const struct kwgi_uapi_path *p, int e, struct kwg_error *err)
 int kwgi_uapi_path_init(struct kwgi_uapi_path *p, const char *dir, const char *ifname,
 			struct kwg_error *err)
 {
-	*p = (struct kwgi_uapi_path){ .ino = 0 };
+	*p = (struct kwgi_uapi_path){ .dir = -1 };
 	if (!dir)
 		dir = KWGI_UAPI_PATH_DIR;
 	if (snprintf(p->name, sizeof(p->name), "%s/%s.sock", dir, ifname) >= (int)sizeof(p->name))
@@ -35,6 +35,9 @@ int kwgi_uapi_path_init(struct kwgi_uapi_path *p, const char *dir, const char *i
 				 "%s/%s.sock is too long for the name of a socket", dir, ifname);
 	/* 0755 less the umask of the process, which is not ours to change. */
 	if (mkdir(dir, 0755) && errno != EEXIST)
+		return kwgi_fail(err, KWG_ERR_KERNEL, errno, "%s: %s", dir, kwgi_errtext(errno));
+	p->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (p->dir < 0)
 		return kwgi_fail(err, KWG_ERR_KERNEL, errno, "%s: %s", dir, kwgi_errtext(errno));
 	return 0;
 }
@@ -214,17 +217,29 @@ void kwgi_uapi_path_listen_again(int fd)
 
 /* ---- watching and removing ------------------------------------------- */
 
+static const char *base(const struct kwgi_uapi_path *p)
+{
+	return strrchr(p->name, '/') + 1;
+}
+
 bool kwgi_uapi_path_is_there(const struct kwgi_uapi_path *p)
 {
 	struct stat st;
 
 	return !p->ino ||
-	       (!lstat(p->name, &st) && st.st_dev == p->dev && st.st_ino == p->ino);
+	       (!fstatat(p->dir, base(p), &st, AT_SYMLINK_NOFOLLOW) && st.st_dev == p->dev && st.st_ino == p->ino);
 }
 
 void kwgi_uapi_path_remove(struct kwgi_uapi_path *p)
 {
 	if (p->ino && kwgi_uapi_path_is_there(p))
-		(void)unlink(p->name);
+		(void)unlinkat(p->dir, base(p), 0);
 	p->ino = 0;
+}
+
+void kwgi_uapi_path_close(struct kwgi_uapi_path *p)
+{
+	if (p->dir >= 0)
+		close(p->dir);
+	p->dir = -1;
 }

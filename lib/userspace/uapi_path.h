@@ -14,6 +14,7 @@
 
 struct kwgi_uapi_path {
 	char name[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int dir;		/* its folder; -1: closed */
 	dev_t dev;		/* the inode that is ours; ino 0: none is */
 	ino_t ino;
 };
@@ -42,7 +43,8 @@ void kwgi_uapi_path_listen_again(int fd);
 /* Is our socket still there? True also if none was ever. */
 bool kwgi_uapi_path_is_there(const struct kwgi_uapi_path *p);
 
-/* Removes our socket and nobody else's. */
+/* Removes our socket and nobody else's: by the folder's descriptor, which a sandbox allows. */
 void kwgi_uapi_path_remove(struct kwgi_uapi_path *p);
+void kwgi_uapi_path_close(struct kwgi_uapi_path *p);
 
 #endif

@@ -519,6 +519,11 @@ int kwgi_uapi_server_asker(struct kwgi_uapi_server *s)
 	return fd;
 }
 
+int kwgi_uapi_server_folder(const struct kwgi_uapi_server *s)
+{
+	return s->path.dir;
+}
+
 int kwgi_uapi_server_listener(const struct kwgi_uapi_server *s, uint64_t *dev, uint64_t *ino)
 {
 	*dev = s->path.dev;
@@ -588,6 +593,7 @@ static void free_server(struct kwgi_uapi_server *s)
 		close(s->listener);
 	if (s->inotify >= 0)
 		close(s->inotify);
+	kwgi_uapi_path_close(&s->path);
 	if (s->epoll >= 0)
 		close(s->epoll);
 	sodium_memzero(s->chunk, sizeof(s->chunk));
@@ -603,7 +609,7 @@ int kwgi_uapi_server_open(struct kwgi_uapi_server **out, const struct kwgi_uapi_
 
 	if (!s)
 		return kwgi_nomem(err);
-	s->epoll = s->listener = s->inotify = s->asker = -1;
+	s->epoll = s->listener = s->inotify = s->asker = s->path.dir = -1;
 	for (i = 0; i < MAX_CLIENTS; i++)
 		s->client[i].fd = -1;
 	s->handle = o->handle;

@@ -69,6 +69,9 @@ void kwgi_uapi_server_is_ours(struct kwgi_uapi_server *s);
 /* What a successor needs: the socket, and the inode of its name, 0 if that is not ours. */
 int kwgi_uapi_server_listener(const struct kwgi_uapi_server *s, uint64_t *dev, uint64_t *ino);
 
+/* The folder of its name, for kwgi_sandbox_enter(). */
+int kwgi_uapi_server_folder(const struct kwgi_uapi_server *s);
+
 /* Closes all without touching the name: it is a successor's now. */
 void kwgi_uapi_server_abandon(struct kwgi_uapi_server *s);
 

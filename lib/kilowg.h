@@ -516,6 +516,14 @@ int kwg_device_get(const struct kwg_device *dev, char **out, size_t *len, struct
 
 /* Down: sessions end, nothing is sent or taken. Up: all begins anew. */
 void kwg_device_set_up(struct kwg_device *dev, bool up, uint64_t now, uint64_t wall);
+/*
+ * For a host that sleeps, or an app in the background. Suspended, a device has neither sessions nor
+ * anything due, and sends and takes nothing; peers, their keys and endpoints stay. Resumed, it sends an
+ * initiation at once to each peer that had a session. now has to count the time in between; wall
+ * may be anything. The second is kwg_device_tick() as well, and returns what that does.
+ */
+void kwg_device_suspend(struct kwg_device *dev);
+uint64_t kwg_device_resume(struct kwg_device *dev, uint64_t now, uint64_t wall);
 /* Padding makes no packet longer than this; 1420 at first. */
 void kwg_device_set_mtu(struct kwg_device *dev, uint32_t mtu);
 
@@ -591,6 +599,14 @@ enum kwg_tunnel_op kwg_tunnel_tick(struct kwg_tunnel *t, void *out, size_t *out_
 /* Begins a handshake now, however short ago the last one was. */
 enum kwg_tunnel_op kwg_tunnel_handshake(struct kwg_tunnel *t, void *out, size_t *out_len,
 					uint64_t now, uint64_t wall);
+
+/*
+ * As kwg_device_suspend() and kwg_device_resume(). What was left to be sent is forgotten. Suspended,
+ * kwg_tunnel_write() drops packets. The second writes an initiation to out if there was a session.
+ */
+void kwg_tunnel_suspend(struct kwg_tunnel *t);
+enum kwg_tunnel_op kwg_tunnel_resume(struct kwg_tunnel *t, void *out, size_t *out_len, uint64_t now,
+				     uint64_t wall);
 
 /*
  * Without a copy: *out points into the caller's buffer, or into the tunnel until

@@ -29,8 +29,8 @@ static void help(FILE *f)
 	      "      --version     print the version and exit\n"
 	      "\n"
 	      "Environment: LOG_LEVEL, WG_TUN_FD, WG_UAPI_FD, WG_PROCESS_FOREGROUND,\n"
-	      "NOTIFY_SOCKET, FDSTORE, LISTEN_FDS, KILOWG_AEAD, KILOWG_OFFLOAD, KILOWG_WATCHDOG,\n"
-	      "KILOWG_WORKERS, explained in kilowg-userspace(8).\n", f);
+	      "NOTIFY_SOCKET, FDSTORE, LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID, KILOWG_AEAD,\n"
+	      "KILOWG_OFFLOAD, KILOWG_WATCHDOG, KILOWG_WORKERS, explained in kilowg-userspace(8).\n", f);
 }
 
 static int usage_error(const char *what, const char *arg)

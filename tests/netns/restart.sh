@@ -167,6 +167,27 @@ end_traffic
 show_traffic
 is 'no counter was used twice' 'again 0' "$(grep again "$T/nonces")"
 
+# ---- while the interface is down ----------------------------------------------
+
+must on a ip link set kilo0 down
+expect 0 'while the interface is down' replace a
+must on a ip link set kilo0 up
+must kwg a apply
+check 'afterwards packets flow' reaches a 10.2.3.2
+
+# ---- what is of no use ---------------------------------------------------------
+
+# VERSION WHY: kept by a manager.
+useless() {
+	on a python3 "$traffic_py" keep "$1" "$KILOWG_USERSPACE" -f wg6 2>"$T/log" &
+	check "a state of version $1 is kept: it begins anew" wait_for 20 on a wg show wg6
+	like 'and says why' "$T/log" "starting anew: .*$2"
+	must on a ip link del wg6
+	wait $!
+}
+useless 4711 'has format 4711, this program knows 1'
+useless 1 'is damaged'
+
 # ---- others -----------------------------------------------------------------
 
 on a "$KILOWG_USERSPACE" --replace wg7

@@ -182,8 +182,8 @@ START_TEST(nobody_notices_whenever_it_happens)
 	uint64_t seed = (uint64_t)_i + 1;
 	struct record a = live(false, seed), b = live(true, seed);
 
-	ck_assert_uint_gt(a.received, 50);
-	ck_assert_uint_gt(a.initiations, 10);
+	ck_assert_uint_gt(a.received, 20);
+	ck_assert_uint_gt(a.initiations, 5);
 	ck_assert_uint_eq(a.datagrams, b.datagrams);
 	ck_assert_uint_eq(a.received, b.received);
 	ck_assert(a.digest == b.digest);

@@ -140,7 +140,7 @@ kill_one() {
 	kwg a apply >"$T/out" 2>&1 || bail "apply: $(cat "$T/out")"
 }
 i=0 alone=0
-while [ $i -lt 12 ]; do
+while [ $i -lt 8 ]; do
 	i=$((i + 1))
 	kill_one successor $i
 done
@@ -148,7 +148,7 @@ say "after $alone of $i nobody was left"
 check 'successors are killed at any moment: packets flow' flows a
 expect 0 'as planned' kwg a diff
 i=0 alone=0
-while [ $i -lt 12 ]; do
+while [ $i -lt 8 ]; do
 	i=$((i + 1))
 	kill_one predecessor $i
 done

@@ -533,6 +533,14 @@ int kwg_device_get(const struct kwg_device *dev, char **out, size_t *len, struct
 
 /* Down: sessions end, nothing is sent or taken. Up: all begins anew. */
 void kwg_device_set_up(struct kwg_device *dev, bool up, uint64_t now, uint64_t wall);
+/*
+ * For a host that sleeps, or an app in the background. Suspended, a device has neither sessions nor
+ * anything due, and sends and takes nothing; peers, their keys and endpoints stay. Resumed, it sends an
+ * initiation at once to each peer that had a session. now has to count the time in between; wall
+ * may be anything. The second is kwg_device_tick() as well, and returns what that does.
+ */
+void kwg_device_suspend(struct kwg_device *dev);
+uint64_t kwg_device_resume(struct kwg_device *dev, uint64_t now, uint64_t wall);
 /* Padding makes no packet longer than this; 1420 at first. */
 void kwg_device_set_mtu(struct kwg_device *dev, uint32_t mtu);
 
@@ -613,6 +621,14 @@ enum kwg_tunnel_op kwg_tunnel_handshake(struct kwg_tunnel *t, void *out, size_t 
 					uint64_t now, uint64_t wall);
 
 /*
+ * As kwg_device_suspend() and kwg_device_resume(). What was left to be sent is forgotten. Suspended,
+ * kwg_tunnel_write() drops packets. The second writes an initiation to out if there was a session.
+ */
+void kwg_tunnel_suspend(struct kwg_tunnel *t);
+enum kwg_tunnel_op kwg_tunnel_resume(struct kwg_tunnel *t, void *out, size_t *out_len, uint64_t now,
+				     uint64_t wall);
+
+/*
  * Without a copy: *out points into the caller's buffer, or into the tunnel until
  * its next call. Packets have KWG_HEADROOM bytes before and KWG_TAILROOM behind
  * them; all of that is overwritten, as datagrams are.
@@ -648,13 +664,31 @@ struct kwg_userspace_options {
 	const char *aead;	/* NULL: the fastest; "sodium", "avx2", "avx512" */
 	unsigned workers;	/* threads that move packets, the caller's included; 0: by processors, 1 to 4 */
 	unsigned without;	/* KWG_WITHOUT_* */
+	/*
+	 * Go on where a predecessor was, with its interface, sockets and sessions: the running one on
+	 * that socket, if there is one, is asked for them (replace), or they are among the kept_fds
+	 * descriptors from 3 on that a service manager has kept, with these names (LISTEN_FDS and
+	 * LISTEN_FDNAMES of sd_listen_fds(3)). All other options but workers count as always.
+	 */
+	bool replace;
+	unsigned kept_fds;
+	const char *kept_names;
+	/* For a successor: answer who asks; let the manager keep all when stop_fd is readable. */
+	bool hands_over, keeps;
 	bool sandbox;		/* give up what is not needed: for a process of its own */
 	bool verbose;		/* also log what is no error */
 	/* Called with one line, without a newline; NULL: silent. */
 	void (*log)(void *arg, bool error, const char *line);
 	/* Called once when the socket answers; may be NULL. */
 	void (*ready)(void *arg);
-	void *arg;		/* of both */
+	/*
+	 * Called by a thread that runs for this, once, if the data plane has not answered on its
+	 * socket for watchdog seconds (0 or NULL: nobody looks). It does not go on by itself; a
+	 * process of its own should end.
+	 */
+	void (*hung)(void *arg);
+	unsigned watchdog;
+	void *arg;		/* of all three */
 };
 
 /*

@@ -142,6 +142,21 @@ int kwg_device_get(const struct kwg_device *dev, char **out, size_t *len, struct
 	return 0;
 }
 
+void kwg_device_suspend(struct kwg_device *dev)
+{
+	const struct kwgi_time never = { 0 };
+
+	kwgi_device_suspend(dev->d, &never);
+}
+
+uint64_t kwg_device_resume(struct kwg_device *dev, uint64_t now, uint64_t wall)
+{
+	struct kwgi_time t = { now, wall };
+
+	kwgi_device_resume(dev->d, &t);
+	return kwg_device_tick(dev, now, wall);
+}
+
 void kwg_device_set_up(struct kwg_device *dev, bool up, uint64_t now, uint64_t wall)
 {
 	struct kwgi_time t = { now, wall };

@@ -232,9 +232,32 @@ enum kwg_tunnel_op kwg_tunnel_handshake(struct kwg_tunnel *t, void *out, size_t 
 {
 	struct kwgi_time time = { now, wall };
 
+	if (!t->d->up) {
+		*out_len = 0;
+		return KWG_TUNNEL_DROPPED;
+	}
 	t->p->last_handshake_sent = 0;
 	kwgi_initiate(t->d, t->p, false, &time);
 	return give_copy(t, out, out_len);
+}
+
+void kwg_tunnel_suspend(struct kwg_tunnel *t)
+{
+	const struct kwgi_time never = { 0 };
+	struct queued *q;
+
+	kwgi_device_suspend(t->d, &never);
+	while ((q = take(t)))
+		free(q);
+}
+
+enum kwg_tunnel_op kwg_tunnel_resume(struct kwg_tunnel *t, void *out, size_t *out_len, uint64_t now,
+				     uint64_t wall)
+{
+	struct kwgi_time time = { now, wall };
+
+	kwgi_device_resume(t->d, &time);
+	return kwg_tunnel_tick(t, out, out_len, now, wall);
 }
 
 /* ---- packets ------------------------------------------------------------------------------ */
@@ -261,7 +284,7 @@ enum kwg_tunnel_op kwg_tunnel_write_in_place(struct kwg_tunnel *t, void *packet,
 {
 	struct kwgi_time time = { now, wall };
 
-	if (len > KWG_PACKET_MAX) {
+	if (!t->d->up || len > KWG_PACKET_MAX) {
 		*out_len = 0;
 		return KWG_TUNNEL_DROPPED;
 	}
@@ -277,7 +300,7 @@ enum kwg_tunnel_op kwg_tunnel_write(struct kwg_tunnel *t, const void *packet, si
 	uint8_t *room = out, *message;
 	size_t message_len;
 
-	if (len > KWG_PACKET_MAX || *out_len < len + KWG_OVERHEAD || *out_len < KWG_DATAGRAM_MIN) {
+	if (!t->d->up || len > KWG_PACKET_MAX || *out_len < len + KWG_OVERHEAD || *out_len < KWG_DATAGRAM_MIN) {
 		*out_len = 0;
 		return KWG_TUNNEL_DROPPED;
 	}

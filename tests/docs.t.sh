@@ -243,7 +243,7 @@ else
 fi
 
 # Options of the list, and the environment it names.
-"${kilowg%/*}/kilowg-userspace" --help | tr ' ,' '\n\n' | grep -E '^(--?[a-z]+|[A-Z]+_[A-Z_]+)$' | sort -u >"$tmp/program"
+"${kilowg%/*}/kilowg-userspace" --help | tr ' ,' '\n\n' | grep -E '^(--?[a-z]+|[A-Z]+_[A-Z_]+|FDSTORE)$' | sort -u >"$tmp/program"
 {
 	section "$man/kilowg-userspace.8" DESCRIPTION | sed -n 's/^\.It Fl //p' | tr -d ',' |
 		tr ' ' '\n' | grep -vE '^(Fl)?$' | sed 's/^/-/'

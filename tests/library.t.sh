@@ -48,7 +48,7 @@ point 'there are such names' "$(nm -g --defined-only "$lib" | grep -q ' T kwg_pl
 point 'the library never prints, exits, forks or touches the process' "$(undefined any |
 	wants 'printf|puts|putchar|perror|exit|_exit|abort|fork|vfork|system|popen|signal|sigaction|umask|chdir|setenv|setlocale')"
 point 'only the data plane and lookups of names start threads, as the manual page says' "$(undefined any |
-	wants 'pthread_create|thrd_create' | grep -vE '^(dataplane|resolve)\.o ')"
+	wants 'pthread_create|thrd_create' | grep -vE '^(dataplane|watchdog|resolve)\.o ')"
 point 'it starts processes in one place only' "$(undefined any |
 	wants 'posix_spawnp?|execl|execle|execlp|execv|execve|execvp|execvpe|fexecve|clone|waitpid' |
 	grep -vE '^spawn.o wants (posix_spawn|waitpid)(@|$)')"

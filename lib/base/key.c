@@ -4,6 +4,7 @@
 #include <sodium.h>
 
 #include "base/key.h"
+#include "base/stack.h"
 
 /* libsodium 1.0.18 takes some bytes above 127 for base64 letters. */
 static bool is_ascii(const char *s)
@@ -116,7 +117,10 @@ void kwgi_key_clamp(struct kwgi_key *k)
 
 int kwgi_key_public(struct kwgi_key *pub, const struct kwgi_key *priv)
 {
-	return crypto_scalarmult_base(pub->b, priv->b) ? -1 : 0;
+	int ret = crypto_scalarmult_base(pub->b, priv->b) ? -1 : 0;
+
+	kwgi_stack_wipe(KWGI_STACK_CURVE);
+	return ret;
 }
 
 void kwgi_buf_key(struct kwgi_buf *b, const struct kwgi_key *k)

@@ -4,6 +4,7 @@
 
 #include <sodium.h>
 
+#include "base/stack.h"
 #include "dp/aead.h"
 
 static void sodium_seal(const uint8_t key[32], struct kwgi_aead_packet *v, unsigned n)
@@ -17,6 +18,7 @@ static void sodium_seal(const uint8_t key[32], struct kwgi_aead_packet *v, unsig
 								   v[i].data, v[i].len, NULL, 0, NULL,
 								   nonce, key);
 	}
+	kwgi_stack_wipe(KWGI_STACK_AEAD);
 }
 
 /* libsodium compares the tag first; where it is wrong, it writes zeros for a plaintext. */
@@ -33,6 +35,7 @@ static unsigned sodium_open(const uint8_t key[32], struct kwgi_aead_packet *v, u
 									      NULL, 0, nonce, key);
 		good += v[i].ok;
 	}
+	kwgi_stack_wipe(KWGI_STACK_AEAD);
 	return good;
 }
 

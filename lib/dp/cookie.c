@@ -3,6 +3,7 @@
 
 #include <sodium.h>
 
+#include "base/stack.h"
 #include "dp/blake2s.h"
 #include "dp/cookie.h"
 
@@ -82,6 +83,7 @@ void kwgi_cookie_create_reply(struct kwgi_cookie_reply *out, const struct kwgi_c
 	crypto_aead_xchacha20poly1305_ietf_encrypt(out->encrypted_cookie, NULL, cookie,
 						   sizeof(cookie), msg + before_mac1(len),
 						   KWGI_MAC_LEN, NULL, nonce, c->cookie_key);
+	kwgi_stack_wipe(KWGI_STACK_AEAD);
 	sodium_memzero(cookie, sizeof(cookie));
 }
 
@@ -101,12 +103,16 @@ bool kwgi_cookie_consume_reply(struct kwgi_cookie_maker *m, const struct kwgi_co
 			       uint64_t now)
 {
 	uint8_t cookie[KWGI_COOKIE_LEN];
+	bool ok;
 
-	if (!m->sent_mac1 ||
-	    crypto_aead_xchacha20poly1305_ietf_decrypt(cookie, NULL, NULL, msg->encrypted_cookie,
-						       sizeof(msg->encrypted_cookie), m->last_mac1,
-						       sizeof(m->last_mac1), msg->nonce,
-						       m->cookie_key))
+	if (!m->sent_mac1)
+		return false;
+	ok = !crypto_aead_xchacha20poly1305_ietf_decrypt(cookie, NULL, NULL, msg->encrypted_cookie,
+							 sizeof(msg->encrypted_cookie), m->last_mac1,
+							 sizeof(m->last_mac1), msg->nonce,
+							 m->cookie_key);
+	kwgi_stack_wipe(KWGI_STACK_AEAD);
+	if (!ok)
 		return false;
 	memcpy(m->cookie, cookie, sizeof(cookie));
 	m->cookie_until = now + COOKIE_SECRET_LIFETIME - COOKIE_LATENCY;

@@ -82,6 +82,32 @@ void kwgi_device_set_up(struct kwgi_device *d, bool up, const struct kwgi_time *
 	}
 }
 
+void kwgi_device_suspend(struct kwgi_device *d, const struct kwgi_time *t)
+{
+	struct kwgi_dp_peer *p;
+
+	if (!d->up)
+		return;
+	for (p = d->first; p; p = p->next_peer)
+		p->had_session = p->current || p->next_pair;
+	kwgi_device_set_up(d, false, t);
+}
+
+/* By a timer: with thousands of peers the caller may want to do something else in between. */
+void kwgi_device_resume(struct kwgi_device *d, const struct kwgi_time *t)
+{
+	struct kwgi_dp_peer *p;
+
+	if (d->up)
+		return;
+	kwgi_device_set_up(d, true, t);
+	for (p = d->first; p; p = p->next_peer) {
+		if (p->had_session)
+			kwgi_timers_keepalive_due(d, p, t->now);
+		p->had_session = false;
+	}
+}
+
 /* Sessions made with the old key receive what is on its way, and send no more. */
 static void expire_sessions(struct kwgi_device *d, struct kwgi_dp_peer *p)
 {

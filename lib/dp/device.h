@@ -134,6 +134,9 @@ void kwgi_device_free(struct kwgi_device *d);
 
 /* The link's state: down forgets sessions, up begins anew. */
 void kwgi_device_set_up(struct kwgi_device *d, bool up, const struct kwgi_time *t);
+/* The same, and up again begins a handshake at once with each peer that had a session before. */
+void kwgi_device_suspend(struct kwgi_device *d, const struct kwgi_time *t);
+void kwgi_device_resume(struct kwgi_device *d, const struct kwgi_time *t);
 void kwgi_device_set_private_key(struct kwgi_device *d, const struct kwgi_key *key);
 
 struct kwgi_dp_peer *kwgi_device_find(const struct kwgi_device *d,

@@ -266,7 +266,7 @@ static bool may_compute(struct kwgi_device *d, struct kwgi_queued_handshake *q, 
 	return kwgi_ratelimiter_allow(&d->limiter, &a, now);
 }
 
-static bool is_handshake(const uint8_t *msg, size_t len)
+bool kwgi_is_handshake(const uint8_t *msg, size_t len)
 {
 	switch (len < 4 ? 0 : kwgi_get32(msg)) {
 	case KWGI_MSG_INITIATION:
@@ -300,12 +300,17 @@ static bool too_many(struct kwgi_device *d, uint64_t now)
 	return false;
 }
 
+struct kwgi_queued_handshake *kwgi_device_queue_new(void)
+{
+	return calloc(KWGI_HANDSHAKE_QUEUE, sizeof(struct kwgi_queued_handshake));
+}
+
 void kwgi_queue_handshake(struct kwgi_device *d, const struct kwgi_incoming *in, uint64_t now)
 {
 	struct kwgi_queued_handshake *q;
 	unsigned places;
 
-	if (!d->up || !d->identity.set || !is_handshake(in->message, in->message_len))
+	if (!d->up || !d->identity.set || !kwgi_is_handshake(in->message, in->message_len))
 		return;
 	/* It has no mac1 that would keep strangers out of the queue, and costs little. */
 	if (kwgi_get32(in->message) == KWGI_MSG_COOKIE_REPLY) {
@@ -315,7 +320,7 @@ void kwgi_queue_handshake(struct kwgi_device *d, const struct kwgi_incoming *in,
 	if (!kwgi_cookie_mac1_ok(&d->checker, in->message, in->message_len))
 		return;
 	if (!d->queue)
-		d->queue = malloc(KWGI_HANDSHAKE_QUEUE * sizeof(*d->queue));
+		d->queue = kwgi_device_queue_new();
 	if (d->queue_len == KWGI_HANDSHAKE_QUEUE || too_many(d, now))
 		d->under_load_until = now + KWGI_SECOND;
 	places = now < d->under_load_until ? KWGI_UNDER_LOAD_QUEUE : KWGI_HANDSHAKE_QUEUE;

@@ -21,6 +21,13 @@ int kwgi_indextable_insert(struct kwgi_indextable *t, uint32_t tag, void *value,
 	return -1;
 }
 
+int kwgi_indextable_put(struct kwgi_indextable *t, uint32_t index, uint32_t tag, void *value)
+{
+	struct kwgi_slot s = { .value = value, .hash = index, .tag = tag };
+
+	return kwgi_indextable_find(t, index) ? -1 : kwgi_hashtable_add(&t->table, &s);
+}
+
 bool kwgi_indextable_replace(struct kwgi_indextable *t, uint32_t index, uint32_t tag, void *value)
 {
 	struct kwgi_slot *s = kwgi_indextable_find(t, index);

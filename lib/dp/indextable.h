@@ -28,6 +28,9 @@ typedef void kwgi_random_fn(void *ctx, void *out, size_t len);
 int kwgi_indextable_insert(struct kwgi_indextable *t, uint32_t tag, void *value,
 			   kwgi_random_fn *random, void *ctx, uint32_t *index);
 
+/* Takes this index, which is not in use, for a value. -1 if it is, or without memory. */
+int kwgi_indextable_put(struct kwgi_indextable *t, uint32_t index, uint32_t tag, void *value);
+
 /* Lets an index name something else: a keypair takes over that of its handshake. False if unknown. */
 bool kwgi_indextable_replace(struct kwgi_indextable *t, uint32_t index, uint32_t tag, void *value);
 

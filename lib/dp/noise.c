@@ -3,6 +3,7 @@
 
 #include <sodium.h>
 
+#include "base/stack.h"
 #include "dp/blake2s.h"
 #include "dp/noise.h"
 
@@ -43,6 +44,7 @@ static bool mix_dh(struct symmetric *s, uint8_t *key, const struct kwgi_key *pri
 	uint8_t dh[32];
 	bool ok = !crypto_scalarmult_curve25519(dh, private_key->b, public_key);
 
+	kwgi_stack_wipe(KWGI_STACK_CURVE);
 	if (ok && key)
 		kwgi_kdf2(s->ck, key, s->ck, dh, sizeof(dh));
 	else if (ok)
@@ -68,17 +70,20 @@ static void seal(struct symmetric *s, uint8_t *out, const uint8_t *text, size_t 
 {
 	crypto_aead_chacha20poly1305_ietf_encrypt(out, NULL, text, len, s->h, sizeof(s->h), NULL,
 						  zero_nonce, key);
+	kwgi_stack_wipe(KWGI_STACK_AEAD);
 	mix_hash(s, out, len + KWGI_TAG_LEN);
 }
 
 static bool open_text(struct symmetric *s, uint8_t *out, const uint8_t *sealed, size_t len,
 		      const uint8_t key[32])
 {
-	if (crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, len, s->h,
-						      sizeof(s->h), zero_nonce, key))
-		return false;
-	mix_hash(s, sealed, len);
-	return true;
+	bool ok = !crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, len, s->h,
+							     sizeof(s->h), zero_nonce, key);
+
+	kwgi_stack_wipe(KWGI_STACK_AEAD);
+	if (ok)
+		mix_hash(s, sealed, len);
+	return ok;
 }
 
 void kwgi_identity_set(struct kwgi_identity *id, const struct kwgi_key *private_key)
@@ -89,6 +94,7 @@ void kwgi_identity_set(struct kwgi_identity *id, const struct kwgi_key *private_
 	if (new.set) {
 		kwgi_key_clamp(&new.private_key);
 		new.set = !crypto_scalarmult_curve25519_base(new.public_key.b, new.private_key.b);
+		kwgi_stack_wipe(KWGI_STACK_CURVE);
 	}
 	*id = new;
 	sodium_memzero(&new, sizeof(new));
@@ -99,6 +105,7 @@ void kwgi_remote_precompute(struct kwgi_remote *r, const struct kwgi_identity *i
 	r->has_static_static = id->set &&
 			       !crypto_scalarmult_curve25519(r->static_static.b, id->private_key.b,
 							     r->static_public.b);
+	kwgi_stack_wipe(KWGI_STACK_CURVE);
 	if (!r->has_static_static)
 		sodium_memzero(&r->static_static, sizeof(r->static_static));
 }
@@ -123,9 +130,13 @@ void kwgi_tai64n(uint8_t out[KWGI_TIMESTAMP_LEN], uint64_t wall_ns)
 static bool make_ephemeral(struct kwgi_key *private_key, uint8_t public_key[32],
 			   const uint8_t random[32])
 {
+	bool ok;
+
 	memcpy(private_key->b, random, sizeof(private_key->b));
 	kwgi_key_clamp(private_key);
-	return !crypto_scalarmult_curve25519_base(public_key, private_key->b);
+	ok = !crypto_scalarmult_curve25519_base(public_key, private_key->b);
+	kwgi_stack_wipe(KWGI_STACK_CURVE);
+	return ok;
 }
 
 bool kwgi_noise_create_initiation(struct kwgi_initiation *msg, struct kwgi_handshake *h,

@@ -103,6 +103,7 @@ struct kwgi_dp_peer {
 	uint64_t last_handshake_wall;	/* ns since 1970; 0: never */
 	unsigned attempts;
 	bool last_minute_sent;		/* initiation shortly before the session's end */
+	bool had_session;		/* when the device was suspended */
 	struct kwgi_cookie_maker cookie;
 
 	struct kwgi_staged *staged, **staged_end;

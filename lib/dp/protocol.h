@@ -44,6 +44,11 @@ static inline struct kwgi_keypair *kwgi_session(const struct kwgi_device *d, uin
 void kwgi_initiate(struct kwgi_device *d, struct kwgi_dp_peer *p, bool retry,
 		   const struct kwgi_time *t);
 
+/* Has it type and length of a handshake message, cookie replies included? */
+bool kwgi_is_handshake(const uint8_t *msg, size_t len);
+/* Room for handshakes that wait; NULL without memory. */
+struct kwgi_queued_handshake *kwgi_device_queue_new(void);
+
 /* ---- send.c ------------------------------------ */
 
 /* Sends what waits if there is a session, and asks for one if there is none. */

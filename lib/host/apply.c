@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "host/apply.h"
+#include "host/around.h"
 #include "host/checks.h"
 #include "host/cni.h"
 #include "host/ipt.h"
@@ -220,7 +221,47 @@ static int run_link_step(struct kwgi_live *live, const struct kwgi_step *s, bool
 	return kwgi_rtnl_step(&live->nl, s, undo, err);
 }
 
-static int run_step(struct kwgi_live *live, const struct kwgi_step *s, bool undo,
+/* "Address already in use" says neither which port it is nor who has it. */
+static void name_holder(uint16_t port, struct kwg_error *err)
+{
+	struct kwgi_around a = { 0 };
+	struct kwgi_buf who = { 0 };
+
+	if (!err || err->sys_errno != EADDRINUSE || !port)
+		return;
+	kwgi_around_port(&a, port);
+	if (a.port_held)
+		kwgi_around_put_holder(&who, &a);
+	kwgi_fail(err, KWG_ERR_KERNEL, EADDRINUSE, "UDP port %u is in use%s%s", port,
+		  who.p ? ", by " : "", who.p ? who.p : "");
+	kwgi_buf_free(&who);
+}
+
+static uint16_t port_of(const struct kwgi_step *s, bool undo)
+{
+	if (s->kind == KWGI_STEP_LINK_UP)
+		return s->u.wg.conf.port;
+	if (s->kind == KWGI_STEP_WG_DEVICE && s->parts & KWGI_WG_PORT)
+		return undo ? s->u.wg.old.port : s->u.wg.conf.port;
+	return 0;
+}
+
+/*
+ * The kernel refuses to bring up a link whose port somebody else has. That of a daemon comes up
+ * all the same; asked for the port again, the daemon has to say whether it could get it.
+ */
+static int set_up(struct kwgi_live *live, const struct kwgi_step *s, bool undo,
+		  struct kwg_error *err)
+{
+	int ret = kwgi_rtnl_step(&live->nl, s, undo, err);
+
+	if (ret || undo || !s->userspace || !s->u.wg.conf.port)
+		return ret;
+	ret = open_wg(live, s->link, true, err);
+	return ret ? ret : live->wg.ops->set_device(&live->wg, KWGI_WG_PORT, &s->u.wg.conf, err);
+}
+
+static int run_known_step(struct kwgi_live *live, const struct kwgi_step *s, bool undo,
 		    struct kwg_error *err)
 {
 	int ret;
@@ -240,10 +281,22 @@ static int run_step(struct kwgi_live *live, const struct kwgi_step *s, bool undo
 	if (s->kind == KWGI_STEP_LINK_ADD || s->kind == KWGI_STEP_LINK_DAEMON ||
 	    s->kind == KWGI_STEP_LINK_DEL || s->kind == KWGI_STEP_LINK_NAME)
 		return run_link_step(live, s, undo, err);
+	if (s->kind == KWGI_STEP_LINK_UP)
+		return set_up(live, s, undo, err);
 	if (!is_wireguard_step(s))
 		return kwgi_rtnl_step(&live->nl, s, undo, err);
 	ret = open_wg(live, s->link, s->userspace, err);
 	return ret ? ret : kwgi_wg_step(&live->wg, s, undo, err);
+}
+
+static int run_step(struct kwgi_live *live, const struct kwgi_step *s, bool undo,
+		    struct kwg_error *err)
+{
+	int ret = run_known_step(live, s, undo, err);
+
+	if (ret)
+		name_holder(port_of(s, undo), err);
+	return ret;
 }
 
 /* The failed step's own words, with the step in front of them. */
@@ -325,7 +378,7 @@ void kwgi_live_undo(struct kwgi_live *live, const struct kwgi_steps *s, kwg_log_
  */
 static bool may_be_done(const struct kwgi_step *s, int ret)
 {
-	return ret == KWGI_IN_DOUBT || is_wireguard_step(s) || s->kind == KWGI_STEP_IPTABLES;
+	return ret == KWGI_IN_DOUBT || is_wireguard_step(s) || s->kind == KWGI_STEP_LINK_UP || s->kind == KWGI_STEP_IPTABLES;
 }
 
 /* It is somebody else's: no reason to give up. */
@@ -366,13 +419,35 @@ static int give_up(struct kwgi_live *live, const struct kwgi_steps *s, uint32_t 
 	return ret == KWGI_IN_DOUBT ? KWG_ERR_KERNEL : ret;
 }
 
+/*
+ * Steps about peers of a daemon, with one request. Returns how many; 0: one by one, so that it is
+ * known which of them fails. Each may be carried out twice.
+ */
+static uint32_t run_together(struct kwgi_live *live, const struct kwgi_steps *s, uint32_t from,
+			     uint32_t to)
+{
+	uint32_t n = kwgi_wg_together(&s->v[from], to - from);
+
+	if (n < 2 || open_wg(live, s->v[from].link, s->v[from].userspace, NULL) ||
+	    !live->wg.ops->peers || live->wg.ops->peers(&live->wg, &s->v[from], n, NULL))
+		return 0;
+	return n;
+}
+
 static int run_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint32_t from, uint32_t to,
 		     kwg_log_fn *log, void *log_arg, struct kwg_error *err)
 {
-	uint32_t i;
+	uint32_t i, n, one_by_one = from;
 	int ret;
 
 	for (i = from; i < to; i++) {
+		n = i < one_by_one ? 0 : run_together(live, s, i, to);
+		if (n) {
+			i += n - 1;
+			continue;
+		}
+		if (i >= one_by_one)
+			one_by_one = i + kwgi_wg_together(&s->v[i], to - i);
 		ret = run_step(live, &s->v[i], false, err);
 		if (ret && s->v[i].kind == KWGI_STEP_ROUTE_AGAIN)
 			ret = tell(log, log_arg, err);

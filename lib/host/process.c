@@ -156,7 +156,13 @@ static void look(struct kwgi_process *o, const char *ifname, bool certain, const
 		kwgi_process_close(o);
 }
 
-static void look_at_all(struct kwgi_process *o, const char *ifname)
+/* The first process may have it only because it keeps it for a daemon that is being restarted. */
+static bool keeps_it(const struct kwgi_process *o, const char *program)
+{
+	return o->pid == 1 && !is_called(o, program);
+}
+
+static void look_at_all(struct kwgi_process *o, const char *ifname, const char *program)
 {
 	DIR *dir = opendir("/proc");
 	struct kwgi_process other = { .pidfd = -1 };
@@ -167,6 +173,8 @@ static void look_at_all(struct kwgi_process *o, const char *ifname)
 			continue;
 		take(&other, atoi(entry->d_name));
 		look(&other, ifname, false, NULL);
+		if (keeps_it(&other, program))
+			other.sure = false;
 	}
 	if (dir)
 		closedir(dir);
@@ -187,7 +195,7 @@ void kwgi_process_find(struct kwgi_process *o, int fd, const char *ifname, const
 	if (o->pid)
 		look(o, ifname, certain, program);
 	if (!o->sure)
-		look_at_all(o, ifname);
+		look_at_all(o, ifname, program);
 }
 
 void kwgi_process_close(struct kwgi_process *o)

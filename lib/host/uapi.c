@@ -3,7 +3,7 @@
  * What is known of the daemons, and held to for all of them:
  *
  *  - BoringTun lets the settings of one peer leak into the next of the same
- *    request, so a request carries one peer.
+ *    request, so there a request carries one peer.
  *  - BoringTun panics on a peer before it has a private key, so the key goes
  *    first, in a request of its own.
  *  - BoringTun panics, with its lock held, on a change to a peer it knows, so
@@ -40,15 +40,28 @@
 enum {
 	TIMEOUT = 5,			/* seconds that a daemon may take to answer */
 	MAX_ANSWER = 64 * 1024 * 1024,
+	PORT_PATIENCE = 1000,		/* ms for a port to get free, and ... */
+	PORT_PAUSE = 50,		/* ... between two tries */
+	TRIES = 2,			/* a daemon that hands over to its successor hangs up */
 };
 
 /* ---- the connection -------------------------------------------------- */
+
+/* The folder is shared: whoever could make this socket would be given our keys. */
+static bool may_serve(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) &&
+	       (cred.uid == 0 || cred.uid == geteuid());
+}
 
 int kwgi_uapi_connect(const char *ifname)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct timeval t = { .tv_sec = TIMEOUT };
-	int fd;
+	int fd, e;
 
 	if (snprintf(sa.sun_path, sizeof(sa.sun_path), KWGI_UAPI_DIR "/%s.sock", ifname) >=
 	    (int)sizeof(sa.sun_path)) {
@@ -60,9 +73,14 @@ int kwgi_uapi_connect(const char *ifname)
 		return -1;
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
-	if (!connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
-		return fd;
+	if (!connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
+		if (may_serve(fd))
+			return fd;
+		errno = EPERM;
+	}
+	e = errno;
 	close(fd);
+	errno = e;
 	return -1;
 }
 
@@ -76,16 +94,32 @@ bool kwgi_uapi_answers(const char *ifname)
 	return true;
 }
 
-static int send_all(int fd, const char *p, size_t len)
+/* Until the deadline (ms of the monotonic clock); then EAGAIN, as for connect(). */
+static int wait_for(int fd, short events, int64_t deadline)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	int64_t left = deadline - kwgi_monotonic_ms();
+	int n = left > 0 ? poll(&p, 1, (int)left) : 0;
+
+	if (n > 0 || (n < 0 && errno == EINTR))
+		return 0;
+	if (!n)
+		errno = EAGAIN;
+	return -1;
+}
+
+static int send_all(int fd, const char *p, size_t len, int64_t deadline)
 {
 	ssize_t n;
 
 	while (len) {
-		n = send(fd, p, len, MSG_NOSIGNAL);
+		n = send(fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
+		if (n < 0 && (errno != EAGAIN || wait_for(fd, POLLOUT, deadline)))
 			return -1;
+		if (n < 0)
+			continue;
 		p += n;
 		len -= (size_t)n;
 	}
@@ -98,14 +132,17 @@ static bool is_complete(const struct kwgi_buf *b)
 	return b->len >= 2 && !memcmp(b->p + b->len - 2, "\n\n", 2);
 }
 
-static int receive_all(int fd, struct kwgi_buf *answer)
+/* The deadline is that of the whole answer: a daemon may not make us wait by a byte at a time. */
+static int receive_all(int fd, struct kwgi_buf *answer, int64_t deadline)
 {
 	char chunk[16384];
 	ssize_t n;
 
 	while (!is_complete(answer)) {
-		n = recv(fd, chunk, sizeof(chunk), 0);
-		if (n < 0 && errno == EINTR)
+		if (wait_for(fd, POLLIN, deadline))
+			break;
+		n = recv(fd, chunk, sizeof(chunk), MSG_DONTWAIT);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n <= 0) {
 			errno = n ? errno : ECONNRESET;
@@ -138,19 +175,47 @@ static int fail(const struct kwgi_wg *w, int e, const char *what, struct kwg_err
 	return kwgi_fail(err, KWG_ERR_KERNEL, e, "%s: %s: %s", w->ifname, what, kwgi_errtext(e));
 }
 
-/* One request on a connection of its own; both buffers may hold keys, the caller frees them. */
+static int fail_stranger(const struct kwgi_wg *w, struct kwg_error *err)
+{
+	return kwgi_fail(err, KWG_ERR_KERNEL, EPERM,
+			 "%s: who listens on " KWGI_UAPI_DIR "/%s.sock is neither root nor the user of this program",
+			 w->ifname, w->ifname);
+}
+
+static int try_transact(const struct kwgi_wg *w, const struct kwgi_buf *request,
+			struct kwgi_buf *answer, const char *what, bool *again,
+			struct kwg_error *err)
+{
+	int64_t deadline = kwgi_monotonic_ms() + TIMEOUT * 1000;
+	int fd = kwgi_uapi_connect(w->ifname), ret = 0;
+
+	*again = false;
+	if (fd < 0 && errno == EPERM)
+		return fail_stranger(w, err);
+	if (fd < 0 || send_all(fd, request->p, request->len, deadline) ||
+	    receive_all(fd, answer, deadline)) {
+		*again = fd >= 0 && !answer->len && (errno == ECONNRESET || errno == EPIPE);
+		ret = errno == EAGAIN ? fail_silent(w, fd, what, err) : fail(w, errno, what, err);
+	}
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/*
+ * One request on a connection of its own; both buffers may hold keys, the caller frees them.
+ * Each request may be carried out twice, so one without any answer is sent again.
+ */
 static int transact(const struct kwgi_wg *w, const struct kwgi_buf *request,
 		    struct kwgi_buf *answer, const char *what, struct kwg_error *err)
 {
-	int fd, ret = 0;
+	bool again = true;
+	int i, ret = 0;
 
 	if (request->failed)
 		return kwgi_nomem(err);
-	fd = kwgi_uapi_connect(w->ifname);
-	if (fd < 0 || send_all(fd, request->p, request->len) || receive_all(fd, answer))
-		ret = errno == EAGAIN ? fail_silent(w, fd, what, err) : fail(w, errno, what, err);
-	if (fd >= 0)
-		close(fd);
+	for (i = 0; i < TRIES && again; i++)
+		ret = try_transact(w, request, answer, what, &again, err);
 	return ret;
 }
 
@@ -338,6 +403,8 @@ static int uapi_get(struct kwgi_wg *w, struct kwgi_arena *a, struct kwgi_host_wg
 	else if (!ret && r.error)
 		ret = fail(w, r.error, "reading the device", err);
 	w->boringtun = r.boringtun;
+	/* BoringTun does not say who it is before it has a key. */
+	w->known = !ret && (r.boringtun || !kwgi_key_is_zero(&wg->private_key));
 	wg->implementation = r.boringtun ? "boringtun" : "userspace";
 	kwgi_wg_sort(wg);
 	kwgi_buf_free(&request);
@@ -357,6 +424,32 @@ static void put_hex(struct kwgi_buf *b, const char *key, const struct kwgi_key *
 	sodium_memzero(text, sizeof(text));
 }
 
+/* Who had the port until a moment ago may be a daemon that is still ending. */
+static int set_port(struct kwgi_wg *w, uint32_t parts, const struct kwgi_wg_device_conf *conf,
+		    struct kwg_error *err)
+{
+	const struct timespec pause = { .tv_nsec = PORT_PAUSE * 1000000 };
+	int64_t deadline = kwgi_monotonic_ms() + PORT_PATIENCE;
+	struct kwg_error own = { 0 };
+	struct kwgi_buf b = { 0 };
+	int ret;
+
+	for (;;) {
+		kwgi_buf_puts(&b, "set=1\n");
+		if (parts & KWGI_WG_PORT)
+			kwgi_buf_printf(&b, "listen_port=%u\n", conf->port);
+		if (parts & KWGI_WG_FWMARK)
+			kwgi_buf_printf(&b, "fwmark=%u\n", conf->fwmark);
+		ret = set(w, &b, "setting port and fwmark", &own);
+		if (!ret || own.sys_errno != EADDRINUSE || kwgi_monotonic_ms() >= deadline)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	if (ret && err)
+		*err = own;
+	return ret;
+}
+
 static int uapi_set_device(struct kwgi_wg *w, uint32_t parts,
 			   const struct kwgi_wg_device_conf *conf, struct kwg_error *err)
 {
@@ -371,12 +464,7 @@ static int uapi_set_device(struct kwgi_wg *w, uint32_t parts,
 	}
 	if (ret || !(parts & (KWGI_WG_PORT | KWGI_WG_FWMARK)))
 		return ret;
-	kwgi_buf_puts(&b, "set=1\n");
-	if (parts & KWGI_WG_PORT)
-		kwgi_buf_printf(&b, "listen_port=%u\n", conf->port);
-	if (parts & KWGI_WG_FWMARK)
-		kwgi_buf_printf(&b, "fwmark=%u\n", conf->fwmark);
-	return set(w, &b, "setting port and fwmark", err);
+	return set_port(w, parts, conf, err);
 }
 
 static int uapi_del_peer(struct kwgi_wg *w, const struct kwgi_key *key, struct kwg_error *err)
@@ -430,6 +518,40 @@ static int uapi_set_peer(struct kwgi_wg *w, uint32_t parts, const struct kwgi_ho
 	return set(w, &b, "setting a peer", err);
 }
 
+/* Whoever has just been started has not been asked yet who it is. */
+static int get_to_know(struct kwgi_wg *w, struct kwg_error *err)
+{
+	struct kwgi_arena arena = { 0 };
+	struct kwgi_host_wg wg;
+	int ret = w->known ? 0 : uapi_get(w, &arena, &wg, err);
+
+	kwgi_arena_free(&arena);
+	return ret;
+}
+
+static int uapi_peers(struct kwgi_wg *w, const struct kwgi_step *v, uint32_t n,
+		      struct kwg_error *err)
+{
+	int ret = get_to_know(w, err);
+	struct kwgi_buf b = { 0 };
+	uint32_t i;
+
+	if (!ret && w->boringtun)
+		return kwgi_fail(err, KWG_ERR_KERNEL, EOPNOTSUPP, "%s: one peer at a time", w->ifname);
+	if (ret)
+		return ret;
+	kwgi_buf_puts(&b, "set=1\n");
+	for (i = 0; i < n; i++) {
+		if (v[i].kind == KWGI_STEP_PEER_SET) {
+			put_peer(&b, v[i].parts, v[i].u.peer.peer);
+		} else {
+			put_hex(&b, "public_key=", &v[i].u.peer.old->key);
+			kwgi_buf_puts(&b, "remove=true\n");
+		}
+	}
+	return set(w, &b, "setting peers", err);
+}
+
 static void uapi_close(struct kwgi_wg *w)
 {
 	(void)w;	/* each request has a connection of its own */
@@ -437,7 +559,8 @@ static void uapi_close(struct kwgi_wg *w)
 
 static const struct kwgi_wg_ops uapi_ops = {
 	.name = "userspace", .get = uapi_get, .set_device = uapi_set_device,
-	.set_peer = uapi_set_peer, .del_peer = uapi_del_peer, .close = uapi_close,
+	.set_peer = uapi_set_peer, .del_peer = uapi_del_peer, .peers = uapi_peers,
+	.close = uapi_close,
 };
 
 int kwgi_uapi_open(struct kwgi_wg *w, const char *ifname, struct kwg_error *err)
@@ -447,7 +570,11 @@ int kwgi_uapi_open(struct kwgi_wg *w, const char *ifname, struct kwg_error *err)
 	if (ret || kwgi_uapi_answers(ifname))
 		return ret;
 	e = errno;
+	if (e == EPERM)
+		fail_stranger(w, err);
 	*w = (struct kwgi_wg){ 0 };
+	if (e == EPERM)
+		return KWG_ERR_KERNEL;
 	return kwgi_fail(err, KWG_ERR_KERNEL, e,
 			 "%s: no WireGuard of the kernel, and no userspace WireGuard answers for it",
 			 ifname);

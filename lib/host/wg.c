@@ -84,3 +84,18 @@ int kwgi_wg_step(struct kwgi_wg *w, const struct kwgi_step *s, bool undo, struct
 		return w->ops->set_peer(w, EVERYTHING, s->u.peer.old, false, err);
 	return w->ops->del_peer(w, &s->u.peer.old->key, err);
 }
+
+static bool is_peer_step(const struct kwgi_step *s)
+{
+	return s->kind == KWGI_STEP_PEER_SET || s->kind == KWGI_STEP_PEER_DEL;
+}
+
+uint32_t kwgi_wg_together(const struct kwgi_step *v, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n && i < KWGI_WG_MANY && is_peer_step(&v[i]) &&
+		    v[i].userspace == v->userspace && !strcmp(v[i].link, v->link); i++)
+		;
+	return i;
+}

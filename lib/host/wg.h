@@ -14,6 +14,8 @@
 
 struct kwgi_wg;
 
+enum { KWGI_WG_MANY = 500 };	/* peers of one request: meanwhile no packet is worked on */
+
 struct kwgi_wg_ops {
 	const char *name;
 	/* Reads the device into *wg, lists from a; peers sorted by key, allowed IPs by prefix. */
@@ -29,6 +31,11 @@ struct kwgi_wg_ops {
 	int (*set_peer)(struct kwgi_wg *w, uint32_t parts, const struct kwgi_host_peer *p,
 			bool exists, struct kwg_error *err);
 	int (*del_peer)(struct kwgi_wg *w, const struct kwgi_key *key, struct kwg_error *err);
+	/*
+	 * Carries out steps about peers, at most KWGI_WG_MANY, with one request. On errors nobody
+	 * knows which of them it was, and some may have been carried out. NULL: it cannot.
+	 */
+	int (*peers)(struct kwgi_wg *w, const struct kwgi_step *v, uint32_t n, struct kwg_error *err);
 	void (*close)(struct kwgi_wg *w);
 };
 
@@ -38,7 +45,8 @@ struct kwgi_wg {
 	unsigned mutations;		/* requests that changed something */
 	struct kwgi_nl nl;		/* kernel: generic netlink */
 	uint16_t genl_family;
-	bool boringtun;			/* userspace: the daemon cannot change a peer */
+	bool known;			/* userspace: it was asked once, so that the next is certain */
+	bool boringtun;			/* the daemon cannot change a peer, nor take many at once */
 };
 
 /* For who opens one: all zero but for table and name. KWG_ERR_USAGE if the name is too long. */
@@ -49,6 +57,9 @@ void kwgi_wg_close(struct kwgi_wg *w);
 
 /* Carries out or undoes a step about the device or a peer. KWG_ERR_KERNEL. */
 int kwgi_wg_step(struct kwgi_wg *w, const struct kwgi_step *s, bool undo, struct kwg_error *err);
+
+/* How many of these n steps, the first ones, are about peers of one device and fit one request. */
+uint32_t kwgi_wg_together(const struct kwgi_step *v, uint32_t n);
 
 /* Orders what get() has read. */
 void kwgi_wg_sort(struct kwgi_host_wg *wg);

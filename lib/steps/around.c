@@ -123,6 +123,15 @@ static void find_gateway(const struct kwgi_desired *w, struct kwgi_findings *f)
 
 /* ---- port and pods --------------------------------------------------- */
 
+void kwgi_around_put_holder(struct kwgi_buf *out, const struct kwgi_around *a)
+{
+	if (a->holder > 0)
+		kwgi_buf_printf(out, "%s (process %ld)", a->holder_name, a->holder);
+	else
+		kwgi_buf_puts(out, a->holder ? "a process that cannot be seen from here"
+					     : "the kernel, for another interface (ip -d link: wireguard, vxlan)");
+}
+
 static void find_port(const struct kwgi_around *a, const struct kwg_plan *plan,
 		      struct kwgi_findings *f)
 {
@@ -131,11 +140,7 @@ static void find_port(const struct kwgi_around *a, const struct kwg_plan *plan,
 	if (!a->port_held)
 		return;
 	kwgi_buf_printf(&text, "port %u/udp is held by ", plan->port);
-	if (a->holder > 0)
-		kwgi_buf_printf(&text, "%s (process %ld)", a->holder_name, a->holder);
-	else
-		kwgi_buf_puts(&text, a->holder ? "a process that cannot be seen from here"
-						: "the kernel, for another interface (ip -d link: wireguard, vxlan)");
+	kwgi_around_put_holder(&text, a);
 	kwgi_buf_puts(&remedy, "end that, or give this node another port: endpoint in [node], or port in [local]");
 	kwgi_findings_add(f, true, "port-held", &text, &remedy);
 }

@@ -36,6 +36,8 @@ void kwgi_around_list(struct kwgi_around *a, const struct kwg_plan *plan,
 		      const struct kwgi_desired *w, const struct kwgi_host *h);
 /* Does packets of this family have to be forwarded here? */
 bool kwgi_around_forwards(const struct kwgi_around *a, const struct kwgi_desired *w, uint8_t family);
+/* "NAME (process PID)", or what else can be said of who has the port. */
+void kwgi_around_put_holder(struct kwgi_buf *out, const struct kwgi_around *a);
 void kwgi_around_judge(const struct kwgi_around *a, const struct kwg_plan *plan,
 		       const struct kwgi_desired *w, struct kwgi_findings *f);
 

@@ -314,7 +314,9 @@ void kwgi_diff_up(struct kwgi_diff *d)
 	if (!d->w->ifname || up == d->w->up)
 		return;
 	if (d->w->up)
-		kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_UP, .link = d->w->ifname });
+		kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_UP, .link = d->w->ifname,
+						       .userspace = d->userspace,
+						       .u.wg.conf.port = d->w->wg.port });
 	else if (!carries_others(d))
 		kwgi_diff_break(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_DOWN,
 						    .link = d->w->ifname });

@@ -65,7 +65,7 @@ struct kwgi_step {
 	uint32_t parts;				/* KWGI_WG_*, for WG_DEVICE and PEER_SET */
 	const char *link;			/* name of the device, for all but routes and rules */
 	/*
-	 * For WG_DEVICE and PEER_*: there is a daemon behind the device that has this name at this
+	 * For WG_DEVICE, LINK_UP and PEER_*: there is a daemon behind the device that has this name at this
 	 * point, or after it when undoing. While backends change, a name stands for one after the other.
 	 */
 	bool userspace;
@@ -80,7 +80,7 @@ struct kwgi_step {
 		} link_alias;
 		struct { uint32_t mtu, old_mtu; } link_mtu;
 		struct { const char *name; } link_name;
-		struct { struct kwgi_wg_device_conf conf, old; } wg;
+		struct { struct kwgi_wg_device_conf conf, old; } wg;	/* of LINK_UP: the port only */
 		struct {
 			const struct kwgi_host_peer *peer, *old;
 			/* Others that lose allowed IPs to this one, and get them back by undoing. */

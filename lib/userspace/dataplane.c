@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "sys/errtext.h"
 #include "userspace/dataplane.h"
+#include "userspace/dataplane_handover.h"
 #include "userspace/dataplane_io.h"
-#include "userspace/notify.h"
 #include "userspace/sandbox.h"
 #include "userspace/worker.h"
 #include "userspace/worker_in.h"
@@ -71,15 +72,21 @@ static unsigned usual_workers(void)
 }
 
 static int open_tun(struct kwgi_dataplane *p, const struct kwg_userspace_options *o,
-		    struct kwg_error *err)
+		    struct kwgi_inheritance *in, struct kwg_error *err)
 {
 	struct kwgi_tun_options t = {
 		.queues = o->workers ? o->workers : usual_workers(),
 		.no_offload = o->without & KWG_WITHOUT_TSO,
+		.keep_mtu = in->any,
 	};
-	int ret = o->tun_fd >= 0 ? kwgi_tun_adopt(&p->tun, o->tun_fd, &t, err) :
-				   kwgi_tun_open(&p->tun, o->ifname, &t, err);
+	int ret;
 
+	if (in->any)
+		ret = kwgi_inheritance_tun(in, p, &t, err);
+	else if (o->tun_fd >= 0)
+		ret = kwgi_tun_adopt(&p->tun, o->tun_fd, &t, err);
+	else
+		ret = kwgi_tun_open(&p->tun, o->ifname, &t, err);
 	if (ret)
 		return ret;
 	if (p->tun.vnet_hdr)
@@ -92,14 +99,23 @@ static int open_tun(struct kwgi_dataplane *p, const struct kwg_userspace_options
 }
 
 static int open_uapi(struct kwgi_dataplane *p, const struct kwg_userspace_options *o,
-		     struct kwg_error *err)
+		     struct kwgi_inheritance *in, struct kwg_error *err)
 {
-	const struct kwgi_uapi_server_options u = {
+	struct kwgi_uapi_server_options u = {
 		.dir = o->socket_dir, .ifname = o->ifname, .fd = o->uapi_fd,
-		.handle = kwgi_dataplane_request, .arg = p,
+		.handle = kwgi_dataplane_request, .arg = p, .hands_over = o->hands_over,
 	};
+	int ret;
 
-	return kwgi_uapi_server_open(&p->uapi, &u, err);
+	if (in->any) {
+		u.fd = in->fds.listener;
+		u.dev = (dev_t)in->plane.socket_dev;
+		u.ino = (ino_t)in->plane.socket_ino;
+	}
+	ret = kwgi_uapi_server_open(&p->uapi, &u, err);
+	if (!ret && in->any)
+		in->fds.listener = -1;
+	return ret;
 }
 
 static int open_device(struct kwgi_dataplane *p, const struct kwg_userspace_options *o,
@@ -137,26 +153,39 @@ static int watch(struct kwgi_dataplane *p, int stop_fd)
  * sees it may use it.
  */
 static int open_all(struct kwgi_dataplane *p, const struct kwg_userspace_options *o,
-		    struct kwg_error *err)
+		    struct kwgi_inheritance *in, struct kwg_error *err)
 {
 	int e, ret = open_device(p, o, err);
 
+	p->borrowed = in->any;
+	if (!ret && in->any)
+		ret = kwgi_inheritance_load(in, p, err);
 	p->wake = kwgi_wake_open();
 	p->end = kwgi_wake_open();
 	if (p->wake < 0 || p->end < 0)
 		return kwgi_fail(err, KWG_ERR_KERNEL, errno, "eventfd: %s", kwgi_errtext(errno));
 	if (!ret)
-		ret = open_tun(p, o, err);
+		ret = open_tun(p, o, in, err);
 	if (!ret)
 		ret = open_workers(p, err);
 	if (!ret)
 		ret = kwgi_link_open(&p->link, p->tun.fd[0], err);
+	if (!ret && in->any)
+		ret = kwgi_inheritance_check_home(in, p, err);
 	if (!ret) {
 		ret = kwgi_route_open(&p->route, err);
 		p->has_route = !ret;
 	}
 	if (!ret)
-		ret = open_uapi(p, o, err);
+		ret = open_uapi(p, o, in, err);
+	if (!ret && in->any)
+		ret = kwgi_inheritance_sockets(in, p, err);
+	if (ret)
+		return ret;
+	p->watchdog.seconds = o->watchdog;
+	p->watchdog.hung = o->hung;
+	p->watchdog.arg = o->arg;
+	ret = o->watchdog && o->hung ? kwgi_watchdog_open(&p->watchdog, p->uapi, err) : 0;
 	if (ret)
 		return ret;
 	e = watch(p, o->stop_fd);
@@ -167,7 +196,10 @@ static void close_all(struct kwgi_dataplane *p)
 {
 	unsigned i;
 
-	if (p->uapi)
+	kwgi_watchdog_close(&p->watchdog);
+	if (p->borrowed || p->gone)
+		kwgi_uapi_server_abandon(p->uapi);
+	else
 		kwgi_uapi_server_close(p->uapi);
 	if (p->workers)
 		kwgi_dataplane_close_sockets(p);
@@ -190,9 +222,39 @@ static void close_all(struct kwgi_dataplane *p)
 		close(p->wake);
 	if (p->end >= 0)
 		close(p->end);
+	kwgi_notifier_close(&p->notifier);
 }
 
 /* ---- running it ------------------------------------ */
+
+static int start_workers(struct kwgi_dataplane *p, struct kwg_error *err);
+static void end_workers(struct kwgi_dataplane *p);
+
+/* Whoever has asked gets all; if it does not take it, we go on. */
+static void hand_over(struct kwgi_dataplane *p, int conn)
+{
+	struct kwg_error err = { 0 };
+
+	kwgi_dataplane_say(p, false, "handing over to a successor");
+	end_workers(p);
+	p->gone = kwgi_dataplane_give(p, conn);
+	if (!p->gone && !start_workers(p, &err))
+		return;
+	if (!p->gone)
+		kwgi_dataplane_say(p, true, "%s", err.text);
+	atomic_store(&p->stop, true);
+}
+
+static void serve_uapi(struct kwgi_dataplane *p)
+{
+	int asker;
+
+	if (kwgi_uapi_server_process(p->uapi, kwgi_now()) == KWGI_UAPI_REMOVED)
+		atomic_store(&p->stop, true);
+	asker = kwgi_uapi_server_asker(p->uapi);
+	if (asker >= 0)
+		hand_over(p, asker);
+}
 
 static void tun_failed(struct kwgi_worker *w)
 {
@@ -227,10 +289,10 @@ static void handle_event(struct kwgi_worker *w, uint64_t what)
 		kwgi_sources_notices(w);
 		break;
 	case KWGI_ON_UAPI:
-		if (kwgi_uapi_server_process(p->uapi, kwgi_now()) == KWGI_UAPI_REMOVED)
-			atomic_store(&p->stop, true);
+		serve_uapi(p);
 		break;
 	case KWGI_ON_STOP:
+		p->stop_asked = true;
 		atomic_store(&p->stop, true);
 		break;
 	case KWGI_ON_WAKE:
@@ -322,10 +384,12 @@ static int start_workers(struct kwgi_dataplane *p, struct kwg_error *err)
 	unsigned i;
 	int e;
 
+	kwgi_wake_clear(p->end);
 	for (i = 1; i < p->n_workers; i++) {
 		struct kwgi_worker *w = &p->workers[i];
 
-		e = kwgi_loop_add(&w->loop, p->end, EPOLLIN, KWGI_ON_STOP);
+		e = w->watches_end ? 0 : kwgi_loop_add(&w->loop, p->end, EPOLLIN, KWGI_ON_STOP);
+		w->watches_end = !e;
 		if (!e)
 			e = pthread_create(&w->thread, NULL, run_packets, w);
 		if (e)
@@ -342,9 +406,11 @@ static void end_workers(struct kwgi_dataplane *p)
 
 	if (p->end >= 0)
 		kwgi_wake_set(p->end);
-	for (i = 1; i < p->n_workers; i++)
+	for (i = 1; i < p->n_workers; i++) {
 		if (p->workers[i].started)
 			pthread_join(p->workers[i].thread, NULL);
+		p->workers[i].started = false;
+	}
 }
 
 static void run(struct kwgi_worker *w)
@@ -358,43 +424,103 @@ static void run(struct kwgi_worker *w)
 		deadline = do_what_is_due(w);
 		other = kwgi_uapi_server_deadline(p->uapi);
 		n = kwgi_loop_wait(&w->loop, v, 8, other < deadline ? other : deadline);
-		for (i = 0; i < n; i++)
+		/* Once all is handed over, not a packet more may be sent. */
+		for (i = 0; i < n && !atomic_load_explicit(&p->stop, memory_order_relaxed); i++)
 			handle_event(w, v[i].data.u64);
 		if (n == 0 && other <= kwgi_now())
 			handle_event(w, KWGI_ON_UAPI);
 	}
 }
 
-int kwgi_dataplane_run(const struct kwg_userspace_options *o, struct kwg_error *err)
+static const struct kwgi_dataplane closed = {
+	.wake = -1, .end = -1, .notifier = { .fd = -1 }, .watchdog = { .fd = -1, .stop = -1 },
+};
+
+/* All from the beginning; with what a predecessor has left, if that is in order. */
+static int begin(struct kwgi_dataplane *p, const struct kwg_userspace_options *o,
+		 struct kwgi_inheritance *in, struct kwg_error *err)
 {
-	struct kwgi_dataplane p = { .wake = -1, .end = -1 };
-	struct kwg_error own = { 0 };
 	int ret;
 
-	p.log = o->log;
-	p.log_arg = o->arg;
-	p.verbose = o->verbose;
-	p.no_gso = o->without & KWG_WITHOUT_GSO;
-	p.no_gro = o->without & KWG_WITHOUT_GRO;
-	p.no_aio = o->without & KWG_WITHOUT_AIO;
-	ret = open_all(&p, o, &own);
+	*p = closed;
+	p->log = o->log;
+	p->log_arg = o->arg;
+	p->verbose = o->verbose;
+	p->no_gso = o->without & KWG_WITHOUT_GSO;
+	p->no_gro = o->without & KWG_WITHOUT_GRO;
+	p->no_aio = o->without & KWG_WITHOUT_AIO;
+	(void)kwgi_notifier_open(&p->notifier, o->notify_socket);
+	if (p->notifier.fd >= 0)
+		snprintf(p->notify_name, sizeof(p->notify_name), "%s", o->notify_socket);
+	p->keeps = o->keeps && p->notifier.fd >= 0;
+	ret = open_all(p, o, in, err);
+	if (!ret || !in->kept || !in->any)
+		return ret;
+	/* The one before has ended: what is left of it must not keep us from serving at all. */
+	kwgi_dataplane_say(p, true, "starting anew: %s", err->text);
+	close_all(p);
+	(void)kwgi_notifier_open(&p->notifier, o->notify_socket);
+	kwgi_inheritance_refuse(in, &p->notifier);
+	kwgi_notifier_close(&p->notifier);
+	return begin(p, o, in, err);
+}
+
+/* Who relies on the filter has to know that there is none. */
+static int enter_sandbox(struct kwgi_dataplane *p, struct kwg_error *err)
+{
+	bool filtered;
+	int ret = kwgi_sandbox_enter(0, kwgi_uapi_server_folder(p->uapi), &filtered, err);
+
+	if (!ret && !filtered)
+		kwgi_dataplane_say(p, true, "system calls are not filtered: %s",
+				   kwgi_sandbox_has_seccomp() ? "the kernel has no seccomp filters"
+							      : "built without libseccomp");
+	return ret;
+}
+
+static void end(struct kwgi_dataplane *p)
+{
+	if (!p->gone)
+		(void)kwgi_notifier_send(&p->notifier, "STOPPING=1", -1);
+	kwgi_dataplane_say(p, false, "ending");
+	end_workers(p);
+	if (p->stop_asked && p->keeps && !p->gone)
+		p->gone = kwgi_dataplane_keep(p);
+}
+
+int kwgi_dataplane_run(const struct kwg_userspace_options *o, struct kwg_error *err)
+{
+	struct kwgi_inheritance in;
+	struct kwgi_dataplane p;
+	struct kwg_error own = { 0 };
+	int ret = kwgi_inheritance_find(&in, o, &own);
+
+	if (!ret)
+		ret = begin(&p, o, &in, &own);
+	else
+		p = closed;
 	if (!ret && o->sandbox)
-		ret = kwgi_sandbox_enter(0, &own);
+		ret = enter_sandbox(&p, &own);
+	if (!ret && in.any)
+		ret = kwgi_inheritance_claim(&in, &p, &own);
 	if (!ret)
 		ret = start_workers(&p, &own);
+	if (!ret && p.watchdog.fd >= 0)
+		ret = kwgi_watchdog_start(&p.watchdog, &own);
 	if (!ret) {
 		kwgi_dataplane_say(&p, false, "cipher %s, offloads of the TUN device: %s",
 				   p.device->aead->name, kwgi_tun_offloads(&p.tun));
 		kwgi_dataplane_link_changed(&p.workers[0]);
 		if (o->ready)
 			o->ready(o->arg);
-		(void)kwgi_notify(o->notify_socket, "READY=1");
+		if (!p.ready_told)
+			(void)kwgi_notifier_send(&p.notifier, "READY=1", -1);
 		run(&p.workers[0]);
-		(void)kwgi_notify(o->notify_socket, "STOPPING=1");
-		kwgi_dataplane_say(&p, false, "ending");
+		end(&p);
 	}
 	end_workers(&p);
 	close_all(&p);
+	kwgi_inheritance_end(&in);
 	if (ret && err)
 		*err = own;
 	return ret;

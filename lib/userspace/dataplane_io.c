@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
+#include "base/error.h"
 #include "sys/errtext.h"
 #include "userspace/dataplane_io.h"
 #include "userspace/worker_out.h"
@@ -55,6 +60,16 @@ static int watch_sockets(struct kwgi_worker *w)
 	return e;
 }
 
+int kwgi_dataplane_watch_sockets(struct kwgi_dataplane *p, struct kwg_error *err)
+{
+	unsigned i;
+	int e = 0;
+
+	for (i = 0; i < p->n_workers && !e; i++)
+		e = watch_sockets(&p->workers[i]);
+	return e ? kwgi_fail(err, KWG_ERR_KERNEL, e, "epoll: %s", kwgi_errtext(e)) : 0;
+}
+
 void kwgi_dataplane_close_sockets(struct kwgi_dataplane *p)
 {
 	unsigned i;
@@ -97,13 +112,34 @@ static int open_sockets(struct kwgi_dataplane *p, uint16_t port)
 	return e;
 }
 
+/* Is a port free that is wanted later? Who configures hears of it now, not only the log then. */
+static int try_port(struct kwgi_dataplane *p, uint16_t port)
+{
+	struct kwgi_udp_options o = { .port = port, .fwmark = p->device->fwmark };
+	struct kwgi_udp u = KWGI_UDP_CLOSED;
+	struct kwg_error err = { 0 };
+
+	if (!port || !kwgi_udp_open(&u, &o, &err)) {
+		kwgi_udp_close(&u);
+		return 0;
+	}
+	if (err.sys_errno != EADDRINUSE)
+		return 0;
+	kwgi_dataplane_say(p, true, "cannot listen: %s", err.text);
+	return EADDRINUSE;
+}
+
 /* While the link is down the port is only remembered. */
 static int io_listen(void *arg, uint16_t port)
 {
 	struct kwgi_dataplane *p = arg;
+	int e;
 
 	if (p->device->up)
 		return open_sockets(p, port);
+	e = try_port(p, port);
+	if (e)
+		return e;
 	p->device->listen_port = port;
 	return 0;
 }
@@ -135,8 +171,21 @@ static void io_random(void *arg, void *out, size_t len)
 
 static uint32_t io_scope(void *arg, const char *name)
 {
-	(void)arg;
-	return if_nametoindex(name);
+	struct ifreq ifr = { .ifr_ifindex = 0 };
+	struct kwgi_dataplane *p = arg;
+	int s = p->workers[0].udp.fd4, own = -1;
+
+	if (strlen(name) >= sizeof(ifr.ifr_name))
+		return 0;
+	memcpy(ifr.ifr_name, name, strlen(name));
+	/* if_nametoindex(3) wants a socket of a family that the sandbox does not allow. */
+	if (s < 0)
+		s = own = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (s < 0 || ioctl(s, SIOCGIFINDEX, &ifr))
+		ifr.ifr_ifindex = 0;
+	if (own >= 0)
+		close(own);
+	return (uint32_t)ifr.ifr_ifindex;
 }
 
 /* The first time that the system refuses to lock memory is told, if anybody wants to know. */
@@ -242,6 +291,9 @@ static int configure(struct kwgi_worker *w, const struct kwgi_uapi_request *r,
 	if (r->op == KWGI_UAPI_GET) {
 		kwgi_device_print(p->device, answer);
 	} else {
+		/* Who has just brought the link up may be faster than the notice of it. */
+		if (r->set.parts & KWGI_UAPI_LISTEN_PORT)
+			(void)kwgi_link_refresh(p->link);
 		e = kwgi_device_configure(p->device, &r->set, &t);
 		follow_link(p, &t);
 		/* It asks for the port that could not be opened when the link came up. */

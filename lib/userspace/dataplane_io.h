@@ -10,6 +10,8 @@
 struct kwgi_device_io kwgi_dataplane_io(struct kwgi_dataplane *p);
 
 void kwgi_dataplane_close_sockets(struct kwgi_dataplane *p);
+/* Each worker waits for what comes to its sockets. KWG_ERR_KERNEL. */
+int kwgi_dataplane_watch_sockets(struct kwgi_dataplane *p, struct kwg_error *err);
 
 /* Each takes all locks. Up, down, another MTU, deleted: brings the device to the link's state. */
 void kwgi_dataplane_link_changed(struct kwgi_worker *w);

@@ -413,6 +413,12 @@ int kwgi_link_fd(const struct kwgi_link *l)
 	return l->epoll;
 }
 
+void kwgi_link_home(const struct kwgi_link *l, uint64_t *dev, uint64_t *ino)
+{
+	*dev = l->ns_dev;
+	*ino = l->ns_ino;
+}
+
 const struct kwgi_link_state *kwgi_link_state(const struct kwgi_link *l)
 {
 	return &l->state;

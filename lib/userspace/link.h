@@ -45,6 +45,9 @@ void kwgi_link_close(struct kwgi_link *l);
 /* To be polled for reading. */
 int kwgi_link_fd(const struct kwgi_link *l);
 
+/* The namespace that we were born in, as fstat(2) tells it; ino 0: not known. */
+void kwgi_link_home(const struct kwgi_link *l, uint64_t *dev, uint64_t *ino);
+
 const struct kwgi_link_state *kwgi_link_state(const struct kwgi_link *l);
 
 /*

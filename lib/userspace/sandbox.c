@@ -80,9 +80,10 @@ static int drop_capabilities(void)
 	return syscall(SYS_capset, &h, d) ? errno : 0;
 }
 
-int kwgi_sandbox_enter(unsigned flags, struct kwg_error *err)
+int kwgi_sandbox_enter(unsigned flags, int folder, bool *filtered, struct kwg_error *err)
 {
 	int e = drop_capabilities();
+	bool is_filtered = false;
 
 	if (e)
 		return kwgi_fail(err, KWG_ERR_KERNEL, e, "dropping capabilities: %s",
@@ -92,10 +93,12 @@ int kwgi_sandbox_enter(unsigned flags, struct kwg_error *err)
 				 kwgi_errtext(errno));
 	/* Losing capabilities does not, but other changes of identity may have made it dumpable. */
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	e = flags & KWGI_SANDBOX_NO_SECCOMP ? 0 : kwgi_seccomp_enter();
+	e = flags & KWGI_SANDBOX_NO_SECCOMP ? 0 : kwgi_seccomp_enter(folder, &is_filtered);
 	if (e)
 		return kwgi_fail(err, KWG_ERR_KERNEL, e, "filtering system calls: %s",
 				 kwgi_errtext(e));
+	if (filtered)
+		*filtered = is_filtered;
 	return 0;
 }
 

@@ -28,9 +28,11 @@ enum {
  * where built in. After all is open that needs more: the TUN device with its queues,
  * kwgi_link_open(), kwgi_route_open(), kwgi_uapi_server_open(); files, netlink sockets and
  * programs cannot be opened afterwards, while UDP sockets, epoll and timer descriptors and
- * threads can. KWG_ERR_KERNEL.
+ * threads can; what else can still be done is a table in kilowg-userspace(8). folder: a
+ * descriptor of the only folder in which names can be removed, or -1. *filtered (may be NULL): is
+ * there a filter now? KWG_ERR_KERNEL.
  */
-int kwgi_sandbox_enter(unsigned flags, struct kwg_error *err);
+int kwgi_sandbox_enter(unsigned flags, int folder, bool *filtered, struct kwg_error *err);
 
 /* Is a filter for system calls built in? */
 bool kwgi_sandbox_has_seccomp(void);

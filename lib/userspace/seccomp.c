@@ -20,19 +20,25 @@
 #ifdef KWG_SECCOMP
 
 #include <errno.h>
+#include <linux/if_tun.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static const int allowed[] = {
 	/* the TUN device, sockets */
 	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(close),
 	SCMP_SYS(recv), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg),
-	SCMP_SYS(send), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg),
-	SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(bind), SCMP_SYS(shutdown),
-	SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
-	SCMP_SYS(ioctl), SCMP_SYS(fcntl), SCMP_SYS(fcntl64), SCMP_SYS(dup),
+	SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(bind), SCMP_SYS(listen),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt),
+	SCMP_SYS(fcntl), SCMP_SYS(fcntl64), SCMP_SYS(dup),
 	SCMP_SYS(io_submit), SCMP_SYS(io_getevents), SCMP_SYS(io_destroy),
 	/* waiting */
 	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
@@ -49,7 +55,9 @@ static const int allowed[] = {
 	/* the UAPI socket's name */
 	SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
 	SCMP_SYS(stat64), SCMP_SYS(lstat64), SCMP_SYS(fstat64), SCMP_SYS(fstatat64),
-	SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(inotify_rm_watch),
+	SCMP_SYS(inotify_rm_watch),
+	/* handing over */
+	SCMP_SYS(memfd_create), SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64),
 	/* memory */
 	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
 	SCMP_SYS(mlock), SCMP_SYS(mlock2), SCMP_SYS(munlock),
@@ -59,7 +67,7 @@ static const int allowed[] = {
 	SCMP_SYS(getcpu), SCMP_SYS(membarrier),
 	/* signals, the end */
 	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(tgkill),
+	SCMP_SYS(sigreturn), SCMP_SYS(sigaltstack),
 	SCMP_SYS(exit), SCMP_SYS(exit_group),
 	/* who am I */
 	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
@@ -86,40 +94,139 @@ static int add(scmp_filter_ctx ctx, uint32_t action, const int *calls, size_t n)
 	return 0;
 }
 
-/* Threads, no processes; memory, but none to run; sockets of the families in use. */
-static int add_conditional(scmp_filter_ctx ctx)
-{
-	static const int families[] = { 1 /* AF_UNIX */, 2 /* AF_INET */, 10 /* AF_INET6 */ };
-	static const int mappers[] = { SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(mprotect) };
-	size_t i;
-	int ret;
+/* ---- by argument ------------------------------------ */
 
-	ret = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+/* A call that this architecture lacks, or that its C library has by another number, is no error. */
+static int allow(scmp_filter_ctx ctx, int call, unsigned n, const struct scmp_arg_cmp *args)
+{
+	int ret = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, call, n, args);
+
+	return ret == -EDOM || ret == -EFAULT || ret == -EINVAL ? 0 : ret;
+}
+
+static int allow_if(scmp_filter_ctx ctx, int call, struct scmp_arg_cmp a)
+{
+	return allow(ctx, call, 1, &a);
+}
+
+/* The lower 32 bits: some C libraries extend the sign of an int. */
+#define IS(arg, value) SCMP_CMP((arg), SCMP_CMP_MASKED_EQ, 0xffffffff, (uint32_t)(value))
+#define WITHOUT(arg, bits) SCMP_CMP((arg), SCMP_CMP_MASKED_EQ, (uint32_t)(bits), 0)
+
+/* Opening a TCP connection with the first data; UDP has no use for it. */
+#ifndef MSG_FASTOPEN
+#define MSG_FASTOPEN 0x20000000
+#endif
+
+/* clone(2): the flags are the second argument there. */
+#if defined(__s390__) || defined(__s390x__)
+enum { CLONE_FLAGS = 1 };
+#else
+enum { CLONE_FLAGS = 0 };
+#endif
+
+/* Threads, and none in namespaces of its own. Signals to ourselves: abort(3), raise(3). */
+static int add_threads(scmp_filter_ctx ctx)
+{
+	const uint32_t spaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+				CLONE_NEWPID | CLONE_NEWNET | 0x02000000 /* CLONE_NEWCGROUP */;
+	int ret = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+
 	if (!ret)
-		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				       SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-	for (i = 0; !ret && i < sizeof(families) / sizeof(*families); i++)
-		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
-	for (i = 0; !ret && i < sizeof(mappers) / sizeof(*mappers); i++) {
-		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, mappers[i], 1,
-				       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-		/* mmap2 is of some architectures only. */
-		if (ret == -EDOM || ret == -EFAULT || ret == -EINVAL)
-			ret = 0;
-	}
-	/* glibc names the memory of threads' stacks and arenas. */
+		ret = allow_if(ctx, SCMP_SYS(clone), SCMP_CMP(CLONE_FLAGS, SCMP_CMP_MASKED_EQ,
+							      spaces | CLONE_THREAD, CLONE_THREAD));
 	if (!ret)
-		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-				       SCMP_A0(SCMP_CMP_EQ, 0x53564d41 /* PR_SET_VMA */, 0));
+		ret = allow_if(ctx, SCMP_SYS(tgkill), IS(0, getpid()));
 	return ret;
 }
 
-int kwgi_seccomp_enter(void)
+/* Memory, but none to run. glibc names the memory of threads' stacks and arenas. */
+static int add_memory(scmp_filter_ctx ctx)
+{
+	static const int mappers[] = { SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(mprotect) };
+	size_t i;
+	int ret = allow_if(ctx, SCMP_SYS(prctl), IS(0, 0x53564d41 /* PR_SET_VMA */));
+
+	for (i = 0; !ret && i < sizeof(mappers) / sizeof(*mappers); i++)
+		ret = allow_if(ctx, mappers[i], WITHOUT(2, PROT_EXEC));
+	return ret;
+}
+
+/* UDP, and what is open already. */
+static int add_sockets(scmp_filter_ctx ctx)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	static const struct { int call; unsigned flags; } senders[] = {
+		{ SCMP_SYS(send), 3 }, { SCMP_SYS(sendto), 3 }, { SCMP_SYS(sendmsg), 2 },
+		{ SCMP_SYS(sendmmsg), 3 },
+	};
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < sizeof(families) / sizeof(*families); i++) {
+		const struct scmp_arg_cmp a[] = {
+			IS(0, families[i]), SCMP_CMP(1, SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM),
+		};
+
+		ret = allow(ctx, SCMP_SYS(socket), 2, a);
+	}
+	for (i = 0; !ret && i < sizeof(senders) / sizeof(*senders); i++)
+		ret = allow_if(ctx, senders[i].call, WITHOUT(senders[i].flags, MSG_FASTOPEN));
+	return ret;
+}
+
+/* Those of udp.c, link.c and mnl.c. */
+static int add_options(scmp_filter_ctx ctx)
+{
+	static const struct { int level, name; } options[] = {
+		{ SOL_SOCKET, SO_REUSEPORT }, { SOL_SOCKET, SO_MARK },
+		{ SOL_SOCKET, SO_RCVBUF }, { SOL_SOCKET, SO_RCVBUFFORCE },
+		{ SOL_SOCKET, SO_SNDBUF }, { SOL_SOCKET, SO_SNDBUFFORCE },
+		{ IPPROTO_IP, IP_MTU_DISCOVER }, { IPPROTO_IP, IP_PKTINFO }, { IPPROTO_IP, IP_RECVTOS },
+		{ IPPROTO_IPV6, IPV6_V6ONLY }, { IPPROTO_IPV6, IPV6_MTU_DISCOVER },
+		{ IPPROTO_IPV6, IPV6_RECVPKTINFO }, { IPPROTO_IPV6, IPV6_RECVTCLASS },
+		{ IPPROTO_UDP, 104 /* UDP_GRO */ },
+		{ 270 /* SOL_NETLINK */, 1 /* NETLINK_ADD_MEMBERSHIP */ },
+		{ 270 /* SOL_NETLINK */, 2 /* NETLINK_DROP_MEMBERSHIP */ },
+	};
+	static const unsigned long requests[] = {
+		TUNGETIFF, _IO('T', 227) /* TUNGETDEVNETNS */, SIOCGIFINDEX,
+	};
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < sizeof(options) / sizeof(*options); i++) {
+		const struct scmp_arg_cmp a[] = { IS(1, options[i].level), IS(2, options[i].name) };
+
+		ret = allow(ctx, SCMP_SYS(setsockopt), 2, a);
+	}
+	for (i = 0; !ret && i < sizeof(requests) / sizeof(*requests); i++)
+		ret = allow_if(ctx, SCMP_SYS(ioctl), IS(1, requests[i]));
+	return ret;
+}
+
+static int add_conditional(scmp_filter_ctx ctx, int folder)
+{
+	int ret = add_threads(ctx);
+
+	if (!ret)
+		ret = add_memory(ctx);
+	if (!ret)
+		ret = add_sockets(ctx);
+	if (!ret)
+		ret = add_options(ctx);
+	/* The configuration socket's name. */
+	if (!ret && folder >= 0)
+		ret = allow_if(ctx, SCMP_SYS(unlinkat), IS(0, folder));
+	return ret;
+}
+
+int kwgi_seccomp_enter(int folder, bool *filtered)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int ret;
 
+	*filtered = false;
 	if (!ctx)
 		return ENOMEM;
 	/* All threads; other architectures' calls (a 32-bit entry) end the process by default. */
@@ -128,10 +235,11 @@ int kwgi_seccomp_enter(void)
 	if (!ret)
 		ret = add(ctx, SCMP_ACT_KILL_PROCESS, deadly, sizeof(deadly) / sizeof(*deadly));
 	if (!ret)
-		ret = add_conditional(ctx);
+		ret = add_conditional(ctx, folder);
 	if (!ret)
 		ret = seccomp_load(ctx);
 	seccomp_release(ctx);
+	*filtered = !ret;
 	/* A kernel without CONFIG_SECCOMP_FILTER: the rest of the sandbox stands. */
 	return ret == -EINVAL || ret == -ENOSYS ? 0 : -ret;
 }
@@ -143,8 +251,10 @@ bool kwgi_seccomp_is_built_in(void)
 
 #else
 
-int kwgi_seccomp_enter(void)
+int kwgi_seccomp_enter(int folder, bool *filtered)
 {
+	(void)folder;
+	*filtered = false;
 	return 0;
 }
 

@@ -5,8 +5,11 @@
 
 #include <stdbool.h>
 
-/* For all threads. 0, also if it is not built in or the kernel has none, or an errno. */
-int kwgi_seccomp_enter(void);
+/*
+ * For all threads. folder: a descriptor of the only folder in which names may be removed, or -1.
+ * *filtered: false if it is not built in or the kernel has none. 0, also then, or an errno.
+ */
+int kwgi_seccomp_enter(int folder, bool *filtered);
 
 bool kwgi_seccomp_is_built_in(void);
 

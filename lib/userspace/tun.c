@@ -288,7 +288,22 @@ int kwgi_tun_adopt(struct kwgi_tun *t, int fd, const struct kwgi_tun_options *o,
 		set_header(fd);
 	set_offloads(t, !o->no_offload);
 	/* Where it cannot be set, as in another namespace, it stays what it is. */
-	(void)set_mtu(t->name, KWGI_TUN_MTU);
+	if (!o->keep_mtu)
+		(void)set_mtu(t->name, KWGI_TUN_MTU);
+	return 0;
+}
+
+int kwgi_tun_adopt_queue(struct kwgi_tun *t, int fd, struct kwg_error *err)
+{
+	struct ifreq ifr = { .ifr_flags = 0 };
+	int e = ready_fd(fd);
+
+	if (e)
+		return kwgi_fail(err, KWG_ERR_KERNEL, e, "descriptor %d: %s", fd, kwgi_errtext(e));
+	if (t->queues == KWGI_TUN_QUEUES || ioctl(fd, TUNGETIFF, &ifr) ||
+	    strncmp(ifr.ifr_name, t->name, sizeof(t->name)) || !(ifr.ifr_flags & IFF_MULTI_QUEUE))
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "descriptor %d is no queue of %s", fd, t->name);
+	t->fd[t->queues++] = fd;
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct kwgi_tun_options {
 	unsigned queues;	/* 0 and 1: a plain device; more: IFF_MULTI_QUEUE */
 	bool no_vnet_hdr;	/* packets without header, and so without offloads */
 	bool no_offload;	/* the header, but all packets whole and with checksums */
+	bool keep_mtu;		/* of an adopted device */
 };
 
 struct kwgi_tun {
@@ -59,6 +60,9 @@ int kwgi_tun_open(struct kwgi_tun *t, const char *name, const struct kwgi_tun_op
  */
 int kwgi_tun_adopt(struct kwgi_tun *t, int fd, const struct kwgi_tun_options *o,
 		   struct kwg_error *err);
+
+/* One more queue of an adopted device; it belongs to *t on success only. KWG_ERR_USAGE, KWG_ERR_KERNEL. */
+int kwgi_tun_adopt_queue(struct kwgi_tun *t, int fd, struct kwg_error *err);
 
 /* Closes all queues; with the last one the device goes, unless it was made persistent. */
 void kwgi_tun_close(struct kwgi_tun *t);

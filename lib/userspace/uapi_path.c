@@ -10,9 +10,8 @@
 #include "sys/errtext.h"
 #include "userspace/uapi_path.h"
 
-#define SOCKET_DIR "/var/run/wireguard"
-
-enum { BACKLOG = 64 };
+/* Where many wait for the server's few places; cut to net.core.somaxconn. */
+enum { BACKLOG = 4096 };
 
 static int fail(const struct kwgi_uapi_path *p, int e, struct kwg_error *err)
 {
@@ -28,14 +27,17 @@ static int fail(const struct kwgi_uapi_path *p, int e, struct kwg_error *err)
 int kwgi_uapi_path_init(struct kwgi_uapi_path *p, const char *dir, const char *ifname,
 			struct kwg_error *err)
 {
-	*p = (struct kwgi_uapi_path){ .ino = 0 };
+	*p = (struct kwgi_uapi_path){ .dir = -1 };
 	if (!dir)
-		dir = SOCKET_DIR;
+		dir = KWGI_UAPI_PATH_DIR;
 	if (snprintf(p->name, sizeof(p->name), "%s/%s.sock", dir, ifname) >= (int)sizeof(p->name))
 		return kwgi_fail(err, KWG_ERR_USAGE, ENAMETOOLONG,
 				 "%s/%s.sock is too long for the name of a socket", dir, ifname);
 	/* 0755 less the umask of the process, which is not ours to change. */
 	if (mkdir(dir, 0755) && errno != EEXIST)
+		return kwgi_fail(err, KWG_ERR_KERNEL, errno, "%s: %s", dir, kwgi_errtext(errno));
+	p->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (p->dir < 0)
 		return kwgi_fail(err, KWG_ERR_KERNEL, errno, "%s: %s", dir, kwgi_errtext(errno));
 	return 0;
 }
@@ -198,19 +200,46 @@ int kwgi_uapi_path_adopt(struct kwgi_uapi_path *p, int fd, struct kwg_error *err
 	return 0;
 }
 
+/* It was bound under another name, so it cannot say that this one is its own. */
+void kwgi_uapi_path_inherit(struct kwgi_uapi_path *p, dev_t dev, ino_t ino)
+{
+	p->dev = dev;
+	p->ino = ino;
+	if (!kwgi_uapi_path_is_there(p))
+		p->ino = 0;
+}
+
+/* Linux notes who calls it, also when the socket listens already (net/unix/af_unix.c, unix_listen()). */
+void kwgi_uapi_path_listen_again(int fd)
+{
+	(void)listen(fd, BACKLOG);
+}
+
 /* ---- watching and removing ------------------------------------------- */
+
+static const char *base(const struct kwgi_uapi_path *p)
+{
+	return strrchr(p->name, '/') + 1;
+}
 
 bool kwgi_uapi_path_is_there(const struct kwgi_uapi_path *p)
 {
 	struct stat st;
 
 	return !p->ino ||
-	       (!lstat(p->name, &st) && st.st_dev == p->dev && st.st_ino == p->ino);
+	       (!fstatat(p->dir, base(p), &st, AT_SYMLINK_NOFOLLOW) && st.st_dev == p->dev && st.st_ino == p->ino);
 }
 
 void kwgi_uapi_path_remove(struct kwgi_uapi_path *p)
 {
 	if (p->ino && kwgi_uapi_path_is_there(p))
-		(void)unlink(p->name);
+		(void)unlinkat(p->dir, base(p), 0);
 	p->ino = 0;
+}
+
+void kwgi_uapi_path_close(struct kwgi_uapi_path *p)
+{
+	if (p->dir >= 0)
+		close(p->dir);
+	p->dir = -1;
 }

@@ -6,6 +6,7 @@
  * thrown away until it closes, since closing first would take its answer away.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,7 @@ struct client {
 	bool more;		/* in may hold another whole request */
 	bool eof;		/* it sends no more */
 	bool leaving;		/* after the answer nothing counts any more */
+	bool own;		/* of this process: it stays */
 };
 
 struct kwgi_uapi_server {
@@ -58,7 +60,10 @@ struct kwgi_uapi_server {
 	struct kwgi_uapi_path path;
 	kwgi_uapi_handle *handle;
 	void *arg;
-	uint64_t accept_at;	/* no descriptors: pause until then; 0: accepting */
+	bool hands_over;
+	int asker;		/* who has asked for that; -1: nobody */
+	uint64_t accept_at;	/* no place or descriptor: pause until then; 0: accepting */
+	bool full;		/* it is a place that is missing: accept once one is free */
 	struct client client[MAX_CLIENTS];
 	char chunk[CHUNK];
 };
@@ -132,9 +137,15 @@ static void flush(struct client *c, uint64_t now)
 
 /* ---- requests -------------------------------------------------------- */
 
+static bool is_handover(const char *p, size_t len)
+{
+	return len == 10 && !memcmp(p, "handover=1", 10);
+}
+
 static bool is_operation(const char *p, size_t len)
 {
-	return len == 5 && (!memcmp(p, "get=1", 5) || !memcmp(p, "set=1", 5));
+	return is_handover(p, len) ||
+	       (len == 5 && (!memcmp(p, "get=1", 5) || !memcmp(p, "set=1", 5)));
 }
 
 enum scan { HALF, WHOLE, BAD };
@@ -157,12 +168,34 @@ static enum scan scan(struct client *c)
 	return c->in.len - c->line > MAX_LINE || c->in.len - c->start > MAX_REQUEST ? BAD : HALF;
 }
 
+/* The connection goes to the caller: what is here of it ends, without a word. */
+static void let_go(struct kwgi_uapi_server *s, struct client *c)
+{
+	if (!s->hands_over || s->asker >= 0) {
+		refuse(c, s->hands_over ? EBUSY : EPROTO);
+		return;
+	}
+	s->asker = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+	if (s->asker < 0) {
+		refuse(c, errno);
+		return;
+	}
+	/* The other descriptor keeps the connection open, and epoll would go on. */
+	(void)epoll_ctl(s->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+	c->start = c->line = c->in.len;
+	c->eof = true;
+}
+
 /* Hands over what stands before the empty line, and goes behind it. */
 static void handle(struct kwgi_uapi_server *s, struct client *c)
 {
 	size_t len = c->line + 1 - c->start;
 	int ret;
 
+	if (is_handover(c->in.p + c->start, len > 10 ? 10 : len)) {
+		let_go(s, c);
+		return;
+	}
 	ret = s->handle(s->arg, c->in.p + c->start, len, &c->out);
 	sodium_memzero(c->in.p + c->start, len);
 	c->start = ++c->line;
@@ -331,15 +364,15 @@ static bool may_enter(int fd)
 	       (cred.uid == 0 || cred.uid == geteuid());
 }
 
-/* The time from which on a client may have to go for another; later for who is amid something. */
+/* The time from which on a client may have to go for another. */
 static uint64_t patience(const struct client *c)
 {
-	return client_deadline(c) == UINT64_MAX ? c->active : c->active + PATIENCE * SECOND;
+	return c->more || c->own ? UINT64_MAX : c->active + PATIENCE * SECOND;
 }
 
 /*
- * A free place; else that of who has been silent between requests for the longest
- * time, or does not go on with one: many who do not must not keep all others out.
+ * A free place; else that of who has been silent for the longest time, and for a second at
+ * least: many who do not go on must not keep all others out. NULL: there is none.
  */
 static struct client *place(struct kwgi_uapi_server *s, uint64_t now)
 {
@@ -351,47 +384,92 @@ static struct client *place(struct kwgi_uapi_server *s, uint64_t now)
 
 		if (c->fd < 0)
 			return c;
-		if (!c->more && patience(c) <= now && (!oldest || patience(c) < patience(oldest)))
+		if (patience(c) <= now && (!oldest || patience(c) < patience(oldest)))
 			oldest = c;
 	}
-	if (oldest)
-		end_client(oldest);
 	return oldest;
 }
 
-static void admit(struct kwgi_uapi_server *s, int fd, uint64_t now)
+/* When the next one will have been silent for too long. */
+static uint64_t next_place(const struct kwgi_uapi_server *s)
 {
-	struct client *c = may_enter(fd) ? place(s, now) : NULL;
-	struct epoll_event ev = { .events = EPOLLIN };
+	uint64_t t = UINT64_MAX;
+	unsigned i;
 
-	if (!c) {
-		close(fd);
-		return;
-	}
-	*c = (struct client){ .fd = fd, .active = now, .events = EPOLLIN };
-	ev.data.u64 = (uint64_t)(c - s->client);
-	if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev))
-		end_client(c);
+	for (i = 0; i < MAX_CLIENTS; i++)
+		if (patience(&s->client[i]) < t)
+			t = patience(&s->client[i]);
+	return t;
 }
 
+static int admit(struct kwgi_uapi_server *s, struct client *c, int fd, uint64_t now)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int e;
+
+	if (c->fd >= 0)
+		end_client(c);
+	*c = (struct client){ .fd = fd, .active = now, .events = EPOLLIN };
+	ev.data.u64 = (uint64_t)(c - s->client);
+	e = epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) ? errno : 0;
+	if (e)
+		*c = (struct client){ .fd = -1 };
+	return e;
+}
+
+/* The listener stays readable: without a pause the caller would spin. */
+static void pause_until(struct kwgi_uapi_server *s, uint64_t t, bool full)
+{
+	s->accept_at = t;
+	s->full = full;
+	listen_events(s, 0);
+}
+
+static void resume_accepting(struct kwgi_uapi_server *s, uint64_t now)
+{
+	if (!s->accept_at || (s->accept_at > now && !(s->full && place(s, now))))
+		return;
+	s->accept_at = 0;
+	listen_events(s, EPOLLIN);
+}
+
+/* Who finds no place stays in the backlog, where it has lost nothing. */
 static void accept_some(struct kwgi_uapi_server *s, uint64_t now)
 {
+	struct client *c;
 	unsigned i;
 	int fd;
 
 	for (i = 0; i < MAX_CLIENTS; i++) {
+		c = place(s, now);
+		if (!c) {
+			pause_until(s, next_place(s), true);
+			return;
+		}
 		fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (fd >= 0) {
-			admit(s, fd, now);
+		if (fd >= 0 && may_enter(fd)) {
+			if (admit(s, c, fd, now))
+				close(fd);
 			continue;
 		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-			/* It stays readable: without a pause the caller would spin. */
-			s->accept_at = now + PAUSE * SECOND;
-			listen_events(s, 0);
+		if (fd >= 0) {
+			close(fd);
+			continue;
 		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			pause_until(s, now + PAUSE * SECOND, false);
 		return;
 	}
+}
+
+int kwgi_uapi_server_add(struct kwgi_uapi_server *s, int fd)
+{
+	struct client *c = place(s, 0);
+	int e = c ? admit(s, c, fd, 0) : EBUSY;
+
+	if (!e)
+		c->own = true;
+	return e;
 }
 
 /* ---- the loop -------------------------------------------------------- */
@@ -420,15 +498,37 @@ int kwgi_uapi_server_process(struct kwgi_uapi_server *s, uint64_t now)
 	}
 	/* After the events of clients: their places may be given away. */
 	on_time(s, now);
-	if (s->accept_at && s->accept_at <= now) {
-		s->accept_at = 0;
-		listen_events(s, EPOLLIN);
-	}
-	if (arrivals)
+	resume_accepting(s, now);
+	if (arrivals && !s->accept_at)
 		accept_some(s, now);
 	if (notices)
 		drain_inotify(s);
 	return notices && !kwgi_uapi_path_is_there(&s->path) ? KWGI_UAPI_REMOVED : 0;
+}
+
+void kwgi_uapi_server_is_ours(struct kwgi_uapi_server *s)
+{
+	kwgi_uapi_path_listen_again(s->listener);
+}
+
+int kwgi_uapi_server_asker(struct kwgi_uapi_server *s)
+{
+	int fd = s->asker;
+
+	s->asker = -1;
+	return fd;
+}
+
+int kwgi_uapi_server_folder(const struct kwgi_uapi_server *s)
+{
+	return s->path.dir;
+}
+
+int kwgi_uapi_server_listener(const struct kwgi_uapi_server *s, uint64_t *dev, uint64_t *ino)
+{
+	*dev = s->path.dev;
+	*ino = s->path.ino;
+	return s->listener;
 }
 
 int kwgi_uapi_server_fd(const struct kwgi_uapi_server *s)
@@ -472,9 +572,12 @@ static int open_path(struct kwgi_uapi_server *s, const struct kwgi_uapi_server_o
 	if (o->fd < 0)
 		return kwgi_uapi_path_listen(&s->path, &s->listener, err);
 	ret = kwgi_uapi_path_adopt(&s->path, o->fd, err);
-	if (!ret)
-		s->listener = o->fd;
-	return ret;
+	if (ret)
+		return ret;
+	if (o->ino)
+		kwgi_uapi_path_inherit(&s->path, o->dev, o->ino);
+	s->listener = o->fd;
+	return 0;
 }
 
 static void free_server(struct kwgi_uapi_server *s)
@@ -484,10 +587,13 @@ static void free_server(struct kwgi_uapi_server *s)
 	for (i = 0; i < MAX_CLIENTS; i++)
 		if (s->client[i].fd >= 0)
 			end_client(&s->client[i]);
+	if (s->asker >= 0)
+		close(s->asker);
 	if (s->listener >= 0)
 		close(s->listener);
 	if (s->inotify >= 0)
 		close(s->inotify);
+	kwgi_uapi_path_close(&s->path);
 	if (s->epoll >= 0)
 		close(s->epoll);
 	sodium_memzero(s->chunk, sizeof(s->chunk));
@@ -503,10 +609,11 @@ int kwgi_uapi_server_open(struct kwgi_uapi_server **out, const struct kwgi_uapi_
 
 	if (!s)
 		return kwgi_nomem(err);
-	s->epoll = s->listener = s->inotify = -1;
+	s->epoll = s->listener = s->inotify = s->asker = s->path.dir = -1;
 	for (i = 0; i < MAX_CLIENTS; i++)
 		s->client[i].fd = -1;
 	s->handle = o->handle;
+	s->hands_over = o->hands_over;
 	s->arg = o->arg;
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	e = s->epoll < 0 ? errno : 0;
@@ -514,10 +621,11 @@ int kwgi_uapi_server_open(struct kwgi_uapi_server **out, const struct kwgi_uapi_
 		  open_path(s, o, err);
 	if (!ret && (e = watch(s, s->listener, LISTENER))) {
 		ret = kwgi_fail(err, KWG_ERR_KERNEL, e, "polling a socket: %s", kwgi_errtext(e));
-		kwgi_uapi_path_remove(&s->path);
+		if (!o->ino)
+			kwgi_uapi_path_remove(&s->path);
 	}
 	if (ret) {
-		if (o->fd >= 0)
+		if (s->listener == o->fd)
 			s->listener = -1;
 		free_server(s);
 		return ret;

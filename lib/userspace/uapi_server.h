@@ -7,8 +7,10 @@
 #ifndef KWGI_UAPI_SERVER_H
 #define KWGI_UAPI_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "kilowg.h"
@@ -25,6 +27,10 @@ struct kwgi_uapi_server_options {
 	const char *dir;	/* NULL: /var/run/wireguard; made (0755) if missing */
 	const char *ifname;	/* the socket is dir/ifname.sock */
 	int fd;			/* -1, or a listening socket that somebody else made (WG_UAPI_FD) */
+	/* fd is of a predecessor, whose socket had this inode; 0: it is not. */
+	dev_t dev;
+	ino_t ino;
+	bool hands_over;	/* "handover=1" is understood */
 	kwgi_uapi_handle *handle;
 	void *arg;
 };
@@ -45,7 +51,28 @@ int kwgi_uapi_server_open(struct kwgi_uapi_server **out, const struct kwgi_uapi_
 /* Ends all connections, wipes, and removes the socket's name if it still is our socket. */
 void kwgi_uapi_server_close(struct kwgi_uapi_server *s);
 
-/* Closes all without touching the name: for the parent after a fork. */
+/*
+ * Who has asked for all by "handover=1": that connection, without anything that was not read, which
+ * is the caller's from now on; -1: nobody.
+ */
+int kwgi_uapi_server_asker(struct kwgi_uapi_server *s);
+
+/*
+ * A client of our own process, on a connected socket that does not block; it belongs to the server
+ * on success, and keeps its place however long it is silent. 0 or an errno.
+ */
+int kwgi_uapi_server_add(struct kwgi_uapi_server *s, int fd);
+
+/* SO_PEERCRED tells clients of this process from now on, not of that which made the socket. */
+void kwgi_uapi_server_is_ours(struct kwgi_uapi_server *s);
+
+/* What a successor needs: the socket, and the inode of its name, 0 if that is not ours. */
+int kwgi_uapi_server_listener(const struct kwgi_uapi_server *s, uint64_t *dev, uint64_t *ino);
+
+/* The folder of its name, for kwgi_sandbox_enter(). */
+int kwgi_uapi_server_folder(const struct kwgi_uapi_server *s);
+
+/* Closes all without touching the name: it is a successor's now. */
 void kwgi_uapi_server_abandon(struct kwgi_uapi_server *s);
 
 /* To be polled for reading (it is an epoll descriptor). */

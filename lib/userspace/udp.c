@@ -168,6 +168,14 @@ static int open_pair(struct kwgi_udp *u, const struct kwgi_udp_options *o, uint1
 	return e;
 }
 
+static void use_offloads(struct kwgi_udp *u, const struct kwgi_udp_options *o)
+{
+	u->gso = !o->no_gso && can_gso(u->fd4) && (u->fd6 < 0 || can_gso(u->fd6));
+	if (!o->no_gro)
+		u->gro = !set_int(u->fd4, IPPROTO_UDP, UDP_GRO, 1) &&
+			 (u->fd6 < 0 || !set_int(u->fd6, IPPROTO_UDP, UDP_GRO, 1));
+}
+
 /* ---- the whole object ------------------------------------------------ */
 
 static int open_as(struct kwgi_udp *u, const struct kwgi_udp_options *o, uint16_t port,
@@ -190,10 +198,34 @@ static int open_as(struct kwgi_udp *u, const struct kwgi_udp_options *o, uint16_
 		return kwgi_fail(err, KWG_ERR_KERNEL, e, "fwmark 0x%x: %s", o->fwmark,
 				 kwgi_errtext(e));
 	}
-	u->gso = !o->no_gso && can_gso(u->fd4) && (u->fd6 < 0 || can_gso(u->fd6));
-	if (!o->no_gro)
-		u->gro = !set_int(u->fd4, IPPROTO_UDP, UDP_GRO, 1) &&
-			 (u->fd6 < 0 || !set_int(u->fd6, IPPROTO_UDP, UDP_GRO, 1));
+	use_offloads(u, o);
+	return 0;
+}
+
+static bool is_udp(int fd, int family)
+{
+	int domain = 0, protocol = 0;
+	socklen_t len = sizeof(int);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) && domain == family &&
+	       !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) && protocol == IPPROTO_UDP &&
+	       fcntl(fd, F_SETFD, FD_CLOEXEC) >= 0;
+}
+
+int kwgi_udp_adopt(struct kwgi_udp *u, int fd4, int fd6, const struct kwgi_udp_options *o,
+		   struct kwg_error *err)
+{
+	*u = KWGI_UDP_CLOSED;
+	if (!is_udp(fd4, AF_INET) || (fd6 >= 0 && !is_udp(fd6, AF_INET6)) || bound_port(fd4, &u->port))
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "descriptors %d and %d are no UDP sockets",
+				 fd4, fd6);
+	u->work = calloc(1, sizeof(*u->work));
+	if (!u->work)
+		return kwgi_nomem(err);
+	u->fd4 = fd4;
+	u->fd6 = fd6;
+	u->fwmark = o->fwmark;
+	use_offloads(u, o);
 	return 0;
 }
 

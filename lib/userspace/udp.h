@@ -122,6 +122,14 @@ int kwgi_udp_open(struct kwgi_udp *u, const struct kwgi_udp_options *o, struct k
 int kwgi_udp_open_many(struct kwgi_udp *v, unsigned n, const struct kwgi_udp_options *o,
 		       struct kwg_error *err);
 
+/*
+ * Takes sockets that a predecessor has opened so; fd6 -1: there is none. They belong to *u on
+ * success only. The port is theirs; of o only no_gso, no_gro and fwmark count, which they have.
+ * KWG_ERR_KERNEL, KWG_ERR_USAGE if they are no such sockets, KWG_ERR_NOMEM.
+ */
+int kwgi_udp_adopt(struct kwgi_udp *u, int fd4, int fd6, const struct kwgi_udp_options *o,
+		   struct kwg_error *err);
+
 /* Another object, for another thread, on the sockets of u. KWG_ERR_KERNEL, KWG_ERR_NOMEM. */
 int kwgi_udp_share(struct kwgi_udp *copy, const struct kwgi_udp *u, struct kwg_error *err);
 

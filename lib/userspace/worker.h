@@ -23,11 +23,13 @@
 #include "userspace/event.h"
 #include "userspace/keymem.h"
 #include "userspace/link.h"
+#include "userspace/notify.h"
 #include "userspace/route.h"
 #include "userspace/sources.h"
 #include "userspace/tun.h"
 #include "userspace/uapi_server.h"
 #include "userspace/udp.h"
+#include "userspace/watchdog.h"
 
 /* Of what is due, at most so much at a time: meanwhile no packet is worked on. */
 enum {
@@ -57,6 +59,7 @@ struct kwgi_worker {
 	uint64_t icmp_next;		/* when the budget for unreachable messages is full again */
 	pthread_t thread;		/* not of the first */
 	bool started;
+	bool watches_end;
 };
 
 struct kwgi_dataplane {
@@ -80,6 +83,14 @@ struct kwgi_dataplane {
 	uint64_t listen_at;		/* when a port in use is tried again; 0: none is wanted */
 	uint64_t listen_wait;		/* since the last try */
 	int end;			/* eventfd: the other workers have to end */
+	struct kwgi_watchdog watchdog;
+	struct kwgi_notifier notifier;
+	char notify_name[112];		/* how the service manager's socket is called, or "" */
+	bool keeps;			/* it keeps descriptors while we are restarted */
+	bool ready_told;		/* by a predecessor */
+	bool stop_asked;		/* from outside */
+	bool borrowed;			/* all is a predecessor's still, ... */
+	bool gone;			/* ... or a successor's already: the socket's name stays */
 	void (*log)(void *arg, bool error, const char *line);
 	void *log_arg;
 	bool verbose;

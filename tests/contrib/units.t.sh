@@ -19,7 +19,7 @@ local_copy() {
 	local f
 	mkdir "$tmp/units"
 	for f in "$units"/kilowg*; do
-		sed "s|^ExecStart=[^ ]*/\\(kilowg[a-z-]*\\)|ExecStart=$tmp/\\1|" "$f" >"$tmp/units/${f##*/}"
+		sed "s|^\\(Exec[SR][a-z]*\\)=[^ ]*/\\(kilowg[a-z-]*\\)|\\1=$tmp/\\2|" "$f" >"$tmp/units/${f##*/}"
 	done
 	printf '#!/bin/sh\n' >"$tmp/kilowg"
 	chmod 755 "$tmp/kilowg"

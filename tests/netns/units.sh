@@ -64,6 +64,71 @@ resident() {
 	like 'the journal says what was repaired, and by whom' "$T/journal" 'kilowg: repaired: .*routes removed by (ip \(pid|pid) [0-9]+'
 }
 
+# A peer in a namespace of its own, and numbered datagrams both ways, while the data plane is restarted.
+other_host() {
+	must ip netns add c
+	must ip link set wan1 netns c
+	must ip -n c link set lo up
+	must ip -n c link set wan1 up
+	must ip -n c addr add 203.0.113.3/24 dev wan1
+	must ip netns exec c kilowg-userspace wgc
+	must ip netns exec c wg set wgc private-key "$T/keys/c" listen-port 51820 \
+		peer "$(cat "$T/keys/a.pub")" endpoint 203.0.113.1:51820 allowed-ips 10.4.0.1/32
+	must ip -n c addr add 10.4.0.2/16 dev wgc
+	must ip -n c link set wgc up
+}
+traffic() { python3 "$T/tests/netns/restart.py" "$@"; }
+lost() { grep -q lost "$T/udp$1"; }
+handshake() { wg show kilo0 latest-handshakes | grep -F "$(cat "$T/keys/c.pub")"; }
+come() { awk '$1 == "kilo0:" { print $3 }' /proc/net/dev; }
+more_than() { [ "$(come)" -gt "$1" ]; }
+another_than() { [ "$(main_pid)" != "$1" ]; }
+
+restarts() {
+	local i=0 before pid last n
+	other_host
+	check 'packets flow' wait_for 20 ping -c 1 -W 1 10.4.0.2
+	before=$(handshake)
+	ip netns exec c python3 "$T/tests/netns/restart.py" receive 4002 >"$T/udp2" &
+	traffic receive 4001 >"$T/udp1" &
+	wait_for 20 test -s "$T/udp1" && wait_for 20 test -s "$T/udp2" || say 'nobody receives'
+	traffic send 10.4.0.2 4002 "$T/stop" &
+	ip netns exec c python3 "$T/tests/netns/restart.py" send 10.4.0.1 4001 "$T/stop" &
+	pid=$(main_pid) last=$pid
+	while [ $i -lt 10 ]; do
+		i=$((i + 1))
+		n=$(come)
+		wait_for 20 more_than $((n + 20))
+		must systemctl restart kilowg-userspace@kilo0
+		[ "$(main_pid)" != "$last" ] || say "restart $i: the same process"
+		last=$(main_pid)
+	done
+	check 'ten restarts: another process' test "$(main_pid)" != "$pid"
+	pid=$(main_pid)
+	expect 0 'reload' systemctl reload kilowg-userspace@kilo0
+	check 'is a successor, which systemd knows' wait_for 20 another_than "$pid"
+	check 'which is active' systemctl is-active kilowg-userspace@kilo0
+	wait_for 20 idle
+	n=$(come)
+	wait_for 20 more_than $((n + 20))
+	touch "$T/stop"
+	wait_for 30 lost 1
+	wait_for 30 lost 2
+	say "$(tr '\n' ' ' <"$T/udp1") $(tr '\n' ' ' <"$T/udp2")"
+	is 'no datagram was lost, to here' 'lost 0, twice 0' "$(grep lost "$T/udp1")"
+	is 'nor to the other' 'lost 0, twice 0' "$(grep lost "$T/udp2")"
+	is 'the session is the same' "$before" "$(handshake)"
+	expect 0 'no difference' kilowg diff
+	crash
+	check 'after which there is nothing old' test "$(handshake)" != "$before"
+	must systemctl restart kilowg-userspace@kilo0
+	expect 0 'stop' systemctl stop kilowg-userspace@kilo0
+	check 'the interface has gone' wait_for 20 gone ip link show kilo0
+	expect 0 'start' systemctl start kilowg-userspace@kilo0
+	check 'its configuration comes back by itself' wait_for 20 has_peer
+	wait_for 20 idle
+}
+
 with_systemd() {
 	local i
 	is 'systemd is the first process' systemd "$(cat /proc/1/comm)"
@@ -78,6 +143,7 @@ with_systemd() {
 	expect 0 'no difference' kilowg diff
 	# What the unit and the program forbid themselves does not forbid what makes it fast.
 	[ ! -e /proc/sys/fs/aio-nr ] || check 'many packets with one call' grep -qF '[aio]' "/proc/$(main_pid)/maps"
+	restarts
 	crash
 	crash
 	topology 2
@@ -103,7 +169,7 @@ fi
 
 # ---- outside ---------------------------------------------------------------
 
-need wg systemctl make
+need wg systemctl make python3
 need_tun
 [ -x /lib/systemd/systemd ] || cannot 'there is no systemd'
 [ "$(id -u)" = 0 ] || cannot 'systemd as the first process needs root'
@@ -145,7 +211,7 @@ os() {
 	# Not from the tree: systemd empties /tmp, and /home may be a file system that is not here.
 	must mkdir -p "$T/tests/netns"
 	must cp "$lib_dir/lib.sh" "$T/tests"
-	must cp "$lib_dir/netns/units.sh" "$T/tests/netns"
+	must cp "$lib_dir/netns/units.sh" "$lib_dir/netns/restart.py" "$T/tests/netns"
 	printf '[Unit]\nRequires=basic.target test.service\nAfter=basic.target\n' >"$os/etc/systemd/system/test.target"
 }
 
@@ -177,7 +243,7 @@ mount -t proc proc "$1/proc" && mount -t cgroup2 cgroup2 "$1/sys/fs/cgroup" && c
 		--unit=test.target --log-target=journal --show-status=no
 END
 sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$cgroup" \
-	timeout -s KILL 100 unshare --cgroup --mount --pid --fork --kill-child --uts --ipc sh "$T/first" "$T/os" \
+	timeout -s KILL 240 unshare --cgroup --mount --pid --fork --kill-child --uts --ipc sh "$T/first" "$T/os" \
 	</dev/null >"$T/log" 2>&1
 [ -s "$T/tap" ] || { show "$T/log"; cannot "systemd does not start in namespaces here"; }
 cat "$T/tap"

@@ -269,6 +269,58 @@ START_TEST(tunnel_timers)
 }
 END_TEST
 
+START_TEST(tunnel_sleeps)
+{
+	struct kwg_tunnel *a = tunnel(0, 25), *b = tunnel(1, 0);
+	uint8_t p[64], out[ROOM];
+	size_t len = sizeof(out);
+	struct kwg_tunnel_stats stats;
+
+	/* Before there was a session, there is nothing to begin anew; but the keepalive is due. */
+	kwg_tunnel_suspend(b);
+	ck_assert_int_eq(kwg_tunnel_resume(b, out, &len, now, wall), KWG_TUNNEL_DONE);
+	len = sizeof(out);
+	ck_assert_int_eq(kwg_tunnel_tick(a, out, &len, now, wall), KWG_TUNNEL_SEND);
+	carry(a, b, out, len);
+	kwg_tunnel_suspend(a);
+	kwg_tunnel_suspend(a);
+	kwg_tunnel_suspend(b);
+	ck_assert_uint_eq(kwg_tunnel_deadline(a), UINT64_MAX);
+	ck_assert_uint_eq(kwg_tunnel_deadline(b), UINT64_MAX);
+	kwg_tunnel_stats(a, now, &stats);
+	ck_assert(!stats.has_session);
+	len = sizeof(out);
+	ck_assert_int_eq(kwg_tunnel_write(a, p, packet(p, 40, 1, 2), out, &len, now, wall), KWG_TUNNEL_DROPPED);
+	ck_assert_uint_eq(len, 0);
+	len = sizeof(out);
+	ck_assert_int_eq(kwg_tunnel_handshake(a, out, &len, now, wall), KWG_TUNNEL_DROPPED);
+	len = sizeof(out);
+	ck_assert_int_eq(kwg_tunnel_tick(a, out, &len, now + 10000 * S, wall), KWG_TUNNEL_DONE);
+	/* Hours later, and the wall clock has been set back: the responder, too, begins at once. */
+	now += 10000 * S;
+	wall -= 1000 * S;
+	len = sizeof(out);
+	ck_assert_int_eq(kwg_tunnel_resume(b, out, &len, now, wall), KWG_TUNNEL_SEND);
+	ck_assert_uint_eq(len, 148);
+	len = sizeof(out);
+	ck_assert_int_eq(kwg_tunnel_resume(a, out, &len, now, wall), KWG_TUNNEL_SEND);
+	ck_assert_uint_eq(len, 148);
+	carry(a, b, out, len);
+	kwg_tunnel_stats(a, now, &stats);
+	ck_assert(stats.has_session);
+	len = sizeof(out);
+	ck_assert_int_eq(kwg_tunnel_write(a, p, packet(p, 40, 1, 2), out, &len, now, wall), KWG_TUNNEL_SEND);
+	ck_assert_uint_eq(carry(a, b, out, len), 1);
+	/* Once more, at once: the last initiation was moments ago. */
+	kwg_tunnel_suspend(a);
+	len = sizeof(out);
+	ck_assert_int_eq(kwg_tunnel_resume(a, out, &len, now, wall), KWG_TUNNEL_SEND);
+	ck_assert_uint_eq(len, 148);
+	kwg_tunnel_free(a);
+	kwg_tunnel_free(b);
+}
+END_TEST
+
 /* ---- the device ------------------------------------------------------------------------ */
 
 struct host {
@@ -376,6 +428,41 @@ START_TEST(device_and_tunnel)
 }
 END_TEST
 
+START_TEST(device_sleeps)
+{
+	struct kwg_endpoint from = { .family = 4, .addr = { 192, 0, 2, 1 }, .port = 77 };
+	struct kwg_tunnel *t = tunnel(0, 0);
+	uint8_t p[100], out[ROOM];
+	size_t len = sizeof(out);
+	struct host h;
+	char *text;
+
+	host_init(&h);
+	packet(p, 100, 1, 2);
+	kwg_tunnel_write(t, p, 100, out, &len, now, wall);
+	ck_assert_int_eq(kwg_device_read(h.dev, &from, out, len, 0, now, wall), KWG_CONSUMED);
+	kwg_device_suspend(h.dev);
+	ck_assert_int_eq(kwg_device_write(h.dev, p, 100, now, wall), KWG_DROPPED_DOWN);
+	ck_assert_int_eq(kwg_device_read(h.dev, &from, out, 100, 0, now, wall), KWG_DROPPED_DOWN);
+	ck_assert_uint_eq(kwg_device_tick(h.dev, now + 5000 * S, wall), UINT64_MAX);
+	ck_assert_int_eq(kwg_device_get(h.dev, &text, &len, NULL), 0);
+	ck_assert_ptr_nonnull(strstr(text, "\nendpoint=192.0.2.1:77\n"));
+	kwg_text_free(text);
+	now += 5000 * S;
+	h.out_len = 0;
+	ck_assert_uint_lt(kwg_device_resume(h.dev, now, wall), now + 10 * S);
+	ck_assert_uint_eq(h.out_len, 148);
+	ck_assert_uint_eq(h.port, 77);
+	len = sizeof(out);
+	ck_assert_int_eq(kwg_tunnel_read(t, h.out, h.out_len, out, &len, now, wall), KWG_TUNNEL_SEND);
+	ck_assert_int_eq(kwg_device_read(h.dev, &from, out, len, 0, now, wall), KWG_CONSUMED);
+	packet(p, 100, 2, 1);
+	ck_assert_int_eq(kwg_device_write(h.dev, p, 100, now, wall), KWG_SENT);
+	kwg_device_free(h.dev);
+	kwg_tunnel_free(t);
+}
+END_TEST
+
 START_TEST(device_refuses)
 {
 	static const char *const bad[] = { "", "get=1\n\n", "set=1\n", "set=1\nx=1\n\n",
@@ -404,6 +491,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, tunnel_that_never_has_room);
 	tcase_add_test(tc, tunnel_refuses);
 	tcase_add_test(tc, tunnel_timers);
+	tcase_add_test(tc, tunnel_sleeps);
+	tcase_add_test(tc, device_sleeps);
 	tcase_add_test(tc, device_and_tunnel);
 	tcase_add_test(tc, device_refuses);
 }

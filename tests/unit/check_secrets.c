@@ -8,6 +8,7 @@
 #include <sodium.h>
 #include <unistd.h>
 
+#include "base/stack.h"
 #include "dp/protocol.h"
 #include "kilowg.h"
 #include "wire.h"
@@ -313,6 +314,39 @@ START_TEST(freed_tunnel)
 }
 END_TEST
 
+/* Stands for a function of libsodium that leaves a key behind, as deep as those of curve25519. */
+__attribute__((noinline)) static unsigned leave_behind(const uint8_t *key)
+{
+	volatile uint8_t v[6000];
+	size_t i;
+
+	for (i = 0; i < sizeof(v); i++)
+		v[i] = key[i % 32];
+	return v[sizeof(v) - 1];
+}
+
+__attribute__((noinline)) static void call_and_wipe(const uint8_t *key, size_t wiped)
+{
+	(void)leave_behind(key);
+	if (wiped)
+		kwgi_stack_wipe(wiped);
+}
+
+START_TEST(what_others_leave_on_the_stack)
+{
+	uint8_t key[32];
+
+	randombytes_buf(key, sizeof(key));
+	n_secrets = 0;
+	remember("key on the stack", key);
+	call_and_wipe(key, 0);
+	all_of(ALL);
+	call_and_wipe(key, KWGI_STACK_CURVE);
+	sodium_memzero(key, sizeof(key));
+	none_of(ALL);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
 	tcase_add_test(tc, removed_peer);
@@ -322,6 +356,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, new_private_key);
 	tcase_add_test(tc, configured_device);
 	tcase_add_test(tc, freed_tunnel);
+	tcase_add_test(tc, what_others_leave_on_the_stack);
 }
 
 #ifdef __SANITIZE_ADDRESS__

@@ -361,14 +361,45 @@ START_TEST(silent_clients_make_place_for_new_ones)
 
 	for (i = 0; i < N_OF(fd); i++) {
 		fd[i] = dial();
-		work(s, i);
+		work(s, i * SECOND);
 	}
 	say(fd[199], "get=1\n\n");
-	work(s, 200);
+	work(s, 200 * SECOND);
 	ck_assert_str_eq(hear(fd[199]), "n=1\nerrno=0\n\n");
 	ck_assert_str_eq(hear(fd[0]), "EOF");
 	for (i = 0; i < N_OF(fd); i++)
 		close(fd[i]);
+	end(s);
+}
+END_TEST
+
+/* More than there are places, all at once: who has no place waits, and nobody is thrown out. */
+START_TEST(a_crowd_is_served_in_turn)
+{
+	struct kwgi_uapi_server *s = begin();
+	char answer[40];
+	int fd[300];
+	unsigned i, served = 0;
+
+	for (i = 0; i < N_OF(fd); i++) {
+		fd[i] = dial();
+		say(fd[i], "get=1\n\n");
+	}
+	while (served < N_OF(fd)) {
+		work(s, SECOND);
+		for (i = 0; i < N_OF(fd); i++) {
+			if (fd[i] < 0 || !*strcpy(answer, hear(fd[i])))
+				continue;
+			ck_assert_ptr_nonnull(strstr(answer, "\nerrno=0\n\n"));
+			ck_assert_ptr_null(strstr(answer, "EOF"));
+			close(fd[i]);
+			fd[i] = -1;
+			served++;
+		}
+	}
+	ck_assert_uint_eq(handled, N_OF(fd));
+	work(s, SECOND);
+	ck_assert(kwgi_uapi_server_deadline(s) == UINT64_MAX);
 	end(s);
 }
 END_TEST
@@ -386,21 +417,24 @@ START_TEST(half_requests_make_place_for_new_ones)
 		work(s, SECOND + i);
 	}
 	early = dial();
-	work(s, 2 * SECOND - 1);
-	ck_assert_str_eq(hear(early), "EOF");
+	say(early, "get=1\n\n");
 	/* One that goes on keeps its place. */
 	say(fd[0], "rk=1");
 	work(s, 2 * SECOND);
+	ck_assert_str_eq(hear(early), "");
+	ck_assert(kwgi_uapi_server_deadline(s) == 2 * SECOND + 1);
+	work(s, 2 * SECOND + 1);
+	ck_assert_str_eq(hear(early), "n=1\nerrno=0\n\n");
+	close(early);
 	late = dial();
 	say(late, "get=1\n\n");
-	work(s, 2 * SECOND + 1);
-	ck_assert_str_eq(hear(late), "n=1\nerrno=0\n\n");
+	work(s, 2 * SECOND + 2);
+	ck_assert_str_eq(hear(late), "n=2\nerrno=0\n\n");
 	ck_assert_str_eq(hear(fd[0]), "");
 	ck_assert_str_eq(hear(fd[1]), "EOF");
 	ck_assert_str_eq(hear(fd[2]), "");
 	for (i = 0; i < N_OF(fd); i++)
 		close(fd[i]);
-	close(early);
 	close(late);
 	end(s);
 }
@@ -573,6 +607,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_client_that_goes_with_its_answer_unread_is_forgotten);
 	tcase_add_test(tc, silent_clients_make_place_for_new_ones);
 	tcase_add_test(tc, half_requests_make_place_for_new_ones);
+	tcase_add_test(tc, a_crowd_is_served_in_turn);
 	tcase_add_test(tc, folder_and_socket_have_their_modes);
 	tcase_add_test(tc, a_second_instance_is_refused);
 	tcase_add_test(tc, a_dead_socket_is_replaced);

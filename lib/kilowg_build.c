@@ -32,6 +32,7 @@ static int find_endpoints(struct kwg_steps *s, struct kwgi_endpoint *out, struct
 	if (!s->turns)
 		return kwgi_nomem(err);
 	kwgi_turns_recall(KWG_RUNDIR, s->cfg->mesh.name, s->plan, s->turns);
+	kwgi_steps_progress(s, "looking names up");
 	return kwgi_endpoints_find(out, &ask, err);
 }
 

@@ -119,9 +119,17 @@ struct kwgi_local {
 	uint32_t port;				/* 0: that of the mesh */
 	uint32_t mtu;				/* 0: auto */
 	uint32_t route_table, route_protocol, fwmark;
+	struct kwgi_key private_key;		/* instead of that in the file; all zero: none */
+};
+
+/* A text that was added, as it was. */
+struct kwgi_config_text {
+	const char *name, *text;
+	size_t len;
 };
 
 struct kwgi_topology;
+struct kwgi_entry;
 
 struct kwg_config {
 	struct kwgi_arena arena;
@@ -133,6 +141,10 @@ struct kwg_config {
 	struct kwgi_peer *peers;
 	uint32_t n_peers, peers_cap;
 	struct kwgi_topology *topology;		/* set by kwg_config_finish() */
+	struct kwgi_config_text *texts;		/* for the history */
+	uint32_t n_texts, texts_cap;
+	const char *interface_option;		/* that kwg_config_set_local() was given, or NULL */
+	const struct kwgi_entry *restored;	/* plan/entry.h; it was applied before; else NULL */
 	bool finished;
 };
 

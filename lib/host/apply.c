@@ -339,6 +339,16 @@ static int give_up(struct kwgi_live *live, const struct kwgi_steps *s, uint32_t 
 	return ret == KWGI_IN_DOUBT ? KWG_ERR_KERNEL : ret;
 }
 
+static void tell_progress(const struct kwgi_live *live, uint32_t i, uint32_t n)
+{
+	char what[48];
+
+	if (!live->progress)
+		return;
+	snprintf(what, sizeof(what), "step %u of %u", i + 1, n);
+	live->progress(live->progress_arg, what);
+}
+
 static int run_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint32_t from, uint32_t to,
 		     kwg_log_fn *log, void *log_arg, struct kwg_error *err)
 {
@@ -346,6 +356,7 @@ static int run_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint32_
 	int ret;
 
 	for (i = from; i < to; i++) {
+		tell_progress(live, i, s->n);
 		ret = run_step(live, &s->v[i], false, err);
 		if (ret && s->v[i].kind == KWGI_STEP_ROUTE_AGAIN)
 			ret = tell(log, log_arg, err);

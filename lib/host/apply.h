@@ -17,6 +17,8 @@ struct kwgi_live {
 	const char *dir;		/* of the journal; NULL: none is read */
 	const struct kwgi_mesh *mesh;
 	struct kwgi_launch launch;	/* how a userspace WireGuard is started */
+	void (*progress)(void *arg, const char *what);	/* of steps; NULL: nobody looks */
+	void *progress_arg;
 };
 
 int kwgi_live_open(struct kwgi_live *live, struct kwg_error *err);

@@ -17,6 +17,10 @@
 #define KWG_VENDORDIR "/usr/lib/kilowg"
 #endif
 
+#ifndef KWG_STATEDIR
+#define KWG_STATEDIR "/var/lib/kilowg"
+#endif
+
 /* Hands a finished buffer out as the text of a public function. */
 int kwgi_give(struct kwgi_buf *b, char **out, size_t *len, struct kwg_error *err);
 

@@ -57,6 +57,7 @@ enum kwg_status {
 	KWG_ERR_TIMEOUT = -6,	/* something waited for did not come */
 	KWG_ERR_LOCKED = -7,	/* another process holds the lock of this mesh */
 	KWG_ERR_STOPPED = -8,	/* the caller wanted to wait no longer */
+	KWG_ERR_HELD = -9,	/* these files were not confirmed, or rolled back: see kwg_pending_get() */
 };
 
 /* Caller-owned, no allocation inside; valid after any failure. */
@@ -258,7 +259,7 @@ struct kwg_host_options {
 	 * servers, endpoints of peers) is kept without being named. client: the same for where the
 	 * caller is logged in from. Both live as long as the steps.
 	 */
-	const char *const *keep;
+	const char *const *keep_reachable;
 	const char *client;
 	/*
 	 * Asked now and then while a step waits for userspace_command: true, to
@@ -267,6 +268,39 @@ struct kwg_host_options {
 	 */
 	bool (*stop)(void *arg);
 	void *stop_arg;
+	unsigned lock_timeout;	/* seconds to wait for the lock; 0: as wait_lock says */
+	/* Called with what begins and may take a second or more; NULL: it is over. With log_arg. */
+	void (*progress)(void *arg, const char *what);
+
+	/*
+	 * For the history: which program applies, such as "command line", and who called it.
+	 * from = NULL: nothing is kept, and neither confirm nor instead_of works.
+	 */
+	const char *from, *user;
+	/*
+	 * Not 0: within so many seconds after the last step kwg_confirm() has to be called; else
+	 * what was in force before is to be brought back, which is the business of keep. It is
+	 * called before the first step, and starts something that outlives the caller:
+	 * it waits until kwg_pending_get() says that the time is over, and then runs steps with
+	 * restore. keeper: text that says what it is, see kwg_pending.
+	 */
+	unsigned confirm;
+	int (*keep)(void *arg, const char *mesh, const char *id, char *keeper, size_t size,
+		    struct kwg_error *err);
+	void *keep_arg;
+	bool supersede;		/* also while another confirmation is missing, or of held files */
+	/*
+	 * These steps go back, by the plan of kwg_restore_config(): the id of what is taken
+	 * back, see kwg_pending. KWG_ERR_STOPPED if that was confirmed meanwhile.
+	 */
+	const char *restore;
+	bool restore_due;	/* only if the time is over */
+	const char *reason;	/* why, for people; NULL: there was no confirmation in time */
+	/*
+	 * What the files say now, when an older configuration is applied instead: they are held,
+	 * so that the next run of somebody else does not apply them again.
+	 */
+	const struct kwg_config *instead_of;
 };
 
 /*
@@ -319,6 +353,80 @@ int kwg_steps_json(const struct kwg_steps *steps, char **out, size_t *len, struc
  */
 int kwg_steps_run(struct kwg_steps *steps, struct kwg_error *err);
 
+/* ---- confirmations and history ------------------------------------------ */
+
+/* What waits for a confirmation, or was not confirmed and is held back. */
+struct kwg_pending {
+	char mesh[64], id[17];
+	bool waits;		/* else it is held: what was before is in force, whatever the files say */
+	bool due;		/* the time is over, but nobody has gone back yet */
+	bool running;		/* its steps are not all done */
+	int64_t left;		/* ms */
+	int64_t since, until;	/* seconds since 1970 */
+	unsigned seconds;	/* that were given */
+	char keeper[128];	/* what goes back: "timer UNIT", "process PID"; or it is gone */
+	bool keeper_lives;
+	char reason[256];	/* of held */
+};
+
+/*
+ * Of this mesh; NULL: of the only one. Takes no lock. KWG_ERR_USAGE if there is nothing, or if
+ * there are several meshes and none is named, KWG_ERR_IO, KWG_ERR_NOMEM.
+ */
+int kwg_pending_get(struct kwg_pending *out, const char *mesh, struct kwg_error *err);
+/* The same of the mesh of cfg, whatever name it had. */
+int kwg_pending_of(struct kwg_pending *out, const struct kwg_config *cfg, struct kwg_error *err);
+
+/*
+ * Confirms what waits for it: it stays. id: of kwg_pending_get(), or NULL for any. Errors as
+ * that, KWG_ERR_STOPPED if the time is over, KWG_ERR_LOCKED.
+ */
+int kwg_confirm(const char *mesh, const char *id, const struct kwg_host_options *opt,
+		struct kwg_error *err);
+
+/*
+ * What was in force before, with its node as that of [local]; *out is NULL if there was no mesh.
+ * Secrets are those of then. Errors as kwg_pending_get(), KWG_ERR_CONFIG.
+ */
+int kwg_restore_config(struct kwg_config **out, const char *mesh, struct kwg_error *err);
+
+/* For who takes the place of a keeper: held until the process ends. KWG_ERR_LOCKED. */
+int kwg_keeper_begin(const char *id, struct kwg_error *err);
+/* Right before that end: leaves nothing behind. */
+void kwg_keeper_end(const char *id);
+
+/*
+ * The configurations that were applied, the last one first, as lines or JSON. mesh: NULL: of
+ * the only one. KWG_ERR_USAGE, KWG_ERR_IO, KWG_ERR_NOMEM.
+ */
+int kwg_history(const char *mesh, bool json, char **out, size_t *len, struct kwg_error *err);
+/* The difference of the plans of two of them, by their number in the list. */
+int kwg_history_diff(const char *mesh, unsigned a, unsigned b, char **out, size_t *len,
+		     struct kwg_error *err);
+/*
+ * One of them, as kwg_restore_config(); n = 0: the last one before what is in force. Secrets that
+ * stand in files are as they are there now. KWG_ERR_USAGE: there is none.
+ */
+int kwg_history_config(struct kwg_config **out, const char *mesh, unsigned n,
+		       const struct kwg_host_options *opt, struct kwg_error *err);
+
+/*
+ * Is target, an address or the name of a node or peer, reached through the mesh of this plan?
+ * Finds out its address for kwg_probe(). KWG_ERR_USAGE.
+ */
+enum { KWG_ADDRESS_TEXT = 46 };
+int kwg_probe_address(const struct kwg_plan *plan, const char *target,
+		      char out[KWG_ADDRESS_TEXT], struct kwg_error *err);
+/*
+ * Sends an echo request to each of n addresses through the mesh, and waits up to so many ms for
+ * answers; answered[i] becomes true, and those that are already are not asked.
+ * Returns how many are left, or an error.
+ */
+int kwg_probe(const char *const *addresses, size_t n, bool *answered, unsigned ms,
+	      struct kwg_error *err);
+
+/* ---- looking at this host ------------------------------------------------ */
+
 /*
  * Health of the mesh on this host, as text or JSON. *healthy becomes false if
  * packets do not get through, the interface is missing, or the host differs from
@@ -335,7 +443,7 @@ int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, 
  * lines, or as JSON: chains of others that drop what is forwarded, and whether
  * the firewall can be made that [local] firewall names. *fine becomes false if
  * there is anything. Changes nothing, and needs no interface and no key.
- * Of opt (may be NULL) only keep and client count. KWG_ERR_USAGE, KWG_ERR_KERNEL,
+ * Of opt (may be NULL) only keep_reachable and client count. KWG_ERR_USAGE, KWG_ERR_KERNEL,
  * KWG_ERR_NOMEM.
  */
 int kwg_check_live(const struct kwg_plan *plan, const struct kwg_host_options *opt, bool json,

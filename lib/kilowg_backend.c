@@ -166,6 +166,10 @@ static int load_key(const struct kwg_steps *s, struct kwgi_key *key, struct kwg_
 	bool too_open = false;
 	int ret;
 
+	if (!kwgi_key_is_zero(&s->plan->cfg->local.private_key)) {
+		*key = s->plan->cfg->local.private_key;
+		return 0;
+	}
 	if (!kwgi_file_exists(path)) {
 		if (s->opt.read_only)
 			return kwgi_fail(err, KWG_ERR_CONFIG, 0,

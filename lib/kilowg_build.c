@@ -34,6 +34,7 @@ static int find_endpoints(struct kwg_steps *s, struct kwgi_endpoint *out, struct
 	if (!s->turns)
 		return kwgi_nomem(err);
 	kwgi_turns_recall(KWG_RUNDIR, s->cfg->mesh.name, s->plan, s->turns);
+	kwgi_steps_progress(s, "looking names up");
 	return kwgi_endpoints_find(out, &ask, err);
 }
 
@@ -207,7 +208,7 @@ static int build_mtu(struct kwg_steps *s, struct kwg_error *err)
 
 static int leave_out(struct kwg_steps *s, struct kwg_error *err)
 {
-	const struct kwgi_kept kept = { s->opt.keep, s->opt.client };
+	const struct kwgi_kept kept = { s->opt.keep_reachable, s->opt.client };
 	struct kwgi_vitals vitals = { 0 };
 	int ret = kwgi_vitals_observe(&vitals, &s->live.nl, &s->wanted, &s->host, &kept, err);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The facade over this host: plan and snapshot to steps, steps to the kernel. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,22 +87,29 @@ static int take_locks(struct kwg_steps *s, const struct kwg_config *cfg, struct 
 {
 	const struct kwgi_mesh *mesh = &cfg->mesh;
 	bool swap = strcmp(mesh->origins[0], mesh->origins[1]) > 0;
+	int seconds = s->opt.lock_timeout > INT_MAX ? INT_MAX : (int)s->opt.lock_timeout;
+	int64_t deadline = kwgi_monotonic_ms() + (int64_t)seconds * 1000, left;
 	uint32_t i;
 	int ret;
 
 	if (s->opt.read_only)
 		return 0;
-	ret = kwgi_lock_take(KWG_RUNDIR, mesh->name, mesh->name, s->opt.wait_lock, &s->locks[0], err);
+	if (s->opt.wait_lock && !seconds)
+		seconds = KWGI_LOCK_FOREVER;
+	kwgi_steps_progress(s, "waiting for another kilowg");
+	ret = kwgi_lock_take(KWG_RUNDIR, mesh->name, mesh->name, seconds, &s->locks[0], err);
 	for (i = 0; i < KWGI_ORIGINS && !ret; i++) {
 		const char *origin = mesh->origins[swap ? 1 - i : i];
 		char name[KWGI_ORIGIN_TEXT + 8];
 
 		if (!*origin)
 			continue;
+		left = deadline - kwgi_monotonic_ms();
+		if (seconds > 0)
+			seconds = left > 0 ? (int)(left / 1000) : 0;
 		/* No mesh has such a name. */
 		snprintf(name, sizeof(name), ".file-%s", origin);
-		ret = kwgi_lock_take(KWG_RUNDIR, name, mesh->name, s->opt.wait_lock,
-				     &s->locks[1 + i], err);
+		ret = kwgi_lock_take(KWG_RUNDIR, name, mesh->name, seconds, &s->locks[1 + i], err);
 	}
 	return ret;
 }
@@ -116,9 +124,15 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	kwgi_steps_set_launch(s, cfg);
 	ret = take_locks(s, cfg, err);
 	if (!ret)
+		ret = kwgi_confirm_enter(s, err);
+	if (!ret)
 		ret = kwgi_steps_read_key(s, &key, err);
 	if (!ret)
+		kwgi_steps_progress(s, "waiting for the interface");
+	if (!ret)
 		ret = kwgi_steps_wait(s, err);
+	if (!ret)
+		kwgi_steps_progress(s, "looking at this host");
 	if (!ret)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
@@ -134,6 +148,7 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	if (!ret)
 		ret = format_left_out(s, err);
 	sodium_memzero(&key, sizeof(key));
+	kwgi_steps_progress(s, NULL);
 	/* Who carries them out hears of it afterwards, and a status has it in the answer. */
 	if (!ret && s->opt.read_only && !s->for_status && s->opt.log)
 		kwgi_steps_tell(s, false);
@@ -173,6 +188,8 @@ static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
 
 	kwgi_steps_set_launch(s, cfg);
 	ret = take_locks(s, cfg, err);
+	if (!ret)
+		ret = kwgi_confirm_enter(s, err);
 	if (!ret)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
@@ -263,6 +280,7 @@ void kwg_steps_free(struct kwg_steps *s)
 	kwgi_host_free(&s->host);
 	kwgi_live_close(&s->live);
 	kwg_plan_free(s->found_plan);
+	kwgi_confirm_free(s);
 	free(s->turns);
 	kwg_config_free(s->own_cfg);
 	for (i = 0; i < sizeof(s->locks) / sizeof(*s->locks); i++)
@@ -340,6 +358,7 @@ static int look_again(const struct kwg_steps *s, struct kwg_steps **out, struct 
 
 	opt.read_only = opt.no_lookup = true;
 	opt.log = NULL;
+	opt.from = opt.restore = NULL;
 	again = steps_alloc(&opt);
 	if (!again)
 		return kwgi_nomem(err);
@@ -383,6 +402,8 @@ static int run_round(struct kwg_steps *s, struct kwg_error *err)
 
 	if (s->steps.n)
 		ret = kwgi_journal_begin(&s->host, KWG_RUNDIR, mesh, &s->steps, err);
+	s->live.progress = s->opt.progress;
+	s->live.progress_arg = s->opt.log_arg;
 	if (!ret)
 		ret = kwgi_live_run(&s->live, &s->steps, s->opt.log, s->opt.log_arg, err);
 	if (ret)
@@ -496,17 +517,26 @@ static void tell_of_last(struct kwg_steps *s)
 
 int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 {
+	struct kwg_error own = { 0 };
 	bool stays = false;
-	int ret = run_round(s, err);
+	int ret = kwgi_confirm_begin(s, err);
 
+	if (ret)
+		return ret;
+	err = err ? err : &own;
+	ret = run_round(s, err);
 	if (!ret && s->steps.n)
 		ret = run_what_is_left(s, &stays, err);
+	kwgi_steps_progress(s, NULL);
 	if (!ret) {
 		settle(s);
+		kwgi_confirm_done(s);
 		if (s->plan && s->opt.log)
 			tell_of_last(s);
-	} else if (!stays) {
-		undo_rounds(s);
+	} else {
+		if (!stays)
+			undo_rounds(s);
+		kwgi_confirm_failed(s, err);
 	}
 	return ret;
 }

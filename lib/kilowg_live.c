@@ -75,7 +75,7 @@ static int find(struct live *l, const struct kwg_host_options *kept, struct kwg_
 	static const char *const any[] = { "kilowg-userspace", NULL };
 	const struct kwg_host_options opt = { .read_only = true, .no_lookup = true,
 					      .userspace_command = any,
-					      .keep = kept ? kept->keep : NULL,
+					      .keep_reachable = kept ? kept->keep_reachable : NULL,
 					      .client = kept ? kept->client : NULL };
 	struct kwg_error own = { 0 };
 	struct kwg_steps *s = NULL;

@@ -87,6 +87,7 @@ static int look_at_peers(struct look *l, struct kwg_error *err)
 	int64_t deadline = kwgi_monotonic_ms() + (2 * KWGI_ANSWER_WAIT + 1) * 1000;
 	int ret = 0;
 
+	kwgi_steps_progress(l->s, "waiting for answers of peers");
 	note_peers(l);
 	while (l->s->live.wg_open && !are_sure(l) && kwgi_monotonic_ms() < deadline) {
 		nanosleep(&pause, NULL);
@@ -321,6 +322,7 @@ static int look_at_all(struct look *l, const struct kwg_plan *plan, struct kwg_e
 	ret = kwgi_steps_find(s, &l->status.findings, err);
 	if (ret)
 		return ret;
+	kwgi_confirm_find(plan->cfg, &l->status.findings);
 	kwgi_around_warnings(plan, &l->status.findings);
 	kwgi_leader_judge(&l->status.leader, plan, &l->status.findings);
 	return l->status.findings.failed ? kwgi_nomem(err) : 0;
@@ -341,6 +343,7 @@ int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, 
 	if (!l.s)
 		return ret;
 	ret = look_at_all(&l, plan, err);
+	kwgi_steps_progress(l.s, NULL);
 	if (!ret) {
 		if (json)
 			kwgi_status_json(&l.status, &b);

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "kilowg_steps.h"
 
+void kwgi_steps_progress(const struct kwg_steps *s, const char *what)
+{
+	if (s->opt.progress)
+		s->opt.progress(s->opt.log_arg, what);
+}
+
 void kwgi_steps_say(const struct kwg_steps *s, enum kwg_severity severity, const char *fmt, ...)
 {
 	struct kwgi_buf b = { 0 };

@@ -8,6 +8,7 @@
 
 #include "host/apply.h"
 #include "host/cni.h"
+#include "host/history.h"
 #include "host/ipt.h"
 #include "host/nft.h"
 #include "kilowg.h"
@@ -44,6 +45,8 @@ struct kwg_steps {
 	char **left_out_texts;		/* of each finding */
 	struct kwgi_steps steps;
 	char **texts, **undo_texts;	/* of each step */
+	struct kwgi_kept record;	/* of a confirmation that is missing, as it was found */
+	struct kwgi_record *wait;	/* that is asked for with these steps, or NULL */
 	bool done;			/* all of them are carried out */
 	struct kwg_steps *again;	/* what was left to do then, or NULL */
 };
@@ -51,6 +54,9 @@ struct kwg_steps {
 /* One line to the log of the caller of the library, if he has one. */
 __attribute__((format(printf, 3, 4)))
 void kwgi_steps_say(const struct kwg_steps *s, enum kwg_severity severity, const char *fmt, ...);
+
+/* What takes its time now, for people who wait; NULL: it is over. */
+void kwgi_steps_progress(const struct kwg_steps *s, const char *what);
 
 /* kilowg_host.c: kwg_steps_new(), or what a status is made from. */
 int kwgi_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
@@ -63,6 +69,25 @@ int kwgi_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 int kwgi_steps_find(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_error *err);
 /* The same, to the log: errors as warnings, the rest as notes. left_out: with what is left out. */
 void kwgi_steps_tell(struct kwg_steps *s, bool left_out);
+
+/* ---- kilowg_confirm.c ------------------------------------------------- */
+
+/*
+ * With the locks taken: may these steps be, or is a confirmation missing? KWG_ERR_LOCKED,
+ * KWG_ERR_HELD, KWG_ERR_STOPPED (what was to be taken back has been confirmed), KWG_ERR_IO.
+ */
+int kwgi_confirm_enter(struct kwg_steps *s, struct kwg_error *err);
+/* Before the first step: notes what to go back to, and lets the caller see to it. */
+int kwgi_confirm_begin(struct kwg_steps *s, struct kwg_error *err);
+/* They are undone: all is as before. */
+void kwgi_confirm_failed(struct kwg_steps *s, const struct kwg_error *why);
+/* They are carried out: what is in force is noted. Failures are warnings. */
+void kwgi_confirm_done(struct kwg_steps *s);
+/* For kwg_steps_free(). */
+void kwgi_confirm_free(struct kwg_steps *s);
+
+/* For status: what there is to be told. */
+void kwgi_confirm_find(const struct kwg_config *cfg, struct kwgi_findings *f);
 
 /* ---- kilowg_backend.c ------------------------------------------------- */
 

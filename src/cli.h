@@ -27,6 +27,7 @@ struct cli {
 	bool json, quiet, verbose;
 	const char *userspace[2], *launcher[8];	/* for kwg_host_options.userspace_... */
 	char client[CLIENT_TEXT];		/* for kwg_host_options.client */
+	char from[64], user[64];		/* for kwg_host_options.from and user */
 };
 
 /* An option of one command; the value goes where the command looks for it. */
@@ -36,7 +37,7 @@ struct command_option {
 	const char *help;
 };
 
-enum { MAX_OPTIONS = 4, MAX_VALUES = 64 };
+enum { MAX_OPTIONS = 8, MAX_VALUES = 64 };
 
 /* How often an option was given, and its arguments. */
 struct option_values {
@@ -95,6 +96,10 @@ bool load_plan(const struct cli *cli, struct kwg_config **cfg, struct kwg_plan *
  */
 void host_options(struct kwg_host_options *opt, struct cli *cli, const struct option_values *keep);
 
+/* The same for those that apply, and so are in the history. */
+void apply_options(struct kwg_host_options *opt, struct cli *cli, const struct option_values *keep);
+
+extern const struct command command_confirm, command_history, command_rollback;
 extern const struct command command_check, command_plan, command_diff, command_apply,
 	command_down, command_watch, command_status, command_showconf, command_graph, command_genkey,
 	command_genpsk, command_pubkey, command_detect, command_facts;

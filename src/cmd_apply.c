@@ -4,128 +4,66 @@
 #include <string.h>
 
 #include "cli.h"
+#include "job.h"
 #include "signals.h"
 
-enum { DRY_RUN, WAIT, SWITCH_BACKEND, MESH = SWITCH_BACKEND, KEEP, ALL = KEEP };
-enum { DIFF_KEEP };
-
-static int print_steps(const struct cli *cli, const struct kwg_steps *steps)
-{
-	struct kwg_error err = { 0 };
-	char *text;
-	size_t i;
-
-	if (cli->json)
-		return kwg_steps_json(steps, &text, NULL, &err) ? report(&err) : print_text(text);
-	for (i = 0; i < kwg_steps_count(steps); i++)
-		puts(kwg_steps_text(steps, i));
-	for (i = 0; i < kwg_steps_left_out_count(steps); i++)
-		printf("! %s\n", kwg_steps_left_out(steps, i));
-	(void)fflush(stdout);
-	return EXIT_DONE;
-}
-
-/* The configuration, the plan unless everything goes, and the steps. */
-struct job {
-	struct kwg_config *cfg;
-	struct kwg_plan *plan;
-	struct kwg_steps *steps;
+enum {
+	DRY_RUN, WAIT, LOCK_TIMEOUT, SUPERSEDE,
+	/* of apply */
+	SWITCH_BACKEND, CONFIRM, PROBE, KEEP,
+	/* of down */
+	MESH = SWITCH_BACKEND, ALL,
 };
 
-static void job_free(struct job *job)
+/* of diff */
+enum { DIFF_KEEP };
+
+_Static_assert((int)KEEP < (int)MAX_OPTIONS, "room for all options");
+
+/* What apply and down have in common. */
+static int read_options(struct job *job, struct cli *cli, const struct option_values *given,
+			const struct option_values *keep)
 {
-	kwg_steps_free(job->steps);
-	kwg_plan_free(job->plan);
-	kwg_config_free(job->cfg);
-}
-
-static void set_options(struct kwg_host_options *opt, struct cli *cli, bool read_only,
-			const struct option_values *given, const struct option_values *keep)
-{
-	host_options(opt, cli, keep);
-	opt->read_only = read_only;
-	opt->wait_lock = given && given[WAIT].n;
-	opt->stop = signals_waiting;
-}
-
-/* given: of apply, or NULL. Returns an exit status; job_free() is due in any case. */
-static int prepare(struct cli *cli, struct job *job, bool read_only,
-		   const struct option_values *given, const struct option_values *keep)
-{
-	struct kwg_host_options opt;
-	struct kwg_error err = { 0 };
-	int status;
-
-	*job = (struct job){ 0 };
-	set_options(&opt, cli, read_only, given, keep);
-	opt.switch_backend = given && given[SWITCH_BACKEND].n;
-	if (!load_plan(cli, &job->cfg, &job->plan, &status))
-		return status;
-	return kwg_steps_new(&job->steps, job->plan, &opt, &err) ? report(&err) : EXIT_DONE;
-}
-
-/* Carries the steps out; a signal that comes meanwhile is obeyed when they are done or undone. */
-static int run_steps(struct job *job)
-{
-	struct kwg_error err = { 0 };
-	int status = EXIT_DONE, number;
-
-	signals_hold();
-	if (kwg_steps_run(job->steps, &err))
-		status = report(&err);
-	else if (kwg_steps_left_out_count(job->steps))
-		status = EXIT_REFUSED;
-	number = signals_release();
-	if (!number)
-		return status;
-	fprintf(stderr, "kilowg: ended by %s, %s\n", signal_name(number),
-		err.status ? "with all steps undone" : "after all steps were carried out");
-	job_free(job);
-	signals_end(number);
-}
-
-/*
- * Shows the steps if asked to, and carries them out unless this is a dry run. status: of what has
- * prepared the job, which is freed.
- */
-static int carry_out(struct cli *cli, struct job *job, int status, bool dry_run)
-{
-	int printed = EXIT_DONE;
-
-	if (!status && (dry_run || cli->verbose || cli->json))
-		printed = print_steps(cli, job->steps);
-	/* That nobody can read the steps is no reason not to take them. */
-	if (!status)
-		status = dry_run ? printed : run_steps(job);
-	job_free(job);
-	return status;
+	job_begin(job, cli, keep);
+	job->opt.read_only = job->dry_run = given[DRY_RUN].n;
+	job->opt.wait_lock = given[WAIT].n;
+	job->opt.supersede = given[SUPERSEDE].n;
+	return job_lock_timeout(job, &given[LOCK_TIMEOUT]);
 }
 
 static int run_apply(struct cli *cli, int argc, char **argv, const struct option_values *given)
 {
-	bool dry_run = given[DRY_RUN].n;
 	struct job job;
+	int status = read_options(&job, cli, given, &given[KEEP]);
 
 	(void)argv;
 	if (argc)
 		return usage_error("apply takes no operand");
+	job.opt.switch_backend = given[SWITCH_BACKEND].n;
+	if (!status)
+		status = job_confirm(&job, &given[CONFIRM], &given[PROBE]);
+	if (!status && job.opt.confirm && job.opt.switch_backend)
+		status = usage_error("--switch-backend cannot be taken back, so it does not go with --confirm");
+	if (status)
+		return status;
 	signals_ignore_pipe();
-	return carry_out(cli, &job, prepare(cli, &job, dry_run, given, &given[KEEP]), dry_run);
+	if (load_plan(cli, &job.cfg, &job.plan, &status))
+		status = job_prepare(&job);
+	return job_carry_out(&job, status);
 }
 
 /* ---- down ------------------------------------------------------------ */
 
 static int down_mesh(struct cli *cli, const char *mesh, const struct option_values *given)
 {
-	bool dry_run = given[DRY_RUN].n;
-	struct kwg_host_options opt;
 	struct kwg_error err = { 0 };
-	struct job job = { 0 };
-	int ret;
+	struct job job;
+	int ret, status = read_options(&job, cli, given, NULL);
 
-	set_options(&opt, cli, dry_run, given, NULL);
-	ret = kwg_steps_new_down_mesh(&job.steps, mesh, &opt, &err);
-	return carry_out(cli, &job, ret ? report(&err) : EXIT_DONE, dry_run);
+	if (status)
+		return status;
+	ret = kwg_steps_new_down_mesh(&job.steps, mesh, &job.opt, &err);
+	return job_carry_out(&job, ret ? report(&err) : EXIT_DONE);
 }
 
 /* The meshes that there are, or NULL after an error. */
@@ -177,19 +115,18 @@ static int down_without_file(struct cli *cli, const struct option_values *given)
 /* A file with errors is no reason to leave everything as it is: marks say what is ours. */
 static int down_by_file(struct cli *cli, const struct option_values *given)
 {
-	bool dry_run = given[DRY_RUN].n;
-	struct kwg_host_options opt;
 	struct kwg_error err = { 0 };
-	struct job job = { 0 };
-	int status, ret;
+	struct job job;
+	int ret, status = read_options(&job, cli, given, NULL);
 
+	if (status)
+		return status;
 	job.cfg = read_config(cli, &status);
 	if (!job.cfg)
 		return down_without_file(cli, given);
 	print_diags(job.cfg, cli->verbose);
-	set_options(&opt, cli, dry_run, given, NULL);
-	ret = kwg_steps_new_down(&job.steps, job.cfg, &opt, &err);
-	return carry_out(cli, &job, ret ? report(&err) : EXIT_DONE, dry_run);
+	ret = kwg_steps_new_down(&job.steps, job.cfg, &job.opt, &err);
+	return job_carry_out(&job, ret ? report(&err) : EXIT_DONE);
 }
 
 static int run_down(struct cli *cli, int argc, char **argv, const struct option_values *given)
@@ -209,15 +146,21 @@ static int run_down(struct cli *cli, int argc, char **argv, const struct option_
 
 static int run_diff(struct cli *cli, int argc, char **argv, const struct option_values *given)
 {
+	struct kwg_error err = { 0 };
 	struct job job;
 	int status;
 
 	(void)argv;
 	if (argc)
 		return usage_error("diff takes no operand");
-	status = prepare(cli, &job, true, NULL, &given[DIFF_KEEP]);
+	job_begin(&job, cli, &given[DIFF_KEEP]);
+	job.opt.read_only = true;
+	job.opt.from = NULL;
+	if (load_plan(cli, &job.cfg, &job.plan, &status) &&
+	    kwg_steps_new(&job.steps, job.plan, &job.opt, &err))
+		status = report(&err);
 	if (!status && !cli->quiet)
-		status = print_steps(cli, job.steps);
+		status = job_print_steps(&job);
 	if (!status && (kwg_steps_count(job.steps) || kwg_steps_left_out_count(job.steps)))
 		status = EXIT_DIFFERENT;
 	job_free(&job);
@@ -228,11 +171,16 @@ const struct command command_apply = {
 	.name = "apply", .args = "", .has_json = true,
 	.summary = "bring this host to the wanted state",
 	.details = "Carries out what \"diff\" shows. If a step fails, those before it are undone.\n"
-		   "With -v or --json also prints the steps.",
+		   "With -v or --json also prints the steps. With --confirm what was before comes back by\n"
+		   "itself, also if this terminal or the host goes down; on a terminal it asks.",
 	.options = {
 		[DRY_RUN] = { "dry-run", NULL, "print the steps, change nothing" },
 		[WAIT] = { "wait", NULL, "wait while another kilowg is at work on this mesh" },
+		[LOCK_TIMEOUT] = { "lock-timeout", "SECONDS", "the same, for so many seconds at most" },
+		[SUPERSEDE] = { "supersede", NULL, "although another change waits for a confirmation, or was not confirmed" },
 		[SWITCH_BACKEND] = { "switch-backend", NULL, "replace an interface of another backend than the wanted one" },
+		[CONFIRM] = { "confirm", "SECONDS", "go back unless \"kilowg confirm\" comes in time" },
+		[PROBE] = { "probe", "ADDRESS|PEER", "confirm when it answers through the mesh; repeatable" },
 		[KEEP] = OPTION_KEEP,
 	},
 	.run = run_apply,
@@ -253,6 +201,8 @@ const struct command command_down = {
 	.options = {
 		[DRY_RUN] = { "dry-run", NULL, "print the steps, change nothing" },
 		[WAIT] = { "wait", NULL, "wait while another kilowg is at work on this mesh" },
+		[LOCK_TIMEOUT] = { "lock-timeout", "SECONDS", "the same, for so many seconds at most" },
+		[SUPERSEDE] = { "supersede", NULL, "although another change waits for a confirmation" },
 		[MESH] = { "mesh", "NAME", "of this mesh, by its marks, whatever the files say" },
 		[ALL] = { "all", NULL, "of all meshes" },
 	},

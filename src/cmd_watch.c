@@ -25,6 +25,7 @@ struct watcher {
 	struct kwg_watch *watch;
 	struct kwg_config *cfg;		/* the last one without errors */
 	struct kwg_plan *plan;
+	struct kwg_pending held;	/* what the files are held for, while opt.restore is set */
 	const char *notify;		/* NOTIFY_SOCKET, or NULL */
 	int signals;
 	unsigned long repairs;
@@ -152,6 +153,36 @@ static void tell_repair(struct watcher *w, size_t steps, const char *reason, uns
 	fputc('\n', stderr);
 }
 
+/* ---- files -------------------------------------------------------------- */
+
+static void set_plan(struct watcher *w, struct kwg_config *cfg, struct kwg_plan *plan)
+{
+	kwg_plan_free(w->plan);
+	kwg_config_free(w->cfg);
+	w->cfg = cfg;
+	w->plan = plan;
+	kwg_watch_follow(w->watch, plan);
+}
+
+/* A configuration with errors, or without this node, leaves the one before in its place. */
+static void read_files(struct watcher *w)
+{
+	struct kwg_config *cfg;
+	struct kwg_plan *plan;
+	int status;
+
+	forget_told(w);
+	if (!load_plan(w->cli, &cfg, &plan, &status)) {
+		fputs("kilowg: what the files said before still holds\n", stderr);
+		tell_manager(w, "STATUS=The files have errors; what they said before still holds");
+		return;
+	}
+	set_plan(w, cfg, plan);
+	w->opt.restore = NULL;
+	w->reading = true;
+	tell_status(w);
+}
+
 /* ---- rounds ------------------------------------------------------------- */
 
 static int steps_new(struct watcher *w, struct kwg_steps **out, bool read_only, bool look_up,
@@ -164,6 +195,8 @@ static int steps_new(struct watcher *w, struct kwg_steps **out, bool read_only, 
 	/* What it has to say is said when it counts. */
 	if (read_only)
 		opt.log = NULL;
+	if (read_only)
+		opt.from = opt.restore = NULL;
 	return kwg_steps_new(out, w->plan, &opt, err);
 }
 
@@ -191,6 +224,63 @@ static void carry_out(struct watcher *w, struct kwg_steps *steps)
 	tell_status(w);
 }
 
+/*
+ * The files have been applied before, and were taken back: what was before them is kept up until
+ * they change. False if that cannot be had, or if there was no mesh.
+ */
+static bool use_held(struct watcher *w)
+{
+	struct kwg_config *cfg = NULL;
+	struct kwg_plan *plan = NULL;
+
+	if (kwg_pending_of(&w->held, w->cfg, NULL) ||
+	    kwg_restore_config(&cfg, w->held.mesh, NULL) || !cfg)
+		return false;
+	if (kwg_plan_new(&plan, cfg, kwg_config_local_node(cfg), NULL)) {
+		kwg_config_free(cfg);
+		return false;
+	}
+	set_plan(w, cfg, plan);
+	w->opt.restore = w->held.id;
+	return true;
+}
+
+/* What was applied by somebody else stays until it is confirmed or gone back from. */
+static bool waits(const struct watcher *w)
+{
+	struct kwg_pending p;
+
+	/* While its steps are carried out, it is the lock that is in the way. */
+	return !kwg_pending_of(&p, w->cfg, NULL) && p.waits && !p.due && !p.running;
+}
+
+static void tell_of_wait(struct watcher *w, const struct kwg_error *err)
+{
+	if (!waits(w))
+		return;
+	if (is_new(w, "waits for a confirmation"))
+		fprintf(stderr, "kilowg: %s\n", err->text);
+	tell_manager(w, "STATUS=A change waits for a confirmation");
+	w->failing = true;
+}
+
+/* Of a run that may not be now, or not of these files. True: with another plan it may. */
+static bool yields(struct watcher *w, int ret, const struct kwg_error *err)
+{
+	if (ret == KWG_ERR_LOCKED)
+		tell_of_wait(w, err);
+	if (ret == KWG_ERR_HELD && is_new(w, err->text))
+		fprintf(stderr, "kilowg: not applied: %s\n", err->text);
+	if (ret == KWG_ERR_HELD)
+		return use_held(w);
+	/* They have been confirmed, or something else was applied. */
+	if (ret == KWG_ERR_STOPPED && w->opt.restore) {
+		read_files(w);
+		return true;
+	}
+	return false;
+}
+
 /* Repairs what differs. Names are asked for, and the lock is taken, only if that is due. */
 static void repair(struct watcher *w, bool look_up)
 {
@@ -198,8 +288,11 @@ static void repair(struct watcher *w, bool look_up)
 	struct kwg_error err = { 0 };
 	int ret = steps_new(w, &steps, false, look_up, &err);
 
+	if (yields(w, ret, &err))
+		ret = steps_new(w, &steps, false, look_up, &err);
 	if (ret == KWG_ERR_LOCKED)
-		kwg_watch_failed(w->watch, ret);
+		/* A confirmation takes longer than another run; its end is told by a file. */
+		kwg_watch_failed(w->watch, waits(w) ? KWG_ERR_HELD : ret);
 	else if (ret) {
 		kwg_watch_failed(w->watch, ret);
 		complain(w, &err, kwg_watch_reason(w->watch));
@@ -251,29 +344,7 @@ static void round_of(struct watcher *w, bool look_up)
 	give_back();
 }
 
-/* ---- files -------------------------------------------------------------- */
-
-/* A configuration with errors, or without this node, leaves the one before in its place. */
-static void read_files(struct watcher *w)
-{
-	struct kwg_config *cfg;
-	struct kwg_plan *plan;
-	int status;
-
-	forget_told(w);
-	if (!load_plan(w->cli, &cfg, &plan, &status)) {
-		fputs("kilowg: what the files said before still holds\n", stderr);
-		tell_manager(w, "STATUS=The files have errors; what they said before still holds");
-		return;
-	}
-	kwg_plan_free(w->plan);
-	kwg_config_free(w->cfg);
-	w->cfg = cfg;
-	w->plan = plan;
-	w->reading = true;
-	kwg_watch_follow(w->watch, plan);
-	tell_status(w);
-}
+/* ---- rounds, told to be made ------------------------------------------- */
 
 static void reload(struct watcher *w)
 {
@@ -374,6 +445,8 @@ static int first_apply(struct watcher *w)
 
 	w->opt.wait_lock = true;
 	ret = steps_new(w, &steps, false, true, &err);
+	if (yields(w, ret, &err))
+		ret = steps_new(w, &steps, false, true, &err);
 	w->opt.wait_lock = false;
 	if (ret)
 		return report(&err);
@@ -417,7 +490,10 @@ static void watcher_init(struct watcher *w, struct cli *cli, const struct option
 	const char *notify = getenv("NOTIFY_SOCKET");
 
 	*w = (struct watcher){ .cli = cli, .signals = -1 };
-	host_options(&w->opt, cli, keep);
+	apply_options(&w->opt, cli, keep);
+	if (!getenv("KILOWG_FROM"))
+		w->opt.from = "watch";
+	w->opt.progress = NULL;
 	w->log = w->opt.log;
 	w->opt.log = log_once;
 	w->opt.log_arg = w;

@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "progress.h"
 #include "standard.h"
 
 static const struct command *const commands[] = {
-	&command_check, &command_plan, &command_diff, &command_apply, &command_down, &command_watch,
+	&command_check, &command_plan, &command_diff, &command_apply, &command_confirm, &command_rollback,
+	&command_history, &command_down, &command_watch,
 	&command_status, &command_showconf, &command_graph, &command_detect, &command_facts,
 	&command_genkey, &command_genpsk, &command_pubkey,
 };
@@ -58,6 +60,7 @@ int usage_error(const char *fmt, ...)
 
 int report(const struct kwg_error *err)
 {
+	progress_show(NULL, NULL);
 	fprintf(stderr, "kilowg: %s\n", err->text);
 	switch ((enum kwg_status)err->status) {
 	case KWG_OK:
@@ -71,6 +74,8 @@ int report(const struct kwg_error *err)
 		return EXIT_REFUSED;
 	case KWG_ERR_LOCKED:
 		return EXIT_LOCKED;
+	case KWG_ERR_HELD:
+		return EXIT_DIFFERENT;
 	case KWG_ERR_NOMEM:
 	case KWG_ERR_IO:
 		break;
@@ -232,7 +237,7 @@ static void print_command_help(const struct command *c)
 	for (o = c->options; o->name; o++) {
 		snprintf(left, sizeof(left), "--%s%s%s", o->name, o->arg ? " " : "",
 			 o->arg ? o->arg : "");
-		printf("  %-21s %s\n", left, o->help);
+		printf("  %-22s  %s\n", left, o->help);
 	}
 	printf("\nOptions of all commands:\n%s", global_help);
 }

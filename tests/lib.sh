@@ -250,8 +250,10 @@ inside() {
 	# Where /var/run is no link to /run, WireGuard's sockets are still there.
 	[ "$(readlink -f /var/run)" = /run ] || mount --bind /run /var/run || cannot "/var/run cannot be hidden"
 	mkdir -p $T/keys $T/nodes /run/wireguard /run/kilowg
+	own_state
 	cat >$T/as-node <<-'END'
-		mount --bind "$1/wireguard" /run/wireguard && mount --bind "$1/kilowg" /run/kilowg || exit
+		mount --bind "$1/wireguard" /run/wireguard && mount --bind "$1/kilowg" /run/kilowg &&
+			mount --bind "$1/state" /var/lib/kilowg || exit
 		shift
 		exec "$@"
 	END
@@ -261,6 +263,17 @@ inside() {
 	quick_ipv6 sh -c
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
+}
+
+# /var/lib/kilowg is ours, and empty; all else in /var/lib is that of the host.
+own_state() {
+	local f
+	mkdir "$T/var-lib" && mount --bind /var/lib "$T/var-lib" && mount -t tmpfs tmpfs /var/lib ||
+		cannot "/var/lib cannot be hidden"
+	for f in "$T"/var-lib/*; do
+		[ "${f##*/}" = kilowg ] || ln -s "$f" "/var/lib/${f##*/}"
+	done
+	mkdir -m 700 /var/lib/kilowg
 }
 
 # ---- topology --------------------------------------------------------------
@@ -293,12 +306,12 @@ quick_ipv6() {
 	done'
 }
 
-# NAME...: network namespaces that forward, each with its own $T/nodes/NAME for /run.
+# NAME...: network namespaces that forward, each with its own $T/nodes/NAME for /run and its state.
 node_add() {
 	local name
 	for name; do
 		must ip netns add "$name"
-		mkdir -p "$T/nodes/$name/wireguard" "$T/nodes/$name/kilowg"
+		mkdir -p "$T/nodes/$name/wireguard" "$T/nodes/$name/kilowg" "$T/nodes/$name/state"
 		must on "$name" sh -c 'ip link set lo up && echo 1 >/proc/sys/net/ipv4/ip_forward'
 		quick_ipv6 on "$name" sh -c
 	done

@@ -20,9 +20,9 @@ _kilowg()
 		if [[ $cur == -* ]]; then
 			words="--file --node --interface --json --quiet --verbose --version --help
 				--keep --keys --live --strict --dry-run --wait --switch-backend --mesh --all
-				--as-peer --allowed-ip --probe"
+				--as-peer --allowed-ip --probe --confirm --supersede --lock-timeout --diff --when-due"
 		else
-			words="check plan diff apply down watch status showconf graph detect facts genkey genpsk pubkey"
+			words="check plan diff apply confirm rollback history down watch status showconf graph detect facts genkey genpsk pubkey"
 		fi ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

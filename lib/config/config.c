@@ -243,12 +243,23 @@ static void on_entry(void *arg, const char *name, char *value, struct kwgi_place
 
 static const struct kwgi_ini_ops ini_ops = { on_section, on_entry };
 
+static int keep_text(struct kwg_config *cfg, const char *name, const char *text, size_t len)
+{
+	char *copy = kwgi_arena_strndup(&cfg->arena, text, len);
+
+	if (!copy || kwgi_arena_grow(&cfg->arena, &cfg->texts, cfg->n_texts, &cfg->texts_cap,
+				     sizeof(*cfg->texts)))
+		return -1;
+	cfg->texts[cfg->n_texts++] = (struct kwgi_config_text){ name, copy, len };
+	return 0;
+}
+
 int kwgi_config_add_text(struct kwg_config *cfg, const char *name, const char *text, size_t len)
 {
 	struct kwgi_parse p = { .cfg = cfg };
 	uint32_t file = kwgi_diags_file(&cfg->diags, name);
 
-	if (file == UINT32_MAX || kwgi_ini_parse(text, len, file, &ini_ops, &p, &cfg->diags) ||
+	if (file == UINT32_MAX || keep_text(cfg, cfg->diags.files[file], text, len) || kwgi_ini_parse(text, len, file, &ini_ops, &p, &cfg->diags) ||
 	    p.nomem)
 		return KWG_ERR_NOMEM;
 	if (p.marker_at.line && !p.end_at.line)
@@ -272,6 +283,8 @@ int kwgi_config_set_local(struct kwg_config *cfg, const char *key, const char *v
 		*why = k->type;
 		if (k->set(&p, (char *)p.object + k->offset, value))
 			return KWG_ERR_USAGE;
+		if (!strcmp(key, "interface"))
+			cfg->interface_option = cfg->local.interface;
 		return p.nomem ? KWG_ERR_NOMEM : 0;
 	}
 	return KWG_ERR_USAGE;

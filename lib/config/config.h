@@ -127,9 +127,17 @@ struct kwgi_local {
 	bool default_route;			/* take 0.0.0.0/0 and ::/0 of others, in default_table */
 	uint32_t default_table;
 	struct kwgi_place rule_priority_at, default_route_at, default_table_at;	/* line 0: not given */
+	struct kwgi_key private_key;		/* instead of that in the file; all zero: none */
+};
+
+/* A text that was added, as it was. */
+struct kwgi_config_text {
+	const char *name, *text;
+	size_t len;
 };
 
 struct kwgi_topology;
+struct kwgi_entry;
 
 struct kwg_config {
 	struct kwgi_arena arena;
@@ -141,6 +149,10 @@ struct kwg_config {
 	struct kwgi_peer *peers;
 	uint32_t n_peers, peers_cap;
 	struct kwgi_topology *topology;		/* set by kwg_config_finish() */
+	struct kwgi_config_text *texts;		/* for the history */
+	uint32_t n_texts, texts_cap;
+	const char *interface_option;		/* that kwg_config_set_local() was given, or NULL */
+	const struct kwgi_entry *restored;	/* plan/entry.h; it was applied before; else NULL */
 	bool finished;
 };
 

@@ -434,6 +434,16 @@ static uint32_t run_together(struct kwgi_live *live, const struct kwgi_steps *s,
 	return n;
 }
 
+static void tell_progress(const struct kwgi_live *live, uint32_t i, uint32_t n)
+{
+	char what[48];
+
+	if (!live->progress)
+		return;
+	snprintf(what, sizeof(what), "step %u of %u", i + 1, n);
+	live->progress(live->progress_arg, what);
+}
+
 static int run_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint32_t from, uint32_t to,
 		     kwg_log_fn *log, void *log_arg, struct kwg_error *err)
 {
@@ -441,6 +451,7 @@ static int run_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint32_
 	int ret;
 
 	for (i = from; i < to; i++) {
+		tell_progress(live, i, s->n);
 		n = i < one_by_one ? 0 : run_together(live, s, i, to);
 		if (n) {
 			i += n - 1;

@@ -97,6 +97,31 @@ int kwgi_file_read(const char *path, size_t max, char **out, size_t *len, struct
 	return ret;
 }
 
+/* Whoever may write the file may say what is ours: that is only who runs kilowg, and root. */
+bool kwgi_file_is_trusted(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !(st.st_mode & (S_IWGRP | S_IWOTH)) &&
+	       (!st.st_uid || st.st_uid == geteuid());
+}
+
+int kwgi_file_read_trusted(const char *path, size_t max, char **out, size_t *len,
+			   struct kwg_error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), ret;
+
+	if (fd < 0)
+		return fail_errno(err, path, "opening");
+	if (kwgi_file_is_trusted(fd))
+		ret = read_all(fd, path, max, out, len, err);
+	else
+		ret = kwgi_fail(err, KWG_ERR_IO, EPERM,
+				"%.300s: is no file that root alone can write to", path);
+	close(fd);
+	return ret;
+}
+
 bool kwgi_file_exists(const char *path)
 {
 	struct stat st;
@@ -193,13 +218,23 @@ int kwgi_file_make_parents(const char *path, mode_t mode, struct kwg_error *err)
 	return ret;
 }
 
+static int write_all(int fd, const char *text, size_t len)
+{
+	ssize_t n;
+
+	for (; len; text += n, len -= (size_t)n) {
+		n = write(fd, text, len);
+		if (n < 0 && errno == EINTR)
+			n = 0;
+		if (n < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int write_and_sync(int fd, const char *text)
 {
-	size_t len = strlen(text);
-
-	if (write(fd, text, len) != (ssize_t)len || write(fd, "\n", 1) != 1)
-		return -1;
-	return fsync(fd);
+	return write_all(fd, text, strlen(text)) || write_all(fd, "\n", 1) || fsync(fd) ? -1 : 0;
 }
 
 int kwgi_file_write_new_secret(const char *path, const char *text, struct kwg_error *err)
@@ -247,6 +282,61 @@ int kwgi_file_replace(const char *path, const char *text, size_t len)
 		return 0;
 	unlink(tmp);
 	return -1;
+}
+
+/* What was renamed in there stays renamed, whatever happens now. */
+static void sync_folder_of(const char *path)
+{
+	char *copy = strdup(path), *slash = copy ? strrchr(copy, '/') : NULL;
+	int fd;
+
+	if (slash && slash != copy) {
+		*slash = '\0';
+		fd = open(copy, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0) {
+			(void)fsync(fd);
+			close(fd);
+		}
+	}
+	free(copy);
+}
+
+static int make_folder_of(const char *path, struct kwg_error *err)
+{
+	char *copy = strdup(path), *slash = copy ? strrchr(copy, '/') : NULL;
+	bool there;
+
+	if (!slash) {
+		free(copy);
+		return copy ? 0 : kwgi_nomem(err);
+	}
+	*slash = '\0';
+	there = kwgi_file_is_dir(copy);
+	free(copy);
+	return there ? 0 : kwgi_file_make_parents(path, 0700, err);
+}
+
+int kwgi_file_replace_secret(const char *path, const char *text, size_t len, struct kwg_error *err)
+{
+	char tmp[4096];
+	int fd, ret = make_folder_of(path, err);
+
+	if (ret)
+		return ret;
+	if (snprintf(tmp, sizeof(tmp), "%s.new", path) >= (int)sizeof(tmp))
+		return kwgi_fail(err, KWG_ERR_IO, ENAMETOOLONG, "%.300s: the path is too long", path);
+	unlink(tmp);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return fail_errno(err, tmp, "creating");
+	if (fchmod(fd, 0600) || write_all(fd, text, len) || fsync(fd) || rename(tmp, path)) {
+		ret = fail_errno(err, path, "writing");
+		unlink(tmp);
+	}
+	close(fd);
+	if (!ret)
+		sync_folder_of(path);
+	return ret;
 }
 
 /* ---- folders --------------------------------------------------------- */
@@ -302,33 +392,134 @@ void kwgi_dir_list_free(char **names, size_t n)
 
 /* ---- lock, randomness, clock ----------------------------------------- */
 
-int kwgi_lock_take(const char *dir, const char *name, const char *mesh, bool wait, int *fd,
-		   struct kwg_error *err)
-{
-	char path[4096];
-	int lock, ret;
+enum { HOLDER_TEXT = 256, LOCK_LOOK = 100 };	/* bytes; ms between two tries */
 
-	if (snprintf(path, sizeof(path), "%s/%s.lock", dir, name) >= (int)sizeof(path))
+/* What this program was called with; no option has a secret. */
+static void own_command(char *out, size_t size)
+{
+	int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+	ssize_t i, n = fd < 0 ? 0 : read(fd, out, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	n = n < 0 ? 0 : n;
+	while (n && !out[n - 1])
+		n--;
+	for (i = 0; i < n; i++)
+		if ((unsigned char)out[i] < ' ' || out[i] == 0x7f)
+			out[i] = ' ';
+	out[n] = '\0';
+}
+
+/* Nobody is worse off if it cannot be noted. */
+static void note_holder(int lock)
+{
+	char text[HOLDER_TEXT], command[HOLDER_TEXT - 64];
+	int n;
+
+	own_command(command, sizeof(command));
+	n = snprintf(text, sizeof(text), "%ld %" PRId64 " %s\n", (long)getpid(), kwgi_wall_seconds(),
+		     command);
+	if (!ftruncate(lock, 0) && n > 0)
+		(void)!pwrite(lock, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1, 0);
+}
+
+/* "kilowg apply (process 4711) since 12:34:56", or "another kilowg". */
+static void describe_holder(int lock, char *out, size_t size)
+{
+	char text[HOLDER_TEXT], at[32] = "";
+	ssize_t n = pread(lock, text, sizeof(text) - 1, 0);
+	struct tm tm;
+	long pid = 0;
+	int64_t since = 0;
+	int command = 0;
+	time_t t;
+
+	text[n > 0 ? n : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	snprintf(out, size, "another kilowg");
+	if (sscanf(text, "%ld %" SCNd64 " %n", &pid, &since, &command) < 2 || !command || pid <= 0)
+		return;
+	t = (time_t)since;
+	if (localtime_r(&t, &tm))
+		(void)strftime(at, sizeof(at), "%F %T", &tm);
+	snprintf(out, size, "\"%.150s\" (process %ld, since %s)", text + command, pid, at);
+}
+
+/* 0, or -1 with errno. */
+static int lock_within(int lock, int seconds)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_LOOK * 1000000 };
+	int64_t deadline = kwgi_monotonic_ms() + (int64_t)seconds * 1000;
+	bool forever = seconds == KWGI_LOCK_FOREVER;
+
+	for (;;) {
+		if (!flock(lock, LOCK_EX | (forever ? 0 : LOCK_NB)))
+			return 0;
+		if (errno == EWOULDBLOCK && kwgi_monotonic_ms() >= deadline) {
+			errno = EWOULDBLOCK;
+			return -1;
+		}
+		if (errno != EINTR && errno != EWOULDBLOCK)
+			return -1;
+		/* There is no lock with a time limit. */
+		if (errno == EWOULDBLOCK)
+			nanosleep(&pause, NULL);
+	}
+}
+
+static int open_lock(const char *dir, const char *name, char path[4096], int *fd,
+		     struct kwg_error *err)
+{
+	int ret;
+
+	if (snprintf(path, 4096, "%s/%s.lock", dir, name) >= 4096)
 		return kwgi_fail(err, KWG_ERR_IO, ENAMETOOLONG, "%.300s: the path is too long", dir);
 	ret = kwgi_file_make_parents(path, 0755, err);
 	if (ret)
 		return ret;
-	lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (lock < 0)
-		return fail_errno(err, path, "opening the lock");
-	while ((ret = flock(lock, LOCK_EX | (wait ? 0 : LOCK_NB))) && errno == EINTR)
-		;
-	if (!ret) {
+	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return *fd < 0 ? fail_errno(err, path, "opening the lock") : 0;
+}
+
+int kwgi_lock_take(const char *dir, const char *name, const char *mesh, int seconds, int *fd,
+		   struct kwg_error *err)
+{
+	char path[4096], holder[HOLDER_TEXT + 64];
+	int lock = -1, ret = open_lock(dir, name, path, &lock, err);
+
+	if (ret)
+		return ret;
+	if (!lock_within(lock, seconds)) {
+		note_holder(lock);
 		*fd = lock;
 		return 0;
 	}
-	if (errno == EWOULDBLOCK)
-		ret = kwgi_fail(err, KWG_ERR_LOCKED, 0,
-				"another kilowg is at work on mesh %s (%.300s is locked)", mesh, path);
-	else
+	if (errno == EWOULDBLOCK) {
+		describe_holder(lock, holder, sizeof(holder));
+		ret = kwgi_fail(err, KWG_ERR_LOCKED, 0, "%s is at work on mesh %s (%.150s is locked)",
+				holder, mesh, path);
+	} else {
 		ret = fail_errno(err, path, "locking");
+	}
 	close(lock);
 	return ret;
+}
+
+bool kwgi_lock_is_taken(const char *dir, const char *name)
+{
+	char path[4096];
+	bool taken;
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/%s.lock", dir, name) >= (int)sizeof(path))
+		return false;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return false;
+	taken = flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+	close(fd);
+	return taken;
 }
 
 int kwgi_file_random(void *p, size_t len)
@@ -349,6 +540,31 @@ int64_t kwgi_boot_seconds(void)
 	struct timespec t;
 
 	return clock_gettime(CLOCK_BOOTTIME, &t) ? 0 : (int64_t)t.tv_sec;
+}
+
+int64_t kwgi_boot_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int kwgi_boot_id(char boot[KWGI_BOOT_ID_MAX])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, boot, KWGI_BOOT_ID_MAX - 1);
+	int e = n < 0 ? errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (e && e != ENOENT && e != EACCES)
+		return e;
+	boot[n > 0 ? n : 0] = '\0';
+	boot[strcspn(boot, "\n")] = '\0';
+	if (!*boot)
+		memcpy(boot, "-", 2);
+	return 0;
 }
 
 int64_t kwgi_monotonic_ms(void)

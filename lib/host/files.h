@@ -45,6 +45,17 @@ int kwgi_file_write_new_secret(const char *path, const char *text, struct kwg_er
  */
 int kwgi_file_replace(const char *path, const char *text, size_t len);
 
+/*
+ * The same for what nobody else may read, mode 0600 whatever the umask; on disk when it returns.
+ * Makes the folder (0700) if it is missing. KWG_ERR_IO.
+ */
+int kwgi_file_replace_secret(const char *path, const char *text, size_t len, struct kwg_error *err);
+/* Is it a regular file that nobody but root, or who runs this program, can write to? */
+bool kwgi_file_is_trusted(int fd);
+/* Reads such a file: KWG_ERR_IO for others, with sys_errno ENOENT if it is missing. As kwgi_file_read(). */
+int kwgi_file_read_trusted(const char *path, size_t max, char **out, size_t *len,
+			   struct kwg_error *err);
+
 /* A key in base64. *too_open: others than the owner can read it. KWG_ERR_IO; never names the content. */
 int kwgi_file_read_key(const char *path, struct kwgi_key *key, bool *too_open,
 		       struct kwg_error *err);
@@ -53,12 +64,17 @@ int kwgi_file_read_key(const char *path, struct kwgi_key *key, bool *too_open,
 int kwgi_dir_list_ini(const char *path, char ***names, size_t *n, struct kwg_error *err);
 void kwgi_dir_list_free(char **names, size_t n);
 
+enum { KWGI_LOCK_FOREVER = -1 };
+
 /*
- * Takes the lock DIR/NAME.lock, held until *fd is closed. Makes the folder if
- * it is missing. KWG_ERR_LOCKED if somebody else has it and !wait, KWG_ERR_IO.
+ * Takes the lock DIR/NAME.lock, held until *fd is closed, and notes in it who has
+ * it. Makes the folder if it is missing. Waits for so many seconds if somebody else
+ * has it, then KWG_ERR_LOCKED with who that is. KWG_ERR_IO.
  */
-int kwgi_lock_take(const char *dir, const char *name, const char *mesh, bool wait, int *fd,
+int kwgi_lock_take(const char *dir, const char *name, const char *mesh, int seconds, int *fd,
 		   struct kwg_error *err);
+/* Has anybody the lock DIR/NAME.lock? */
+bool kwgi_lock_is_taken(const char *dir, const char *name);
 
 /* Random bytes from the kernel. 0 or -1. */
 int kwgi_file_random(void *p, size_t len);
@@ -67,6 +83,11 @@ int kwgi_file_random(void *p, size_t len);
 int64_t kwgi_wall_seconds(void);
 /* Seconds since the start of the host, with those that it slept; 0: not known. */
 int64_t kwgi_boot_seconds(void);
+/* The same in milliseconds. */
+int64_t kwgi_boot_ms(void);
+enum { KWGI_BOOT_ID_MAX = 64 };
+/* Which start of the host this is; "-" where the kernel does not say. 0 or errno. */
+int kwgi_boot_id(char boot[KWGI_BOOT_ID_MAX]);
 /* Milliseconds of the monotonic clock. */
 int64_t kwgi_monotonic_ms(void);
 

@@ -147,7 +147,8 @@ bool kwgi_inputs_changed(struct kwgi_inputs *in)
 /* What every apply writes to the folder of its lock, which may be one of those that are read. */
 static bool is_own(const char *name)
 {
-	static const char *const ends[] = { ".lock", ".paths", ".paths.new", ".starting" };
+	static const char *const ends[] = { ".lock", ".paths", ".paths.new", ".starting",
+					    ".applied", ".applied.new", ".confirm.new" };
 	size_t i, len = strlen(name);
 
 	for (i = 0; i < sizeof(ends) / sizeof(*ends); i++)

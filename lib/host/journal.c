@@ -29,7 +29,7 @@
 #include "steps/mark.h"
 #include "sys/errtext.h"
 
-enum { TEXT_MAX = 16 * 1024, BOOT_MAX = 64 };
+enum { TEXT_MAX = 16 * 1024 };
 
 static const char header[] = "kilowg-journal 1\n", suffix[] = ".journal";
 
@@ -46,24 +46,6 @@ static int new_path(char path[4096], const char *dir, const struct kwgi_mesh *me
 {
 	return snprintf(path, 4096, "%s/%s%s.new", dir, *mesh->origins[0] ? mesh->origins[0] : mesh->name,
 			suffix) < 4096 ? 0 : -1;
-}
-
-/* "-" where the kernel does not say. Returns 0 or errno. */
-static int read_boot(char boot[BOOT_MAX])
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, boot, BOOT_MAX - 1);
-	int e = n < 0 ? errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	if (e && e != ENOENT && e != EACCES)
-		return e;
-	boot[n > 0 ? n : 0] = '\0';
-	boot[strcspn(boot, "\n")] = '\0';
-	if (!*boot)
-		memcpy(boot, "-", 2);
-	return 0;
 }
 
 /* ---- reading --------------------------------------------------------- */
@@ -178,15 +160,6 @@ static bool parse(struct kwgi_journal *j, char *text, const char *boot)
 	return true;
 }
 
-/* Whoever may write the file may say what is ours: that is only who runs kilowg, and root. */
-static bool is_trusted(int fd)
-{
-	struct stat st;
-
-	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !(st.st_mode & (S_IWGRP | S_IWOTH)) &&
-	       (!st.st_uid || st.st_uid == geteuid());
-}
-
 /*
  * What is there and cannot be read may name what nobody else knows to be ours: then nothing is done.
  * Who may not read it is not root, and changes nothing anyway.
@@ -205,7 +178,7 @@ static int read_text(const char *path, char text[TEXT_MAX], ssize_t *n, struct k
 	*n = 0;
 	if (fd < 0)
 		return fail_reading(err, path, errno);
-	if (is_trusted(fd))
+	if (kwgi_file_is_trusted(fd))
 		*n = read(fd, text, TEXT_MAX - 1);
 	if (*n < 0)
 		ret = fail_reading(err, path, errno);
@@ -215,7 +188,7 @@ static int read_text(const char *path, char text[TEXT_MAX], ssize_t *n, struct k
 
 static int read_one(struct kwgi_journal *j, const char *dir, const char *mesh, struct kwg_error *err)
 {
-	char path[4096], text[TEXT_MAX], boot[BOOT_MAX];
+	char path[4096], text[TEXT_MAX], boot[KWGI_BOOT_ID_MAX];
 	ssize_t n;
 	int ret, no_boot;
 
@@ -225,7 +198,7 @@ static int read_one(struct kwgi_journal *j, const char *dir, const char *mesh, s
 	ret = read_text(path, text, &n, err);
 	if (ret || n < (ssize_t)sizeof(header) - 1 || memcmp(text, header, sizeof(header) - 1))
 		return ret;
-	no_boot = read_boot(boot);
+	no_boot = kwgi_boot_id(boot);
 	if (no_boot)
 		return fail_reading(err, path, no_boot);
 	text[n] = '\0';
@@ -417,8 +390,8 @@ static int save(const char *dir, const struct kwgi_mesh *mesh, const struct kwgi
 		struct kwg_error *err)
 {
 	struct kwgi_buf b = { 0 };
-	char path[4096], tmp[4096], boot[BOOT_MAX];
-	int e = read_boot(boot);
+	char path[4096], tmp[4096], boot[KWGI_BOOT_ID_MAX];
+	int e = kwgi_boot_id(boot);
 
 	if (file_path(path, dir, mesh->name) || new_path(tmp, dir, mesh))
 		return kwgi_fail(err, KWG_ERR_IO, ENAMETOOLONG, "%.300s: the path is too long", dir);

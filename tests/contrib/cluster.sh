@@ -149,7 +149,7 @@ kubelet e north InternalIP 203.0.113.5
 kubelet k south
 annotate d force-endpoint '"203.0.113.4:51820"'
 annotate e force-internal-ip '"-"'
-must mkdir -p $T/nodes/k/kilowg
+must mkdir -p $T/nodes/k/kilowg $T/nodes/k/state
 public_key k >/dev/null
 cp $T/keys/k $T/nodes/k/kilowg/key
 cp $T/local.ini $T/nodes/k/kilowg/local.ini

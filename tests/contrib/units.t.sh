@@ -80,7 +80,7 @@ run "$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node a facts
 hopeless 'a key file that is none'
 
 # The sample for cron: times, root, and a command that kilowg knows.
-is 'each line of kilowg.cron is one of cron.d' '' "$(grep -vE '^(#.*|[A-Z]+=.*|(@reboot|([0-9*/,-]+ ){4}[0-9*/,-]+) root kilowg .*)$' "$top/etc/kilowg.cron")"
+is 'each line of kilowg.cron is one of cron.d' '' "$(grep -vE '^(#.*|[A-Z_]+=.*|(@reboot|([0-9*/,-]+ ){4}[0-9*/,-]+) root kilowg .*)$' "$top/etc/kilowg.cron")"
 check 'kilowg has what it uses' sh -c '"$1" apply --help | grep -q -e --wait && "$1" --help | grep -q -e -q' sh "$KILOWG"
 
 if command -v mandoc >/dev/null; then

@@ -93,7 +93,7 @@ class Host:
     def __init__(self, node, name, has):
         self.node, self.name, self.has = node, name, has
         self.own = f"{ROOM}/nodes/{name}"
-        for folder in ("wireguard", "kilowg"):
+        for folder in ("wireguard", "kilowg", "state"):
             os.makedirs(f"{self.own}/{folder}")
         # It keeps the mount namespace for all that is run here.
         self.keeper = subprocess.Popen(

@@ -13,36 +13,10 @@
 
 # ---- outside ---------------------------------------------------------------
 
-# NAME FOLDER: one boot with these files, whose TAP is marked for merge_tap().
-boot() {
-	local name="$1" status=0
-	echo "#: begin $name"
-	KWG_TEST_BOOT=$name KWG_TEST_IN_VM=yes run_in_vm -e KWG_TEST_BOOT --systemd --accel uml \
-		--timeout 1200 --overlay "$2" -- "$vm_dir/units.sh" 2>"$dir/err" || status=$?
-	sed 's/^/# /' "$dir/err"
-	echo "#: end $name $status"
-}
-
-# What the first boot has enabled and written, for the second. multi-user.target
-# starts what is enabled, and then the test.
-unpack_state() {
-	local wants="$dir/root/etc/systemd/system/multi-user.target.wants"
-	sed -n 's/^#: state //p' "$dir/first" | base64 -d | tar -C "$dir/root" -xf - || return
-	mkdir -p "$wants"
-	ln -sf /run/systemd/system/run-in-vm.service "$wants/run-in-vm.service"
-}
-
 if [ "${KWG_TEST_IN_VM:-}" != yes ]; then
 	need make tar base64
 	need_vm --systemd --accel uml
-	dir=$(mktemp -d) || bail 'mktemp fails'
-	trap 'rm -rf "$dir"' EXIT
-	trap 'exit 143' INT TERM HUP
-	top_builddir=${top_builddir:-${KILOWG%/*}}
-	export top_builddir
-	(unset MAKEFLAGS MFLAGS MAKELEVEL && make -s -C "$top_builddir" install DESTDIR="$dir/root") \
-		>"$dir/log" 2>&1 || { show "$dir/log"; bail 'make install fails'; }
-	[ -n "$(find "$dir/root" -name kilowg.path)" ] || cannot 'configured without units'
+	install_for_vm
 	boots='first second'
 	if command -v systemd-sysext >/dev/null; then
 		boots="$boots sysext"
@@ -53,15 +27,8 @@ if [ "${KWG_TEST_IN_VM:-}" != yes ]; then
 	# shellcheck disable=SC2086  # words
 	for b in $boots; do
 		case $b in
-		first)
-			boot first "$dir/root" >"$dir/first"
-			grep -v '^#: state ' "$dir/first" ;;
-		second)
-			! unpack_state || (
-				KWG_VM_APPEND="systemd.unit=multi-user.target ${KWG_VM_APPEND:-}"
-				export KWG_VM_APPEND
-				boot second "$dir/root"
-			) ;;
+		first) boot_first ;;
+		second) boot_second ;;
 		sysext)
 			boot sysext "$dir/ext" ;;
 		esac
@@ -75,11 +42,6 @@ need wg ping systemctl flock perl
 mkdir -p "$T/keys" "$T/nodes"
 backend=kernel
 [ "$KWG_TEST_BOOT" = sysext ] || KILOWG=$(command -v kilowg)
-
-# FILE: replaces it, as all who write such files should, by what comes on standard input.
-replace() {
-	cat >"$1.new" && mv "$1.new" "$1"
-}
 
 # LINE...: of [local] of a, beside those that are always there. /run/kilowg hides /etc/kilowg.
 a_local() {
@@ -98,14 +60,6 @@ topology() {
 # NUMBER: is that peer what the kernel has, and no other?
 has() { [ "$(ip route show proto 107 | awk '/^10\.5\.0\./ { print $1 }')" = "10.5.0.$1" ]; }
 becomes() { wait_for 60 has "$1"; }
-
-# UNIT STATE...
-state_is() {
-	local s
-	s=$(systemctl show -P ActiveState "$1")
-	shift
-	case " $* " in *" $s "*) ;; *) return 1 ;; esac
-}
 
 nothing_fails() {
 	local failed_units
@@ -290,7 +244,7 @@ first_boot() {
 	# For the next boot.
 	topology 60 | replace /etc/kilowg/topology.ini
 	cp "$T/keys/c" "$T/keys/c.pub" /var/lib/kilowg
-	tar -C / -cf - etc/systemd/system etc/kilowg var/lib/kilowg | base64 | sed 's/^/#: state /'
+	print_state
 }
 
 second_boot() {

@@ -109,3 +109,65 @@ merge_tap() {
 		exit bad > 0
 	}'
 }
+
+# ---- several boots -----------------------------------------------------------
+
+# make install into $dir/root, for boot().
+install_for_vm() {
+	dir=$(mktemp -d) || bail 'mktemp fails'
+	trap 'rm -rf "$dir"' EXIT
+	trap 'exit 143' INT TERM HUP
+	top_builddir=${top_builddir:-${KILOWG%/*}}
+	export top_builddir
+	(unset MAKEFLAGS MFLAGS MAKELEVEL && make -s -C "$top_builddir" install DESTDIR="$dir/root") \
+		>"$dir/log" 2>&1 || { show "$dir/log"; bail 'make install fails'; }
+	[ -n "$(find "$dir/root" -name kilowg.path)" ] || cannot 'configured without units'
+}
+
+# NAME FOLDER: one boot with these files, whose TAP is marked for merge_tap().
+boot() {
+	local name="$1" status=0
+	echo "#: begin $name"
+	KWG_TEST_BOOT=$name KWG_TEST_IN_VM=yes run_in_vm -e KWG_TEST_BOOT --systemd --accel "${KWG_TEST_ACCEL:-uml}" \
+		--timeout 1200 --overlay "$2" -- "$vm_dir/$(basename "$0")" 2>"$dir/err" || status=$?
+	sed 's/^/# /' "$dir/err"
+	echo "#: end $name $status"
+}
+
+# What the first boot has enabled and written, for the second. multi-user.target
+# starts what is enabled, and then the test.
+unpack_state() {
+	local wants="$dir/root/etc/systemd/system/multi-user.target.wants"
+	sed -n 's/^#: state //p' "$dir/first" | base64 -d | tar -C "$dir/root" -xf - || return
+	mkdir -p "$wants"
+	ln -sf /run/systemd/system/run-in-vm.service "$wants/run-in-vm.service"
+}
+
+# The first boot prints what it has enabled and written, and the second begins with it.
+print_state() { tar -C / -cf - etc/systemd/system etc/kilowg var/lib/kilowg | base64 | sed 's/^/#: state /'; }
+
+boot_first() {
+	boot first "$dir/root" >"$dir/first"
+	grep -v '^#: state ' "$dir/first"
+}
+
+boot_second() {
+	! unpack_state || (
+		KWG_VM_APPEND="systemd.unit=multi-user.target ${KWG_VM_APPEND:-}"
+		export KWG_VM_APPEND
+		boot second "$dir/root"
+	)
+}
+
+# FILE: replaces it, as all who write such files should, by what comes on standard input.
+replace() {
+	cat >"$1.new" && mv "$1.new" "$1"
+}
+
+# UNIT STATE...
+state_is() {
+	local s
+	s=$(systemctl show -P ActiveState "$1")
+	shift
+	case " $* " in *" $s "*) ;; *) return 1 ;; esac
+}

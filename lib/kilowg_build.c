@@ -208,7 +208,7 @@ static int build_mtu(struct kwg_steps *s, struct kwg_error *err)
 
 static int leave_out(struct kwg_steps *s, struct kwg_error *err)
 {
-	const struct kwgi_kept kept = { s->opt.keep_reachable, s->opt.client };
+	const struct kwgi_reachable kept = { s->opt.keep_reachable, s->opt.client };
 	struct kwgi_vitals vitals = { 0 };
 	int ret = kwgi_vitals_observe(&vitals, &s->live.nl, &s->wanted, &s->host, &kept, err);
 

@@ -120,7 +120,7 @@ static const char *real_path(struct kwgi_arena *a, const char *name)
 /* What cannot be read is no other key than what cannot be read. */
 static int add_secret(struct kwgi_inputs_list *l, struct kwgi_arena *a, const char *path)
 {
-	struct kwgi_input in = { .path = path, .digest = "-", .secret = true };
+	struct kwgi_input_file in = { .path = path, .digest = "-", .secret = true };
 	struct kwgi_key key;
 	bool open;
 
@@ -143,7 +143,7 @@ int kwgi_inputs_of(struct kwgi_inputs_list *l, struct kwgi_arena *a, const struc
 		return 0;
 	}
 	for (i = 0; !ret && i < cfg->n_texts; i++) {
-		struct kwgi_input in = { .path = real_path(a, cfg->texts[i].name),
+		struct kwgi_input_file in = { .path = real_path(a, cfg->texts[i].name),
 					 .text = cfg->texts[i].text, .len = cfg->texts[i].len };
 
 		kwgi_digest(in.digest, in.text, in.len);
@@ -289,7 +289,7 @@ static int check_restore(const struct kwg_steps *s, struct kwg_error *err)
 }
 
 /* A file that is still as it was when it was taken back; *held is NULL if there is none. 0 or -1. */
-static int find_held(const struct kwgi_input **held, const struct kwgi_record *r,
+static int find_held(const struct kwgi_input_file **held, const struct kwgi_record *r,
 		     struct kwgi_arena *arena, const struct kwg_config *cfg)
 {
 	struct kwgi_inputs_list now = { 0 };
@@ -304,7 +304,7 @@ static int check_held(const struct kwg_steps *s, struct kwg_error *err)
 {
 	const struct kwgi_record *r = &s->record.u.record;
 	struct kwgi_arena arena = { 0 };
-	const struct kwgi_input *held = NULL;
+	const struct kwgi_input_file *held = NULL;
 	int ret = find_held(&held, r, &arena, s->cfg) ? kwgi_nomem(err) : 0;
 
 	if (held)
@@ -1075,7 +1075,7 @@ void kwgi_confirm_find(const struct kwg_config *cfg, struct kwgi_findings *f)
 {
 	struct kwgi_kept k = { .exists = false };
 	struct kwgi_arena arena = { 0 };
-	const struct kwgi_input *held;
+	const struct kwgi_input_file *held;
 	struct kwg_pending p;
 
 	if (!kwgi_record_find(&k, &cfg->mesh, NULL) && k.exists) {

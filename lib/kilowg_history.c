@@ -267,7 +267,7 @@ static void tell_of_secrets(const struct kwgi_entry *e, const struct kwg_host_op
 	bool open;
 
 	for (i = 0; i < e->files.n; i++) {
-		const struct kwgi_input *in = &e->files.v[i];
+		const struct kwgi_input_file *in = &e->files.v[i];
 
 		if (!in->secret)
 			continue;

@@ -100,7 +100,7 @@ static int keep(struct collect *c, struct kwgi_nl *nl, enum kwgi_vital_kind kind
 	return add_address(c->v, kind, &way.to, NULL) ? kwgi_nomem(err) : 0;
 }
 
-static int find_kept(struct collect *c, struct kwgi_nl *nl, const struct kwgi_kept *kept,
+static int find_kept(struct collect *c, struct kwgi_nl *nl, const struct kwgi_reachable *kept,
 		     struct kwg_error *err)
 {
 	const char *const *a;
@@ -272,7 +272,7 @@ static void find_ipv6(struct kwgi_vitals *v)
 }
 
 int kwgi_vitals_observe(struct kwgi_vitals *v, struct kwgi_nl *nl, const struct kwgi_desired *w,
-			const struct kwgi_host *h, const struct kwgi_kept *kept,
+			const struct kwgi_host *h, const struct kwgi_reachable *kept,
 			struct kwg_error *err)
 {
 	struct collect c = { .v = v, .w = w, .h = h };

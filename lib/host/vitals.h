@@ -7,7 +7,7 @@
 #include "sys/mnl.h"
 
 /* What whoever runs this wants to keep. */
-struct kwgi_kept {
+struct kwgi_reachable {
 	const char *const *addresses;	/* NULL, or NULL-terminated */
 	const char *client;		/* NULL: not known */
 };
@@ -18,7 +18,7 @@ struct kwgi_kept {
  * KWG_ERR_NOMEM.
  */
 int kwgi_vitals_observe(struct kwgi_vitals *v, struct kwgi_nl *nl, const struct kwgi_desired *w,
-			const struct kwgi_host *h, const struct kwgi_kept *kept,
+			const struct kwgi_host *h, const struct kwgi_reachable *kept,
 			struct kwg_error *err);
 
 #endif

@@ -59,7 +59,7 @@ static void put_end(struct kwgi_buf *b, size_t start)
 	put_line(b, "end", digest);
 }
 
-static void put_input(struct kwgi_buf *b, const char *word, const struct kwgi_input *in)
+static void put_input(struct kwgi_buf *b, const char *word, const struct kwgi_input_file *in)
 {
 	kwgi_buf_printf(b, "%s %s ", word, in->digest);
 	if (in->text)
@@ -97,8 +97,8 @@ static void put_list(struct kwgi_buf *b, const char *word, const struct kwgi_inp
 	uint32_t i;
 
 	for (i = 0; i < l->n; i++) {
-		const struct kwgi_input bare = { .path = l->v[i].path, .text = NULL };
-		struct kwgi_input in = bare;
+		const struct kwgi_input_file bare = { .path = l->v[i].path, .text = NULL };
+		struct kwgi_input_file in = bare;
 
 		memcpy(in.digest, l->v[i].digest, sizeof(in.digest));
 		put_input(b, word, &in);
@@ -288,7 +288,7 @@ static char *first_word(struct lines *l, char **value)
 static void read_input(struct lines *l, struct kwgi_inputs_list *list, char *value, bool has_text,
 		       bool secret)
 {
-	struct kwgi_input in = { .secret = secret };
+	struct kwgi_input_file in = { .secret = secret };
 	uint64_t len = 0;
 
 	read_fixed(l, in.digest, sizeof(in.digest), first_word(l, &value));
@@ -503,7 +503,7 @@ bool kwgi_entry_same(const struct kwgi_entry *a, const struct kwgi_entry *b)
 	return true;
 }
 
-int kwgi_inputs_add(struct kwgi_inputs_list *l, struct kwgi_arena *a, const struct kwgi_input *in)
+int kwgi_inputs_add(struct kwgi_inputs_list *l, struct kwgi_arena *a, const struct kwgi_input_file *in)
 {
 	if (kwgi_arena_grow(a, &l->v, l->n, &l->cap, sizeof(*l->v)))
 		return -1;
@@ -511,7 +511,7 @@ int kwgi_inputs_add(struct kwgi_inputs_list *l, struct kwgi_arena *a, const stru
 	return 0;
 }
 
-const struct kwgi_input *kwgi_inputs_find(const struct kwgi_inputs_list *l, const char *path)
+const struct kwgi_input_file *kwgi_inputs_find(const struct kwgi_inputs_list *l, const char *path)
 {
 	uint32_t i;
 
@@ -521,9 +521,9 @@ const struct kwgi_input *kwgi_inputs_find(const struct kwgi_inputs_list *l, cons
 	return NULL;
 }
 
-static bool has_same(const struct kwgi_inputs_list *l, const struct kwgi_input *in)
+static bool has_same(const struct kwgi_inputs_list *l, const struct kwgi_input_file *in)
 {
-	const struct kwgi_input *other = kwgi_inputs_find(l, in->path);
+	const struct kwgi_input_file *other = kwgi_inputs_find(l, in->path);
 
 	return !strcmp(in->digest, other ? other->digest : "-");
 }
@@ -547,14 +547,14 @@ int kwgi_inputs_changed_list(struct kwgi_inputs_list *out, struct kwgi_arena *a,
 	uint32_t i;
 
 	for (i = 0; i < now->n; i++) {
-		struct kwgi_input in = now->v[i];
+		struct kwgi_input_file in = now->v[i];
 
 		in.text = NULL;
 		if (!has_same(before, &now->v[i]) && kwgi_inputs_add(out, a, &in))
 			return -1;
 	}
 	for (i = 0; share && i < before->n; i++) {
-		const struct kwgi_input absent = { .path = before->v[i].path, .digest = "-" };
+		const struct kwgi_input_file absent = { .path = before->v[i].path, .digest = "-" };
 
 		if (!before->v[i].secret && !kwgi_inputs_find(now, absent.path) &&
 		    kwgi_inputs_add(out, a, &absent))
@@ -563,7 +563,7 @@ int kwgi_inputs_changed_list(struct kwgi_inputs_list *out, struct kwgi_arena *a,
 	return 0;
 }
 
-const struct kwgi_input *kwgi_inputs_held(const struct kwgi_inputs_list *changed,
+const struct kwgi_input_file *kwgi_inputs_held(const struct kwgi_inputs_list *changed,
 					  const struct kwgi_inputs_list *before,
 					  const struct kwgi_inputs_list *now)
 {

@@ -15,7 +15,7 @@
 enum { KWGI_DIGEST_TEXT = 65, KWGI_RECORD_ID_TEXT = 17, KWGI_BOOT_TEXT = 64 };
 
 /* A file that a configuration depends on. Of secrets only where they stand, and a digest. */
-struct kwgi_input {
+struct kwgi_input_file {
 	const char *path;
 	char digest[KWGI_DIGEST_TEXT];	/* "-": the file is not there */
 	bool secret;
@@ -24,7 +24,7 @@ struct kwgi_input {
 };
 
 struct kwgi_inputs_list {
-	struct kwgi_input *v;
+	struct kwgi_input_file *v;
 	uint32_t n, cap;
 };
 
@@ -56,8 +56,8 @@ void kwgi_entry_format(struct kwgi_buf *b, const struct kwgi_entry *e);
 int kwgi_entry_parse(struct kwgi_entry *e, struct kwgi_arena *a, const char *text, size_t len);
 
 /* Appends one. 0 or -1. */
-int kwgi_inputs_add(struct kwgi_inputs_list *l, struct kwgi_arena *a, const struct kwgi_input *in);
-const struct kwgi_input *kwgi_inputs_find(const struct kwgi_inputs_list *l, const char *path);
+int kwgi_inputs_add(struct kwgi_inputs_list *l, struct kwgi_arena *a, const struct kwgi_input_file *in);
+const struct kwgi_input_file *kwgi_inputs_find(const struct kwgi_inputs_list *l, const char *path);
 /*
  * Which files of now make the difference to before? Those that before does not have,
  * or has otherwise, and INI files that now lacks, with the digest "-". 0 or -1.
@@ -66,7 +66,7 @@ int kwgi_inputs_changed_list(struct kwgi_inputs_list *out, struct kwgi_arena *a,
 			     const struct kwgi_inputs_list *before,
 			     const struct kwgi_inputs_list *now);
 /* The first of changed (from before) that stands in now as it stands there; NULL: there is none. */
-const struct kwgi_input *kwgi_inputs_held(const struct kwgi_inputs_list *changed,
+const struct kwgi_input_file *kwgi_inputs_held(const struct kwgi_inputs_list *changed,
 					  const struct kwgi_inputs_list *before,
 					  const struct kwgi_inputs_list *now);
 

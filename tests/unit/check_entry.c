@@ -21,14 +21,14 @@ static struct kwgi_entry make_entry(void)
 		.mesh = "kilo", .node = "a", .interface = "kilo1", .origins = { "0123456789abcdef", "fedcba9876543210" },
 		.time = 1700000000, .from = "command line", .user = "eve\n%41", .result = KWGI_RESULT_APPLIED,
 	};
-	struct kwgi_input in = { .path = "/etc/kilowg/a b%\n.ini", .text = mesh_text, .len = sizeof(mesh_text) - 1 };
+	struct kwgi_input_file in = { .path = "/etc/kilowg/a b%\n.ini", .text = mesh_text, .len = sizeof(mesh_text) - 1 };
 
 	memset(e.plan, 'a', KWGI_DIGEST_TEXT - 1);
 	kwgi_digest(in.digest, in.text, in.len);
 	ck_assert_int_eq(kwgi_inputs_add(&e.files, &arena, &in), 0);
-	in = (struct kwgi_input){ .path = "/etc/kilowg/empty.ini", .text = "", .digest = "-" };
+	in = (struct kwgi_input_file){ .path = "/etc/kilowg/empty.ini", .text = "", .digest = "-" };
 	ck_assert_int_eq(kwgi_inputs_add(&e.files, &arena, &in), 0);
-	in = (struct kwgi_input){ .path = "/var/lib/kilowg/key", .secret = true, .digest = "-" };
+	in = (struct kwgi_input_file){ .path = "/var/lib/kilowg/key", .secret = true, .digest = "-" };
 	ck_assert_int_eq(kwgi_inputs_add(&e.files, &arena, &in), 0);
 	return e;
 }
@@ -126,7 +126,7 @@ START_TEST(record_there_and_back)
 		.reason = "", .has_target = true,
 	}, got;
 	struct kwgi_kept_key key = { .path = "/k", .key = { .b = { 1, 2, 3 } } };
-	struct kwgi_input in = { .path = "/etc/x.ini", .digest = "-" };
+	struct kwgi_input_file in = { .path = "/etc/x.ini", .digest = "-" };
 	struct kwgi_buf b = { 0 };
 	size_t i;
 
@@ -171,7 +171,7 @@ static struct kwgi_inputs_list files(const char *text)
 	struct kwgi_inputs_list l = { 0 };
 
 	for (; *text; text += 2 + (text[2] == ' ')) {
-		struct kwgi_input in = { .path = kwgi_arena_strndup(&arena, text, 1) };
+		struct kwgi_input_file in = { .path = kwgi_arena_strndup(&arena, text, 1) };
 
 		in.digest[0] = text[1];
 		ck_assert_int_eq(kwgi_inputs_add(&l, &arena, &in), 0);

@@ -125,15 +125,19 @@ expect 0 'apply' kwg a apply --supersede
 
 # ---- what goes wrong ----------------------------------------------------------------
 
-must on a ip route add 10.20.3.0/24 via 203.0.113.250
-with_peer 3
+set_local cni yes
+expect 0 'apply' kwg a apply
 n=$(count)
-expect 2 'apply fails' kwg a apply
-expect 2 'and fails' kwg a apply
+# The file is to be written once more, and cannot be.
+must rm "$run_a/10-kilo.conflist"
+must mkdir "$run_a/.10-kilo.conflist.kilowg"
+with_peer 3
+expect 5 'apply fails' kwg a apply
+expect 5 'and fails' kwg a apply
 kwg a history >"$T/out"
 like 'that is in the history' "$T/out" '^  1  .*  failed: step .*File exists' '^\* 2 '
 is 'once' $((n + 1)) "$(count)"
-must on a ip route del 10.20.3.0/24
+must rmdir "$run_a/.10-kilo.conflist.kilowg"
 expect 0 'apply' kwg a apply
 is 'in its place' $((n + 1)) "$(count)"
 expect 0 'rollback does not go to what failed' kwg a rollback

@@ -11,6 +11,7 @@
 #include "config/json.h"
 #include "facade.h"
 #include "host/cni.h"
+#include "host/downmark.h"
 #include "host/files.h"
 #include "host/journal.h"
 #include "host/pathmemo.h"
@@ -90,6 +91,21 @@ static int take_locks(struct kwg_steps *s, const struct kwg_config *cfg, struct 
 	return ret;
 }
 
+/* Who only looks is told. */
+static int check_guard(const struct kwg_steps *s, struct kwg_error *err)
+{
+	struct kwg_error own = { 0 };
+	int ret = s->opt.allow_shrink ? 0 : kwg_config_guard(s->cfg, &own);
+
+	if (ret == KWG_ERR_CONFIG && s->opt.read_only) {
+		kwgi_steps_say(s, KWG_WARNING, "apply refuses this: %s", own.text);
+		return 0;
+	}
+	if (ret && err)
+		*err = own;
+	return ret;
+}
+
 static int prepare(struct kwg_steps *s, struct kwg_error *err)
 {
 	const struct kwg_config *cfg = s->cfg;
@@ -99,6 +115,10 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 
 	kwgi_steps_set_launch(s, cfg);
 	ret = take_locks(s, cfg, err);
+	if (!ret)
+		ret = kwgi_steps_check_down(s, err);
+	if (!ret)
+		ret = check_guard(s, err);
 	if (!ret)
 		ret = kwgi_steps_read_key(s, &key, err);
 	if (!ret)
@@ -452,11 +472,28 @@ static void tell_of_last(struct kwg_steps *s)
 	kwgi_steps_tell(last);
 }
 
+/*
+ * The mark is there before anything goes, so that it holds for who looks meanwhile. Where it cannot be
+ * made, what is to be gone goes all the same.
+ */
+static void mark_intent(struct kwg_steps *s)
+{
+	const char *mesh = s->cfg->mesh.name;
+	struct kwg_error own = { 0 };
+
+	if (s->plan)
+		kwgi_downmark_clear(KWG_RUNDIR, mesh);
+	else if (kwgi_downmark_set(KWG_RUNDIR, mesh, &own))
+		kwgi_steps_say(s, KWG_WARNING, "%s; so units may bring the mesh back", own.text);
+}
+
 int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 {
-	bool stays = false;
-	int ret = run_round(s, err);
+	bool stays = false, was_down = kwgi_downmark_is_set(KWG_RUNDIR, s->cfg->mesh.name);
+	int ret;
 
+	mark_intent(s);
+	ret = run_round(s, err);
 	if (!ret && s->steps.n)
 		ret = run_what_is_left(s, &stays, err);
 	if (!ret) {
@@ -465,6 +502,8 @@ int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 			tell_of_last(s);
 	} else if (!stays) {
 		undo_rounds(s);
+		if (!s->plan && !was_down)
+			kwgi_downmark_clear(KWG_RUNDIR, s->cfg->mesh.name);
 	}
 	return ret;
 }

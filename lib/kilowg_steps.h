@@ -60,6 +60,9 @@ int kwgi_steps_find(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_err
 /* The same, to the log: errors as warnings, the rest as notes. */
 void kwgi_steps_tell(struct kwg_steps *s);
 
+/* kilowg_guard.c: KWG_ERR_DOWN if the mesh is to stay down. */
+int kwgi_steps_check_down(const struct kwg_steps *s, struct kwg_error *err);
+
 /* ---- kilowg_backend.c ------------------------------------------------- */
 
 /* How a userspace WireGuard is started, if it has to be. */

@@ -305,6 +305,14 @@ void kwg_watch_failed(struct kwg_watch *w, int error)
 {
 	uint64_t now = now_ms();
 
+	/* Nothing to do until something changes: who brings it back makes notices enough. */
+	if (error == KWG_ERR_DOWN) {
+		kwgi_pace_nothing(&w->pace, now);
+		kwgi_notices_forget(&w->notices);
+		w->todo = KWG_WATCH_NOTHING;
+		arm(w);
+		return;
+	}
 	if (error == KWG_ERR_LOCKED)
 		kwgi_pace_locked(&w->pace, now);
 	else

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 /* apply, diff and down: three uses of one list of steps. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 #include "signals.h"
 
-enum { DRY_RUN, WAIT, SWITCH_BACKEND, MESH = SWITCH_BACKEND, ALL };
+enum {
+	DRY_RUN, WAIT,
+	SWITCH_BACKEND, ALLOW_SHRINK, LEAVE, UNLESS_DOWN,	/* of apply */
+	MESH = SWITCH_BACKEND, ALL,				/* of down */
+};
 
 static int print_steps(const struct cli *cli, const struct kwg_steps *steps)
 {
@@ -45,17 +50,92 @@ static void set_options(struct kwg_host_options *opt, struct cli *cli, bool read
 	opt->stop = signals_waiting;
 }
 
+/* What a timer or a path unit starts is not what somebody asks for (systemd.exec(5), since 252). */
+static bool is_triggered(void)
+{
+	const char *unit = getenv("TRIGGER_UNIT");
+
+	return unit && *unit;
+}
+
+static void set_apply_options(struct kwg_host_options *opt, const struct option_values *given)
+{
+	opt->switch_backend = given[SWITCH_BACKEND].n;
+	opt->allow_shrink = given[ALLOW_SHRINK].n;
+	opt->unless_down = given[UNLESS_DOWN].n || is_triggered();
+}
+
+/* The node of this host does not stand in the files any more: the mesh goes from here. */
+static int prepare_leave(const struct kwg_config *cfg, const char *node,
+			 const struct kwg_host_options *opt, struct job *job)
+{
+	struct kwg_error err = { 0 };
+
+	if (!opt->allow_shrink && kwg_config_guard(cfg, &err))
+		return report(&err);
+	if (kwg_steps_new_down(&job->steps, cfg, opt, &err))
+		return report(&err);
+	if (kwg_steps_count(job->steps))
+		fprintf(stderr, "kilowg: the files have no node \"%s\", so the mesh is removed from this host\n",
+			node);
+	return EXIT_DONE;
+}
+
+/*
+ * --leave: a node that does not stand in the files is no error. A name that the host has got from
+ * somewhere is not enough to take it down.
+ */
+static int load_or_leave(struct cli *cli, const struct kwg_host_options *opt, struct job *job,
+			 bool *leaves)
+{
+	struct kwg_error err = { 0 };
+	char host[256];
+	const char *node;
+	int status;
+
+	job->cfg = load_config(cli, &status);
+	if (!job->cfg)
+		return status;
+	node = which_node(cli, job->cfg, host);
+	*leaves = !kwg_config_has_node(job->cfg, node);
+	if (*leaves)
+		return prepare_leave(job->cfg, node, opt, job);
+	return kwg_plan_new(&job->plan, job->cfg, node, &err) ? report(&err) : EXIT_DONE;
+}
+
 /* Returns an exit status; job_free() is due in any case. */
-static int prepare(struct cli *cli, struct job *job, bool read_only,
-		   const struct option_values *given)
+static int prepare_apply(struct cli *cli, struct job *job, const struct option_values *given)
+{
+	struct kwg_host_options opt;
+	struct kwg_error err = { 0 };
+	bool leaves = false;
+	int status;
+
+	*job = (struct job){ 0 };
+	set_options(&opt, cli, given[DRY_RUN].n, given);
+	set_apply_options(&opt, given);
+	if (given[LEAVE].n) {
+		status = load_or_leave(cli, &opt, job, &leaves);
+		if (status || leaves)
+			return status;
+	} else if (!load_plan(cli, &job->cfg, &job->plan, &status)) {
+		return status;
+	}
+	status = kwg_steps_new(&job->steps, job->plan, &opt, &err);
+	if (status == KWG_ERR_DOWN && cli->quiet)
+		return EXIT_DONE;
+	return status ? report(&err) : EXIT_DONE;
+}
+
+/* Of diff. Returns an exit status; job_free() is due in any case. */
+static int prepare(struct cli *cli, struct job *job)
 {
 	struct kwg_host_options opt;
 	struct kwg_error err = { 0 };
 	int status;
 
 	*job = (struct job){ 0 };
-	set_options(&opt, cli, read_only, given);
-	opt.switch_backend = given && given[SWITCH_BACKEND].n;
+	set_options(&opt, cli, true, NULL);
 	if (!load_plan(cli, &job->cfg, &job->plan, &status))
 		return status;
 	return kwg_steps_new(&job->steps, job->plan, &opt, &err) ? report(&err) : EXIT_DONE;
@@ -87,6 +167,11 @@ static int carry_out(struct cli *cli, struct job *job, int status, bool dry_run)
 {
 	int printed = EXIT_DONE;
 
+	if (!job->steps) {
+		/* Refused, or the mesh is to stay down. */
+		job_free(job);
+		return status;
+	}
 	if (!status && (dry_run || cli->verbose || cli->json))
 		printed = print_steps(cli, job->steps);
 	/* That nobody can read the steps is no reason not to take them. */
@@ -105,7 +190,7 @@ static int run_apply(struct cli *cli, int argc, char **argv, const struct option
 	if (argc)
 		return usage_error("apply takes no operand");
 	signals_ignore_pipe();
-	return carry_out(cli, &job, prepare(cli, &job, dry_run, given), dry_run);
+	return carry_out(cli, &job, prepare_apply(cli, &job, given), dry_run);
 }
 
 /* ---- down ------------------------------------------------------------ */
@@ -211,7 +296,7 @@ static int run_diff(struct cli *cli, int argc, char **argv, const struct option_
 	(void)given;
 	if (argc)
 		return usage_error("diff takes no operand");
-	status = prepare(cli, &job, true, NULL);
+	status = prepare(cli, &job);
 	if (!status && !cli->quiet)
 		status = print_steps(cli, job.steps);
 	if (!status && kwg_steps_count(job.steps))
@@ -229,6 +314,9 @@ const struct command command_apply = {
 		[DRY_RUN] = { "dry-run", NULL, "print the steps, change nothing" },
 		[WAIT] = { "wait", NULL, "wait while another kilowg is at work on this mesh" },
 		[SWITCH_BACKEND] = { "switch-backend", NULL, "replace an interface of another backend than the wanted one" },
+		[ALLOW_SHRINK] = { "allow-shrink", NULL, "files may be empty, end within a line, or have far fewer nodes" },
+		[LEAVE] = { "leave", NULL, "if the files have not this node, remove the mesh from this host" },
+		[UNLESS_DOWN] = { "unless-down", NULL, "do nothing after \"down\" until somebody applies without this" },
 	},
 	.run = run_apply,
 };

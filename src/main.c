@@ -71,6 +71,9 @@ int report(const struct kwg_error *err)
 		return EXIT_REFUSED;
 	case KWG_ERR_LOCKED:
 		return EXIT_LOCKED;
+	/* As it is meant to be. */
+	case KWG_ERR_DOWN:
+		return EXIT_DONE;
 	case KWG_ERR_NOMEM:
 	case KWG_ERR_IO:
 		break;

@@ -20,7 +20,7 @@ _kilowg()
 		if [[ $cur == -* ]]; then
 			words="--file --node --interface --json --quiet --verbose --version --help
 				--keys --live --strict --dry-run --wait --switch-backend --mesh --all
-				--as-peer --allowed-ip --probe"
+				--as-peer --allowed-ip --probe --allow-shrink --leave --unless-down"
 		else
 			words="check plan diff apply down watch status showconf graph detect facts genkey genpsk pubkey"
 		fi ;;

@@ -119,6 +119,7 @@ struct kwgi_local {
 	uint32_t port;				/* 0: that of the mesh */
 	uint32_t mtu;				/* 0: auto */
 	uint32_t route_table, route_protocol, fwmark;
+	uint32_t max_shrink;			/* per cent of the nodes that may go at once */
 };
 
 struct kwgi_topology;
@@ -134,6 +135,9 @@ struct kwg_config {
 	uint32_t n_peers, peers_cap;
 	struct kwgi_topology *topology;		/* set by kwg_config_finish() */
 	bool finished;
+	bool unended;		/* the last text ends within a line, and not with [end] */
+	/* Names of the first file that seems to be cut off, and of the first that is empty; or NULL. */
+	const char *cut_off, *empty;
 };
 
 /* What a [local] key gets when no file sets it; also used by tests. */

@@ -61,6 +61,7 @@ static void put_local(struct kwgi_json *j, const struct kwg_config *cfg)
 	kwgi_json_string(j, "interface", l->interface);
 	kwgi_json_uint(j, "interface-timeout", l->interface_timeout);
 	kwgi_json_bool(j, "manage-local-routes", l->manage_local_routes);
+	kwgi_json_uint(j, "max-shrink", l->max_shrink);
 	if (l->mtu == KWGI_MTU_AUTO)
 		kwgi_json_string(j, "mtu", "auto");
 	else

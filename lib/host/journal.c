@@ -10,6 +10,7 @@
  *	chains kilo0
  *	base ip6 mangle FORWARD
  *	address 10.4.0.1/16
+ *	nodes 12
  */
 #include <dirent.h>
 #include <errno.h>
@@ -151,6 +152,10 @@ static bool read_line(struct kwgi_journal *j, const char *word, const char *valu
 		read_base(j, value);
 	if (!strcmp(word, "address") && !kwgi_prefix_parse(&prefix, value))
 		add_set(j, &prefix);
+	if (!strcmp(word, "nodes")) {
+		number = strtoul(value, NULL, 10);
+		j->nodes = number < UINT32_MAX ? (uint32_t)number : 0;
+	}
 	if (!strcmp(word, "protocol")) {
 		number = strtoul(value, NULL, 10);
 		if (number && number < 256)
@@ -237,6 +242,8 @@ static void merge(struct kwgi_journal *to, const struct kwgi_journal *from)
 	uint32_t i;
 
 	to->exists |= from->exists;
+	if (to->nodes < from->nodes)
+		to->nodes = from->nodes;
 	for (i = 0; i < 256; i++)
 		to->protocols[i] |= from->protocols[i];
 	for (i = 0; i < from->n_making; i++)
@@ -376,6 +383,8 @@ static void format(struct kwgi_buf *b, const struct kwgi_journal *j, const char 
 				kwgi_buf_printf(b, "base %s\n", base_text(text, i, n));
 	for (i = 0; i < j->n_set; i++)
 		kwgi_buf_printf(b, "address %s\n", kwgi_prefix_format(address, &j->set[i]));
+	if (j->nodes)
+		kwgi_buf_printf(b, "nodes %u\n", j->nodes);
 }
 
 static bool is_there(const char *path, const struct kwgi_buf *b)
@@ -507,6 +516,7 @@ void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct k
 		add_chains(&j, w->ifname);
 	if (w->addr.addr.family)
 		add_set(&j, &w->addr);
+	j.nodes = w->n_nodes;
 	/* If it cannot be written, it says too much: that does no harm. */
 	if (!save(dir, mesh, &j, NULL))
 		remove_former(h, dir);

@@ -262,6 +262,12 @@ struct kwg_host_options {
 	 * sessions end.
 	 */
 	bool switch_backend;
+	/*
+	 * kwg_steps_new(): close the networks of the mesh, with fail-closed in [local], and leave all
+	 * else as it is; kwg_steps_new_down(): leave them closed.
+	 */
+	bool closed_only;
+	bool keep_closed;
 	/* Apply what kwg_config_guard() refuses. */
 	bool allow_shrink;
 	/*

@@ -18,6 +18,9 @@ int kwg_config_guard(const struct kwg_config *cfg, struct kwg_error *err)
 	if (!cfg->topology || cfg->diags.errors)
 		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has errors");
 	ret = kwgi_journal_read(&h, KWG_RUNDIR, &cfg->mesh, err);
+	/* What was taken down is applied no more, also where its journal has to stay. */
+	if (kwgi_downmark_is_set(KWG_RUNDIR, cfg->mesh.name))
+		h.journal.nodes = 0;
 	if (!ret)
 		ret = kwgi_guard_judge(cfg, h.journal.nodes, err);
 	kwgi_host_free(&h);

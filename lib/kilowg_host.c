@@ -106,6 +106,20 @@ static int check_guard(const struct kwg_steps *s, struct kwg_error *err)
 	return ret;
 }
 
+/* Needs neither key nor interface, nor anybody who answers: it is what comes first at boot. */
+static int prepare_closed(struct kwg_steps *s, struct kwg_error *err)
+{
+	int ret = kwgi_live_open(&s->live, err);
+
+	if (!ret)
+		ret = kwgi_live_observe(&s->live, (uint8_t)s->cfg->local.route_protocol, &s->host, err);
+	if (!ret)
+		ret = kwgi_desired_closed(&s->wanted, s->plan, err);
+	if (!ret)
+		ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
+	return ret ? ret : format_steps(s, err);
+}
+
 static int prepare(struct kwg_steps *s, struct kwg_error *err)
 {
 	const struct kwg_config *cfg = s->cfg;
@@ -119,6 +133,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 		ret = kwgi_steps_check_down(s, err);
 	if (!ret)
 		ret = check_guard(s, err);
+	if (!ret && s->opt.closed_only)
+		return prepare_closed(s, err);
 	if (!ret)
 		ret = kwgi_steps_read_key(s, &key, err);
 	if (!ret)
@@ -187,6 +203,9 @@ static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
 	kwgi_steps_tell_of_unseen(s);
 	kwgi_steps_observe_old(s, cfg, NULL);
 	kwgi_desired_nothing(&s->wanted, cfg);
+	s->wanted.keep_closed = s->opt.keep_closed;
+	if (s->opt.keep_closed && !s->host.n_closed)
+		kwgi_steps_say(s, KWG_WARNING, "no network is closed that could be kept so: fail-closed = yes does it, with apply");
 	ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
 	return ret ? ret : format_steps(s, err);
 }
@@ -433,6 +452,12 @@ static bool keeps_link(const struct kwg_steps *s)
 	return false;
 }
 
+/* Closed routes have no mark but their number, which the journal knows. */
+static bool keeps_closed(const struct kwg_steps *s)
+{
+	return s->wanted.keep_closed && s->host.n_closed;
+}
+
 /* What is kept for the next time. */
 static void settle(struct kwg_steps *s)
 {
@@ -440,6 +465,9 @@ static void settle(struct kwg_steps *s)
 	uint8_t bases[2];
 	uint32_t i;
 
+	/* What was there before is noted still. */
+	if (s->wanted.closed_only)
+		return;
 	tidy_chains(s, bases);
 	kwgi_cni_tidy(s->cfg->local.cni_path);
 	for (i = 0; i < s->host.owner.n_former; i++) {
@@ -455,7 +483,7 @@ static void settle(struct kwg_steps *s)
 		kwgi_pathmemo_forget(KWG_RUNDIR, mesh->name);
 		kwgi_turns_forget(KWG_RUNDIR, mesh->name);
 		kwgi_peermemo_forget(KWG_RUNDIR, mesh->name);
-		if (!keeps_link(s))
+		if (!keeps_link(s) && !keeps_closed(s))
 			kwgi_journal_remove(&s->host, KWG_RUNDIR, mesh);
 	}
 }
@@ -481,6 +509,8 @@ static void mark_intent(struct kwg_steps *s)
 	const char *mesh = s->cfg->mesh.name;
 	struct kwg_error own = { 0 };
 
+	if (s->wanted.closed_only)
+		return;
 	if (s->plan)
 		kwgi_downmark_clear(KWG_RUNDIR, mesh);
 	else if (kwgi_downmark_set(KWG_RUNDIR, mesh, &own))
@@ -498,7 +528,7 @@ int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 		ret = run_what_is_left(s, &stays, err);
 	if (!ret) {
 		settle(s);
-		if (s->plan && s->opt.log)
+		if (s->plan && s->opt.log && !s->wanted.closed_only)
 			tell_of_last(s);
 	} else if (!stays) {
 		undo_rounds(s);

@@ -9,8 +9,8 @@
 
 enum {
 	DRY_RUN, WAIT,
-	SWITCH_BACKEND, ALLOW_SHRINK, LEAVE, UNLESS_DOWN,	/* of apply */
-	MESH = SWITCH_BACKEND, ALL,				/* of down */
+	SWITCH_BACKEND, ALLOW_SHRINK, LEAVE, UNLESS_DOWN, CLOSED_ONLY,	/* of apply */
+	MESH = SWITCH_BACKEND, ALL, KEEP_CLOSED,			/* of down */
 };
 
 static int print_steps(const struct cli *cli, const struct kwg_steps *steps)
@@ -63,6 +63,7 @@ static void set_apply_options(struct kwg_host_options *opt, const struct option_
 	opt->switch_backend = given[SWITCH_BACKEND].n;
 	opt->allow_shrink = given[ALLOW_SHRINK].n;
 	opt->unless_down = given[UNLESS_DOWN].n || is_triggered();
+	opt->closed_only = given[CLOSED_ONLY].n;
 }
 
 /* The node of this host does not stand in the files any more: the mesh goes from here. */
@@ -189,6 +190,8 @@ static int run_apply(struct cli *cli, int argc, char **argv, const struct option
 	(void)argv;
 	if (argc)
 		return usage_error("apply takes no operand");
+	if (given[CLOSED_ONLY].n && given[LEAVE].n)
+		return usage_error("apply takes --closed-only or --leave, not both");
 	signals_ignore_pipe();
 	return carry_out(cli, &job, prepare_apply(cli, &job, given), dry_run);
 }
@@ -204,6 +207,7 @@ static int down_mesh(struct cli *cli, const char *mesh, const struct option_valu
 	int ret;
 
 	set_options(&opt, cli, dry_run, given);
+	opt.keep_closed = given[KEEP_CLOSED].n;
 	ret = kwg_steps_new_down_mesh(&job.steps, mesh, &opt, &err);
 	return carry_out(cli, &job, ret ? report(&err) : EXIT_DONE, dry_run);
 }
@@ -268,6 +272,7 @@ static int down_by_file(struct cli *cli, const struct option_values *given)
 		return down_without_file(cli, given);
 	print_diags(job.cfg, cli->verbose);
 	set_options(&opt, cli, dry_run, given);
+	opt.keep_closed = given[KEEP_CLOSED].n;
 	ret = kwg_steps_new_down(&job.steps, job.cfg, &opt, &err);
 	return carry_out(cli, &job, ret ? report(&err) : EXIT_DONE, dry_run);
 }
@@ -316,6 +321,7 @@ const struct command command_apply = {
 		[SWITCH_BACKEND] = { "switch-backend", NULL, "replace an interface of another backend than the wanted one" },
 		[ALLOW_SHRINK] = { "allow-shrink", NULL, "files may be empty, end within a line, or have far fewer nodes" },
 		[LEAVE] = { "leave", NULL, "if the files have not this node, remove the mesh from this host" },
+		[CLOSED_ONLY] = { "closed-only", NULL, "with fail-closed, close the networks, and leave all else; for the boot" },
 		[UNLESS_DOWN] = { "unless-down", NULL, "do nothing after \"down\" until somebody applies without this" },
 	},
 	.run = run_apply,
@@ -335,6 +341,7 @@ const struct command command_down = {
 		[WAIT] = { "wait", NULL, "wait while another kilowg is at work on this mesh" },
 		[MESH] = { "mesh", "NAME", "of this mesh, by its marks, whatever the files say" },
 		[ALL] = { "all", NULL, "of all meshes" },
+		[KEEP_CLOSED] = { "keep-closed", NULL, "leave networks closed that fail-closed has closed" },
 	},
 	.run = run_down,
 };

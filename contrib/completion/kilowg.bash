@@ -20,7 +20,8 @@ _kilowg()
 		if [[ $cur == -* ]]; then
 			words="--file --node --interface --json --quiet --verbose --version --help
 				--keys --live --strict --dry-run --wait --switch-backend --mesh --all
-				--as-peer --allowed-ip --probe --allow-shrink --leave --unless-down"
+				--as-peer --allowed-ip --probe --allow-shrink --leave --unless-down
+				--closed-only --keep-closed"
 		else
 			words="check plan diff apply down watch status showconf graph detect facts genkey genpsk pubkey"
 		fi ;;

@@ -114,6 +114,7 @@ struct kwgi_local {
 	struct kwgi_place tunnel_interface_at;
 	uint32_t backend, firewall;
 	bool create_interface, clean_up_interface, manage_local_routes, forward_rules, cni;
+	bool fail_closed;
 	uint32_t interface_timeout;		/* seconds */
 	uint32_t resolve_timeout;		/* seconds; 0: do not look up */
 	uint32_t port;				/* 0: that of the mesh */

@@ -55,6 +55,7 @@ static void put_local(struct kwgi_json *j, const struct kwg_config *cfg)
 	kwgi_json_bool(j, "cni", l->cni);
 	kwgi_json_string(j, "cni-path", l->cni_path);
 	kwgi_json_bool(j, "create-interface", l->create_interface);
+	kwgi_json_bool(j, "fail-closed", l->fail_closed);
 	kwgi_json_string(j, "firewall", kwgi_firewall_name(l->firewall));
 	kwgi_json_bool(j, "forward-rules", l->forward_rules);
 	kwgi_json_uint(j, "fwmark", l->fwmark);

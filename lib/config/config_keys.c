@@ -497,6 +497,7 @@ static const struct kwgi_section_key local_keys[] = {
 	  "number from 5 to 255 that no other program has: not 8 to 18, 42, 99, 186 to 189 or 192", "107" },
 	{ "fwmark", set_u32, FIELD(local, fwmark), 0, false, false,
 	  "number from 0 (none) to 4294967295", "0" },
+	{ "fail-closed", set_bool, FIELD(local, fail_closed), 0, false, false, type_bool, "no" },
 	{ "max-shrink", set_percent, FIELD(local, max_shrink), 0, false, false,
 	  "per cent, from 0 to 100", "50" },
 };

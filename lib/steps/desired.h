@@ -55,6 +55,10 @@ struct kwgi_desired {
 	uint32_t n_peers;
 	struct kwgi_desired_route *routes;
 	uint32_t n_routes;
+	struct kwgi_host_route *closed;	/* see snapshot.h */
+	uint32_t n_closed;
+	bool closed_only;		/* make these, and leave all else as it is */
+	bool keep_closed;		/* down: leave those that there are */
 	struct kwgi_host_rule *rules;
 	uint32_t n_rules;
 	const struct kwgi_cni_file *cni;	/* NULL: not ours to write */
@@ -79,6 +83,8 @@ int kwgi_desired_peers(struct kwgi_desired *w, const struct kwg_plan *plan,
 int kwgi_desired_build(struct kwgi_desired *w, const struct kwg_plan *plan,
 		      const struct kwgi_host *h, const struct kwgi_resolved *facts,
 		      struct kwg_error *err);
+/* The closed routes of the plan, and nothing else is to be changed. 0 or KWG_ERR_NOMEM. */
+int kwgi_desired_closed(struct kwgi_desired *w, const struct kwg_plan *plan, struct kwg_error *err);
 /* Nothing of this mesh. */
 void kwgi_desired_nothing(struct kwgi_desired *w, const struct kwg_config *cfg);
 void kwgi_desired_free(struct kwgi_desired *w);

@@ -17,6 +17,9 @@
 
 enum { KWGI_KIND_MAX = 16, KWGI_ALIAS_MAX = 256, KWGI_TABLE_MAIN = 254 };
 
+/* Of closed routes: no other route to the same destination is worse. */
+#define KWGI_METRIC_CLOSED UINT32_MAX
+
 /* What makes up a tunnel device, of kind "ipip" or "vxlan". */
 struct kwgi_tunnel {
 	struct kwgi_addr local, remote;	/* family NONE: any */
@@ -70,6 +73,7 @@ struct kwgi_host_route {
 	uint32_t mtu;			/* 0: that of the device */
 	uint8_t protocol, tos;
 	bool onlink;
+	bool closed;			/* leads nowhere (RTN_UNREACHABLE); no gateway, source or link */
 };
 
 /* The way that a datagram to an address takes, as the kernel says when asked. */
@@ -205,6 +209,8 @@ struct kwgi_host {
 	uint32_t n_neighs, neighs_cap;
 	struct kwgi_host_route *routes;	/* with these protocol numbers only */
 	uint32_t n_routes, routes_cap;
+	struct kwgi_host_route *closed;	/* with these numbers as well: those that lead nowhere */
+	uint32_t n_closed, closed_cap;
 	struct kwgi_other_route *others;	/* to destinations of interest, or through links of ours */
 	uint32_t n_others, others_cap;
 	struct kwgi_host_rule *rules;	/* as the routes */

@@ -43,6 +43,8 @@ static const struct {
 	{ "local", "firewall", "nftables|iptables|none", "|nft|no" },
 	{ "local", "route-table", "1|252|256|4294967295", "|0|253|254|255|4294967296|main" },
 	{ "local", "route-protocol", "5|255", "|0|4|256|static" },
+	{ "local", "fail-closed", "yes|no", "|2" },
+	{ "local", "max-shrink", "0|50|100", "|101|-1|50%" },
 	{ "local", "fwmark", "0|4294967295", "|4294967296|0x1|-1" },
 
 	{ "node", "name", "a|\xc3\xa4 b|" X253, "|" X253 "x|a\x01|\x7f" },
@@ -162,6 +164,8 @@ START_TEST(defaults)
 	ck_assert_uint_eq(c.local.mtu, KWGI_MTU_AUTO);
 	ck_assert_uint_eq(c.local.route_table, 1107);
 	ck_assert_uint_eq(c.local.fwmark, 0);
+	ck_assert(!c.local.fail_closed);
+	ck_assert_uint_eq(c.local.max_shrink, 50);
 	ck_assert_uint_eq(c.n_nodes + c.n_peers, 0);
 	kwgi_arena_free(&c.arena);
 }

@@ -225,6 +225,7 @@ must on a ip route del unreachable 10.2.3.0/24 proto 107
 check 'watch closes again what somebody has opened' wait_for 20 closed_has a 10.2.3.0/24
 kill -KILL "$(daemon_id a)" 2>/dev/null || on a ip link del kilo0
 closed 'watch brings a data plane that died back' wait_for 30 kwg a diff
+show "$T/watch.err"
 kill $watch
 wait $watch
 

@@ -15,7 +15,7 @@
 
 set -u
 lib_dir=$(cd -- "$(dirname -- "$0")" && pwd -P)
-case $lib_dir in */contrib | */netns | */vm) lib_dir=${lib_dir%/*} ;; esac
+case $lib_dir in */bench | */contrib | */netns | */vm) lib_dir=${lib_dir%/*} ;; esac
 KILOWG=${KILOWG:-${lib_dir%/*}/build/kilowg}
 T=/run/t			# files of this run, gone afterwards
 mesh_ini=$T/mesh.ini		# what kwg reads, and mesh_... write

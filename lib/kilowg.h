@@ -268,6 +268,11 @@ struct kwg_host_options {
 	 */
 	bool closed_only;
 	bool keep_closed;
+	/*
+	 * kwg_steps_new_down(): because this node has gone from the files. KWG_ERR_CONFIG if this
+	 * host is another node: its name may be a mistake. NULL: whichever it is.
+	 */
+	const char *leaving;
 	/* Apply what kwg_config_guard() refuses. */
 	bool allow_shrink;
 	/*

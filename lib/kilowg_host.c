@@ -184,6 +184,17 @@ int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 	return kwgi_steps_new(out, plan, opt, false, err);
 }
 
+static int check_leaving(const struct kwg_steps *s, struct kwg_error *err)
+{
+	const char *node = s->host.journal.node;
+
+	if (!s->opt.leaving || !*node || !strcmp(node, s->opt.leaving))
+		return 0;
+	return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+			 "the files have no node \"%.253s\", but this host is applied as \"%.253s\"; nothing is changed (--node names the one that leaves)",
+			 s->opt.leaving, node);
+}
+
 static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
 {
 	const struct kwg_config *cfg = s->cfg;
@@ -195,6 +206,8 @@ static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
 		ret = kwgi_live_observe(&s->live, 0, &s->host, err);
+	if (!ret)
+		ret = check_leaving(s, err);
 	if (ret)
 		return ret;
 	ret = kwgi_ipt_observe(&s->host, false, err);

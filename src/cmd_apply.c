@@ -32,6 +32,7 @@ struct job {
 	struct kwg_config *cfg;
 	struct kwg_plan *plan;
 	struct kwg_steps *steps;
+	char host[256];		/* its name, if that is what the node is called */
 };
 
 static void job_free(struct job *job)
@@ -68,10 +69,11 @@ static void set_apply_options(struct kwg_host_options *opt, const struct option_
 
 /* The node of this host does not stand in the files any more: the mesh goes from here. */
 static int prepare_leave(const struct kwg_config *cfg, const char *node,
-			 const struct kwg_host_options *opt, struct job *job)
+			 struct kwg_host_options *opt, struct job *job)
 {
 	struct kwg_error err = { 0 };
 
+	opt->leaving = node;
 	if (!opt->allow_shrink && kwg_config_guard(cfg, &err))
 		return report(&err);
 	if (kwg_steps_new_down(&job->steps, cfg, opt, &err))
@@ -83,14 +85,13 @@ static int prepare_leave(const struct kwg_config *cfg, const char *node,
 }
 
 /*
- * --leave: a node that does not stand in the files is no error. A name that the host has got from
- * somewhere is not enough to take it down.
+ * --leave: a node that does not stand in the files is no error. That a host has got another name
+ * from somewhere is not enough to take it down, see kwg_host_options.leaving.
  */
-static int load_or_leave(struct cli *cli, const struct kwg_host_options *opt, struct job *job,
-			 bool *leaves)
+static int load_or_leave(struct cli *cli, struct kwg_host_options *opt, struct job *job,
+			 char host[256], bool *leaves)
 {
 	struct kwg_error err = { 0 };
-	char host[256];
 	const char *node;
 	int status;
 
@@ -116,7 +117,7 @@ static int prepare_apply(struct cli *cli, struct job *job, const struct option_v
 	set_options(&opt, cli, given[DRY_RUN].n, given);
 	set_apply_options(&opt, given);
 	if (given[LEAVE].n) {
-		status = load_or_leave(cli, &opt, job, &leaves);
+		status = load_or_leave(cli, &opt, job, job->host, &leaves);
 		if (status || leaves)
 			return status;
 	} else if (!load_plan(cli, &job->cfg, &job->plan, &status)) {

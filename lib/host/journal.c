@@ -11,6 +11,7 @@
  *	base ip6 mangle FORWARD
  *	address 10.4.0.1/16
  *	nodes 12
+ *	node berlin-1
  */
 #include <dirent.h>
 #include <errno.h>
@@ -135,6 +136,12 @@ static void read_base(struct kwgi_journal *j, const char *value)
 				j->bases[i] |= (uint8_t)(1 << n);
 }
 
+static void set_node(struct kwgi_journal *j, const char *name)
+{
+	if (strlen(name) < sizeof(j->node))
+		memcpy(j->node, name, strlen(name) + 1);
+}
+
 static bool read_line(struct kwgi_journal *j, const char *word, const char *value, const char *boot)
 {
 	struct kwgi_prefix prefix;
@@ -152,6 +159,8 @@ static bool read_line(struct kwgi_journal *j, const char *word, const char *valu
 		read_base(j, value);
 	if (!strcmp(word, "address") && !kwgi_prefix_parse(&prefix, value))
 		add_set(j, &prefix);
+	if (!strcmp(word, "node"))
+		set_node(j, value);
 	if (!strcmp(word, "nodes")) {
 		number = strtoul(value, NULL, 10);
 		j->nodes = number < UINT32_MAX ? (uint32_t)number : 0;
@@ -242,6 +251,8 @@ static void merge(struct kwgi_journal *to, const struct kwgi_journal *from)
 	uint32_t i;
 
 	to->exists |= from->exists;
+	if (!*to->node)
+		set_node(to, from->node);
 	if (to->nodes < from->nodes)
 		to->nodes = from->nodes;
 	for (i = 0; i < 256; i++)
@@ -385,6 +396,8 @@ static void format(struct kwgi_buf *b, const struct kwgi_journal *j, const char 
 		kwgi_buf_printf(b, "address %s\n", kwgi_prefix_format(address, &j->set[i]));
 	if (j->nodes)
 		kwgi_buf_printf(b, "nodes %u\n", j->nodes);
+	if (*j->node)
+		kwgi_buf_printf(b, "node %s\n", j->node);
 }
 
 static bool is_there(const char *path, const struct kwgi_buf *b)
@@ -517,6 +530,8 @@ void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct k
 	if (w->addr.addr.family)
 		add_set(&j, &w->addr);
 	j.nodes = w->n_nodes;
+	if (w->node)
+		set_node(&j, w->node);
 	/* If it cannot be written, it says too much: that does no harm. */
 	if (!save(dir, mesh, &j, NULL))
 		remove_former(h, dir);

@@ -305,6 +305,7 @@ int kwgi_desired_build(struct kwgi_desired *w, const struct kwg_plan *plan,
 	int ret;
 
 	set_common(w, cfg);
+	w->node = plan->node->name;
 	w->n_nodes = plan->topo->n_nodes;
 	w->ifname = cfg->local.interface;
 	kwgi_mark_format(w->alias, w->mesh, w->protocol, plan->port, !w->create);

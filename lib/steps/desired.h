@@ -32,6 +32,7 @@ struct kwgi_cni_file {
 struct kwgi_desired {
 	struct kwgi_arena arena;
 	const char *mesh;
+	const char *node;		/* this one; NULL: none (down) */
 	uint32_t n_nodes;		/* of the mesh that take part */
 	int64_t now;			/* seconds since 1970: which sessions work */
 	uint8_t protocol;

@@ -174,6 +174,7 @@ struct kwgi_journal {
 	/* Addresses that we set: on the interface of somebody else that is all that says so. */
 	struct kwgi_prefix set[KWGI_SET_MAX];
 	uint32_t n_set;
+	char node[KWGI_NAME_MAX + 1];	/* which of them this host is; "": nobody knows */
 	uint32_t nodes;		/* that take part, of what was applied last; 0: nobody knows */
 	/* Where the mesh of this name was described last. */
 	char origins[KWGI_ORIGINS][KWGI_ORIGIN_TEXT];

@@ -142,6 +142,9 @@ expect 1 '--leave with a node that lacks its key' kwg a apply --leave
 is 'nothing has changed' "$before" "$(state a)"
 whole
 mesh_drop a
+expect 1 '--leave with a name that this host never had' kwg a --node nobody apply --leave
+like 'it says which one it has' "$T/err" 'applied as "a"'
+is 'nothing has changed' "$before" "$(state a)"
 expect 0 '--leave without the node, what would be' kwg a apply --leave --dry-run
 is 'nothing has changed' "$before" "$(state a)"
 expect 0 '--leave without the node' kwg a apply --leave

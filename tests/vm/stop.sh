@@ -16,10 +16,20 @@
 
 : "${STOPS:=12}" "${SEED:=1}"
 
+# Made outside, where it takes no time.
+make_peers() {
+	local i=0
+	while [ $i -lt 60 ]; do
+		i=$((i + 1))
+		printf '\n[peer]\nname = p%d\npublic-key = %s\nallowed-ip = 10.5.%d.NUMBER/32\n' \
+			$i "$(wg genkey | wg pubkey)" $i
+	done
+}
+
 # ---- outside ---------------------------------------------------------------
 
 if [ "${KWG_TEST_IN_VM:-}" != yes ]; then
-	need make
+	need make wg
 	need_vm --systemd
 	dir=$(mktemp -d) || bail 'mktemp fails'
 	trap 'rm -rf "$dir"' EXIT
@@ -29,7 +39,8 @@ if [ "${KWG_TEST_IN_VM:-}" != yes ]; then
 	(unset MAKEFLAGS MFLAGS MAKELEVEL && make -s -C "$top_builddir" install DESTDIR="$dir/root") \
 		>"$dir/log" 2>&1 || { show "$dir/log"; bail 'make install fails'; }
 	[ -n "$(find "$dir/root" -name kilowg.path)" ] || cannot 'configured without units'
-	KWG_TEST_IN_VM=yes run_in_vm -e STOPS -e SEED --systemd --timeout $((300 + STOPS * 60)) \
+	make_peers >"$dir/root/peers.ini"
+	KWG_TEST_IN_VM=yes run_in_vm -e STOPS -e SEED --systemd --timeout $((900 + STOPS * 120)) \
 		--overlay "$dir/root" -- "$vm_dir/stop.sh"
 	exit
 fi
@@ -48,15 +59,7 @@ replace() {
 # NUMBER: a mesh whose apply takes a moment: each of the peers has this number.
 topology() {
 	cat "$T/mesh.ini"
-	sed "s/NUMBER/$1/" "$T/peers.ini"
-}
-make_peers() {
-	local i=0
-	while [ $i -lt 60 ]; do
-		i=$((i + 1))
-		printf '\n[peer]\nname = p%d\npublic-key = %s\nallowed-ip = 10.5.%d.NUMBER/32\n' \
-			$i "$(wg genkey | wg pubkey)" $i
-	done >"$T/peers.ini"
+	sed "s/NUMBER/$1/" /peers.ini
 }
 
 state_of() { systemctl show -P ActiveState "$1"; }
@@ -116,7 +119,6 @@ mkdir -p /etc/kilowg /var/lib/kilowg /run/systemd/system/kilowg.timer.d
 guest_mesh a
 (umask 077 && cp "$T/keys/a" /var/lib/kilowg/key)
 printf '[local]\nnode = a\nfirewall = none\n' >/etc/kilowg/local.ini
-make_peers
 printf '[Timer]\nOnActiveSec=\nOnUnitInactiveSec=\nOnActiveSec=1s\nOnUnitInactiveSec=1s\nRandomizedDelaySec=0\nAccuracySec=100ms\n' \
 	>/run/systemd/system/kilowg.timer.d/test.conf
 must systemctl daemon-reload

@@ -254,10 +254,10 @@ static void round_of(struct watcher *w, bool look_up)
 
 /* ---- files -------------------------------------------------------------- */
 
-static void refuse(struct watcher *w)
+static void refuse(struct watcher *w, const char *state)
 {
 	fputs("kilowg: what the files said before still holds\n", stderr);
-	tell_manager(w, "STATUS=The files are refused; what they said before still holds");
+	tell_manager(w, state);
 	w->refused = true;
 }
 
@@ -281,12 +281,12 @@ static void read_files(struct watcher *w)
 
 	forget_told(w);
 	if (!load_plan(w->cli, &cfg, &plan, &status)) {
-		refuse(w);
+		refuse(w, "STATUS=The files have errors; what they said before still holds");
 		return;
 	}
 	if (kwg_config_guard(cfg, &err)) {
 		report(&err);
-		refuse(w);
+		refuse(w, "STATUS=The files are refused; what they said before still holds");
 		kwg_plan_free(plan);
 		kwg_config_free(cfg);
 		return;

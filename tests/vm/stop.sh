@@ -119,6 +119,7 @@ mkdir -p /etc/kilowg /var/lib/kilowg /run/systemd/system/kilowg.timer.d
 guest_mesh a
 (umask 077 && cp "$T/keys/a" /var/lib/kilowg/key)
 printf '[local]\nnode = a\nfirewall = none\n' >/etc/kilowg/local.ini
+topology 250 | replace /etc/kilowg/topology.ini
 printf '[Timer]\nOnActiveSec=\nOnUnitInactiveSec=\nOnActiveSec=1s\nOnUnitInactiveSec=1s\nRandomizedDelaySec=0\nAccuracySec=100ms\n' \
 	>/run/systemd/system/kilowg.timer.d/test.conf
 must systemctl daemon-reload

@@ -10,7 +10,7 @@
 #     .2   10.1.1.0/24   .1    .1  203.0.113.0/24   .3
 #                  r .254        r .254, the default router of a and b
 
-# shellcheck disable=SC2119,SC2317,SC3043
+# shellcheck disable=SC2016,SC2119,SC2317,SC3043
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
 enter "$@"
@@ -79,7 +79,7 @@ all_arrive() {
 	local n=a.pod address
 	for address in $to; do
 		case $address in 10.4.*) n=c ;; *) n=c.pod ;; esac
-		wait_for 20 arrives $n $address || { echo "nothing arrives at $address"; return 1; }
+		wait_for 20 arrives "$n" "$address" || { echo "nothing arrives at $address"; return 1; }
 	done
 }
 closed_routes() {

@@ -36,7 +36,7 @@ row() {
 	local node="$1" row="$2" pattern="$3" effect="$4" since
 	say "$row"
 	echo "$row" >>"$T/rows"
-	must $effect
+	must "$effect"
 	run kwg "$node" status
 	is "$row: status sees it" 3 "$status"
 	like "$row: and says what" "$T/out" "$pattern"
@@ -45,7 +45,7 @@ row() {
 	watch_start "$node"
 	wait_for 20 kwg "$node" diff
 	since=$(ms)
-	must $effect
+	must "$effect"
 	check "$row: so does watch" wait_for 20 kwg "$node" diff
 	say "$(($(ms) - since)) ms, with the look"
 	watch_end
@@ -57,7 +57,7 @@ harmless() {
 	local node="$1" row="$2" effect="$3"
 	say "$row"
 	echo "$row" >>"$T/rows"
-	must $effect
+	must "$effect"
 	expect 0 "$row: nothing is to be repaired" kwg "$node" diff
 	check "$row: packets flow" reaches "$node.pod" 10.2.3.2
 }

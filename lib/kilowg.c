@@ -64,7 +64,19 @@ int kwg_config_add_text(struct kwg_config *cfg, const char *name, const char *te
 	return kwgi_config_add_text(cfg, name, text, len) ? kwgi_nomem(err) : 0;
 }
 
-static int add_file(struct kwg_config *cfg, const char *path, struct kwg_error *err)
+/* What kwgi_guard_judge() looks at. */
+static int note_shape(struct kwg_config *cfg, const char *path, size_t len, struct kwg_error *err)
+{
+	const char **which = !len ? &cfg->empty : cfg->unended ? &cfg->cut_off : NULL;
+
+	if (!which || *which)
+		return 0;
+	*which = kwgi_arena_strndup(&cfg->arena, path, strlen(path));
+	return *which ? 0 : kwgi_nomem(err);
+}
+
+/* hides: in the place of another one of its name, and may so be empty. */
+static int add_file(struct kwg_config *cfg, const char *path, bool hides, struct kwg_error *err)
 {
 	char *text;
 	size_t len;
@@ -74,6 +86,8 @@ static int add_file(struct kwg_config *cfg, const char *path, struct kwg_error *
 	if (ret)
 		return ret;
 	ret = kwg_config_add_text(cfg, path, text, len, err);
+	if (!ret && (len || !hides))
+		ret = note_shape(cfg, path, len, err);
 	sodium_memzero(text, len);
 	free(text);
 	return ret;
@@ -137,6 +151,11 @@ static int find_in_dir(struct kwg_config *cfg, const char *dir, struct founds *f
 	return ret;
 }
 
+static bool hides_another(const struct founds *f, uint32_t i)
+{
+	return i + 1 < f->n && !strcmp(f->v[i].name, f->v[i + 1].name);
+}
+
 static int add_found(struct kwg_config *cfg, struct founds *f, struct kwg_error *err)
 {
 	uint32_t i;
@@ -146,7 +165,7 @@ static int add_found(struct kwg_config *cfg, struct founds *f, struct kwg_error 
 		qsort(f->v, f->n, sizeof(*f->v), by_name_and_rank);
 	for (i = 0; i < f->n && !ret; i++)
 		if (!i || strcmp(f->v[i].name, f->v[i - 1].name))
-			ret = add_file(cfg, f->v[i].path, err);
+			ret = add_file(cfg, f->v[i].path, hides_another(f, i), err);
 	return ret;
 }
 
@@ -156,7 +175,7 @@ int kwg_config_add_path(struct kwg_config *cfg, const char *path, struct kwg_err
 	int ret;
 
 	if (!kwgi_file_is_dir(path))
-		return add_file(cfg, path, err);
+		return add_file(cfg, path, false, err);
 	ret = find_in_dir(cfg, path, &f, err);
 	if (!ret && !f.n)
 		ret = kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: there is no *.ini file in this folder",

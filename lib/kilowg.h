@@ -58,6 +58,7 @@ enum kwg_status {
 	KWG_ERR_LOCKED = -7,	/* another process holds the lock of this mesh */
 	KWG_ERR_STOPPED = -8,	/* the caller wanted to wait no longer */
 	KWG_ERR_HELD = -9,	/* these files were not confirmed, or rolled back: see kwg_pending_get() */
+	KWG_ERR_DOWN = -10,	/* the mesh was taken down, and is to stay so */
 };
 
 /* Caller-owned, no allocation inside; valid after any failure. */
@@ -141,6 +142,16 @@ int kwg_config_json(const struct kwg_config *cfg, char **out, size_t *len, struc
  * long as the configuration.
  */
 const char *kwg_config_local_node(const struct kwg_config *cfg);
+
+/* Do the files have a node of this name, whether it takes part or not? */
+bool kwg_config_has_node(const struct kwg_config *cfg, const char *name);
+
+/*
+ * Files that a part seems to be missing of, compared with what this host has: one that is empty or
+ * ends within a line, or far fewer nodes than what is applied. KWG_ERR_CONFIG with the reason and
+ * what helps; kwg_steps_new() asks it, too. KWG_ERR_IO, KWG_ERR_NOMEM.
+ */
+int kwg_config_guard(const struct kwg_config *cfg, struct kwg_error *err);
 
 /* One line "section key repeatable type default" per key of the file format. */
 int kwg_config_keys(char **out, size_t *len, struct kwg_error *err);
@@ -261,6 +272,24 @@ struct kwg_host_options {
 	 */
 	const char *const *keep_reachable;
 	const char *client;
+	/*
+	 * kwg_steps_new(): close the networks of the mesh, with fail-closed in [local], and leave all
+	 * else as it is; kwg_steps_new_down(): leave them closed.
+	 */
+	bool closed_only;
+	bool keep_closed;
+	/*
+	 * kwg_steps_new_down(): because this node has gone from the files. KWG_ERR_CONFIG if this
+	 * host is another node: its name may be a mistake. NULL: whichever it is.
+	 */
+	const char *leaving;
+	/* Apply what kwg_config_guard() refuses. */
+	bool allow_shrink;
+	/*
+	 * Nobody asks for the mesh just now: it is not brought back after it was taken down, which is
+	 * KWG_ERR_DOWN. Without it, that is over.
+	 */
+	bool unless_down;
 	/*
 	 * Asked now and then while a step waits for userspace_command: true, to
 	 * wait no longer; the steps are undone then. Other steps are short, so

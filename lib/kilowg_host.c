@@ -12,6 +12,7 @@
 #include "config/json.h"
 #include "facade.h"
 #include "host/cni.h"
+#include "host/downmark.h"
 #include "host/files.h"
 #include "host/journal.h"
 #include "host/pathmemo.h"
@@ -114,6 +115,35 @@ static int take_locks(struct kwg_steps *s, const struct kwg_config *cfg, struct 
 	return ret;
 }
 
+/* Who only looks is told. */
+static int check_guard(const struct kwg_steps *s, struct kwg_error *err)
+{
+	struct kwg_error own = { 0 };
+	int ret = s->opt.allow_shrink ? 0 : kwg_config_guard(s->cfg, &own);
+
+	if (ret == KWG_ERR_CONFIG && s->opt.read_only) {
+		kwgi_steps_say(s, KWG_WARNING, "apply refuses this: %s", own.text);
+		return 0;
+	}
+	if (ret && err)
+		*err = own;
+	return ret;
+}
+
+/* Needs neither key nor interface, nor anybody who answers: it is what comes first at boot. */
+static int prepare_closed(struct kwg_steps *s, struct kwg_error *err)
+{
+	int ret = kwgi_live_open(&s->live, err);
+
+	if (!ret)
+		ret = kwgi_live_observe(&s->live, (uint8_t)s->cfg->local.route_protocol, &s->host, err);
+	if (!ret)
+		ret = kwgi_desired_closed(&s->wanted, s->plan, err);
+	if (!ret)
+		ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
+	return ret ? ret : format_steps(s, err);
+}
+
 static int prepare(struct kwg_steps *s, struct kwg_error *err)
 {
 	const struct kwg_config *cfg = s->cfg;
@@ -125,6 +155,12 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	ret = take_locks(s, cfg, err);
 	if (!ret)
 		ret = kwgi_confirm_enter(s, err);
+	if (!ret)
+		ret = kwgi_steps_check_down(s, err);
+	if (!ret)
+		ret = check_guard(s, err);
+	if (!ret && s->opt.closed_only)
+		return prepare_closed(s, err);
 	if (!ret)
 		ret = kwgi_steps_read_key(s, &key, err);
 	if (!ret)
@@ -181,6 +217,17 @@ int kwg_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 	return kwgi_steps_new(out, plan, opt, false, err);
 }
 
+static int check_leaving(const struct kwg_steps *s, struct kwg_error *err)
+{
+	const char *node = s->host.journal.node;
+
+	if (!s->opt.leaving || !*node || !strcmp(node, s->opt.leaving))
+		return 0;
+	return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+			 "the files have no node \"%.253s\", but this host is applied as \"%.253s\"; nothing is changed (--node names the one that leaves)",
+			 s->opt.leaving, node);
+}
+
 static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
 {
 	const struct kwg_config *cfg = s->cfg;
@@ -194,6 +241,8 @@ static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
 		ret = kwgi_live_open(&s->live, err);
 	if (!ret)
 		ret = kwgi_live_observe(&s->live, 0, &s->host, err);
+	if (!ret)
+		ret = check_leaving(s, err);
 	if (ret)
 		return ret;
 	ret = kwgi_ipt_observe(&s->host, false, err);
@@ -202,6 +251,9 @@ static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
 	kwgi_steps_tell_of_unseen(s);
 	kwgi_steps_observe_old(s, cfg, NULL);
 	kwgi_desired_nothing(&s->wanted, cfg);
+	s->wanted.keep_closed = s->opt.keep_closed;
+	if (s->opt.keep_closed && !s->host.n_closed)
+		kwgi_steps_say(s, KWG_WARNING, "no network is closed that could be kept so: fail-closed = yes does it, with apply");
 	ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
 	return ret ? ret : format_steps(s, err);
 }
@@ -476,6 +528,12 @@ static bool keeps_link(const struct kwg_steps *s)
 	return false;
 }
 
+/* Closed routes have no mark but their number, which the journal knows. */
+static bool keeps_closed(const struct kwg_steps *s)
+{
+	return s->wanted.keep_closed && s->host.n_closed;
+}
+
 /* What is kept for the next time. */
 static void settle(struct kwg_steps *s)
 {
@@ -483,6 +541,9 @@ static void settle(struct kwg_steps *s)
 	uint16_t bases[2];
 	uint32_t i;
 
+	/* What was there before is noted still. */
+	if (s->wanted.closed_only)
+		return;
 	tidy_chains(s, bases);
 	kwgi_cni_tidy(s->cfg->local.cni_path);
 	for (i = 0; i < s->host.owner.n_former; i++) {
@@ -498,7 +559,7 @@ static void settle(struct kwg_steps *s)
 		kwgi_pathmemo_forget(KWG_RUNDIR, mesh->name);
 		kwgi_turns_forget(KWG_RUNDIR, mesh->name);
 		kwgi_peermemo_forget(KWG_RUNDIR, mesh->name);
-		if (!keeps_link(s))
+		if (!keeps_link(s) && !keeps_closed(s))
 			kwgi_journal_remove(&s->host, KWG_RUNDIR, mesh);
 	}
 }
@@ -515,28 +576,51 @@ static void tell_of_last(struct kwg_steps *s)
 	kwgi_steps_tell(last, true);
 }
 
+/*
+ * The mark is there before anything goes, so that it holds for who looks meanwhile. Where it cannot be
+ * made, what is to be gone goes all the same.
+ */
+static void mark_intent(struct kwg_steps *s)
+{
+	const char *mesh = s->cfg->mesh.name;
+	struct kwg_error own = { 0 };
+
+	if (s->wanted.closed_only)
+		return;
+	if (s->plan)
+		kwgi_downmark_clear(KWG_RUNDIR, mesh);
+	else if (kwgi_downmark_set(KWG_RUNDIR, mesh, &own))
+		kwgi_steps_say(s, KWG_WARNING, "%s; so units may bring the mesh back", own.text);
+}
+
 int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 {
+	bool stays = false, was_down = kwgi_downmark_is_set(KWG_RUNDIR, s->cfg->mesh.name);
+	bool only_closed = s->wanted.closed_only;
 	struct kwg_error own = { 0 };
-	bool stays = false;
-	int ret = kwgi_confirm_begin(s, err);
+	int ret = only_closed ? 0 : kwgi_confirm_begin(s, err);
 
 	if (ret)
 		return ret;
 	err = err ? err : &own;
+	mark_intent(s);
 	ret = run_round(s, err);
 	if (!ret && s->steps.n)
 		ret = run_what_is_left(s, &stays, err);
 	kwgi_steps_progress(s, NULL);
 	if (!ret) {
 		settle(s);
-		kwgi_confirm_done(s);
-		if (s->plan && s->opt.log)
+		if (!only_closed)
+			kwgi_confirm_done(s);
+		if (s->plan && s->opt.log && !only_closed)
 			tell_of_last(s);
 	} else {
 		if (!stays)
 			undo_rounds(s);
-		kwgi_confirm_failed(s, err);
+		if (!stays && !s->plan && !was_down)
+			kwgi_downmark_clear(KWG_RUNDIR, s->cfg->mesh.name);
+		if (!only_closed)
+			kwgi_confirm_failed(s, err);
 	}
 	return ret;
 }

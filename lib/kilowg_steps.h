@@ -89,6 +89,9 @@ void kwgi_confirm_free(struct kwg_steps *s);
 /* For status: what there is to be told. */
 void kwgi_confirm_find(const struct kwg_config *cfg, struct kwgi_findings *f);
 
+/* kilowg_guard.c: KWG_ERR_DOWN if the mesh is to stay down. */
+int kwgi_steps_check_down(const struct kwg_steps *s, struct kwg_error *err);
+
 /* ---- kilowg_backend.c ------------------------------------------------- */
 
 /* How a userspace WireGuard is started, if it has to be. */

@@ -297,11 +297,15 @@ unsigned kwg_watch_ran(struct kwg_watch *w, const struct kwg_steps *steps, int r
 	uint64_t *v = hashes_of(steps), now = now_ms(), wait = 0;
 	bool asked = w->todo != KWG_WATCH_LOOK;
 	/* The first run, and one for other files, repair nothing. */
-	bool repair = w->todo != KWG_WATCH_NOTHING && !w->reread;
+	bool repair = w->todo != KWG_WATCH_NOTHING && !w->reread, others;
 
 	kwgi_notices_forget(&w->notices);
 	/* Our own changes are told of, too; whether somebody else came between, the next look finds. */
-	(void)kwgi_notices_read(&w->notices, true);
+	others = kwgi_notices_read(&w->notices, true);
+	if (!steps->steps.n && others) {
+		w->host = true;
+		kwgi_pace_notice(&w->pace, now);
+	}
 	if (steps->steps.n) {
 		w->host = true;
 		wait = kwgi_pace_ran(&w->pace, v, v && (repair || result) ? steps->steps.n : 0, result,
@@ -323,6 +327,14 @@ void kwg_watch_failed(struct kwg_watch *w, int error)
 {
 	uint64_t now = now_ms();
 
+	/* Nothing to do until something changes: who brings it back makes notices enough. */
+	if (error == KWG_ERR_DOWN) {
+		kwgi_pace_nothing(&w->pace, now);
+		kwgi_notices_forget(&w->notices);
+		w->todo = KWG_WATCH_NOTHING;
+		arm(w);
+		return;
+	}
 	if (error == KWG_ERR_LOCKED)
 		kwgi_pace_locked(&w->pace, now);
 	else

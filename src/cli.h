@@ -37,7 +37,7 @@ struct command_option {
 	const char *help;
 };
 
-enum { MAX_OPTIONS = 8, MAX_VALUES = 64 };
+enum { MAX_OPTIONS = 12, MAX_VALUES = 64 };
 
 /* How often an option was given, and its arguments. */
 struct option_values {

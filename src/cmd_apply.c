@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* apply, diff and down: three uses of one list of steps. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
@@ -10,15 +12,15 @@
 enum {
 	DRY_RUN, WAIT, LOCK_TIMEOUT, SUPERSEDE,
 	/* of apply */
-	SWITCH_BACKEND, CONFIRM, PROBE, KEEP,
+	SWITCH_BACKEND, CONFIRM, PROBE, KEEP, ALLOW_SHRINK, LEAVE, UNLESS_DOWN, CLOSED_ONLY,
 	/* of down */
-	MESH = SWITCH_BACKEND, ALL,
+	MESH = SWITCH_BACKEND, ALL, KEEP_CLOSED,
 };
 
 /* of diff */
 enum { DIFF_KEEP };
 
-_Static_assert((int)KEEP < (int)MAX_OPTIONS, "room for all options");
+_Static_assert((int)CLOSED_ONLY < (int)MAX_OPTIONS, "room for all options");
 
 /* What apply and down have in common. */
 static int read_options(struct job *job, struct cli *cli, const struct option_values *given,
@@ -31,6 +33,71 @@ static int read_options(struct job *job, struct cli *cli, const struct option_va
 	return job_lock_timeout(job, &given[LOCK_TIMEOUT]);
 }
 
+/* What a timer or a path unit starts is not what somebody asks for (systemd.exec(5), since 252). */
+static bool is_triggered(void)
+{
+	const char *unit = getenv("TRIGGER_UNIT");
+
+	return unit && *unit;
+}
+
+static void set_apply_options(struct kwg_host_options *opt, const struct option_values *given)
+{
+	opt->switch_backend = given[SWITCH_BACKEND].n;
+	opt->allow_shrink = given[ALLOW_SHRINK].n;
+	opt->unless_down = given[UNLESS_DOWN].n || is_triggered();
+	opt->closed_only = given[CLOSED_ONLY].n;
+}
+
+/* The node of this host does not stand in the files any more: the mesh goes from here. */
+static int prepare_leave(struct job *job, const char *node)
+{
+	struct kwg_error err = { 0 };
+
+	job->opt.leaving = node;
+	if (!job->opt.allow_shrink && kwg_config_guard(job->cfg, &err))
+		return report(&err);
+	if (kwg_steps_new_down(&job->steps, job->cfg, &job->opt, &err))
+		return report(&err);
+	if (kwg_steps_count(job->steps))
+		fprintf(stderr, "kilowg: the files have no node \"%s\", so the mesh is removed from this host\n",
+			node);
+	return EXIT_DONE;
+}
+
+/*
+ * --leave: a node that does not stand in the files is no error. That a host has got another name
+ * from somewhere is not enough to take it down, see kwg_host_options.leaving.
+ */
+static int load_or_leave(struct job *job, bool *leaves)
+{
+	struct kwg_error err = { 0 };
+	const char *node;
+	int status;
+
+	job->cfg = load_config(job->cli, &status);
+	if (!job->cfg)
+		return status;
+	node = which_node(job->cli, job->cfg, job->host);
+	*leaves = !kwg_config_has_node(job->cfg, node);
+	if (*leaves)
+		return prepare_leave(job, node);
+	return kwg_plan_new(&job->plan, job->cfg, node, &err) ? report(&err) : EXIT_DONE;
+}
+
+/* Returns an exit status; job_free() is due in any case. */
+static int prepare_apply(struct job *job, const struct option_values *given)
+{
+	bool leaves = false;
+	int status = EXIT_DONE;
+
+	if (given[LEAVE].n)
+		status = load_or_leave(job, &leaves);
+	else
+		(void)load_plan(job->cli, &job->cfg, &job->plan, &status);
+	return status || leaves ? status : job_prepare(job);
+}
+
 static int run_apply(struct cli *cli, int argc, char **argv, const struct option_values *given)
 {
 	struct job job;
@@ -39,17 +106,19 @@ static int run_apply(struct cli *cli, int argc, char **argv, const struct option
 	(void)argv;
 	if (argc)
 		return usage_error("apply takes no operand");
-	job.opt.switch_backend = given[SWITCH_BACKEND].n;
+	if (given[CLOSED_ONLY].n && given[LEAVE].n)
+		return usage_error("apply takes --closed-only or --leave, not both");
+	set_apply_options(&job.opt, given);
 	if (!status)
 		status = job_confirm(&job, &given[CONFIRM], &given[PROBE]);
 	if (!status && job.opt.confirm && job.opt.switch_backend)
 		status = usage_error("--switch-backend cannot be taken back, so it does not go with --confirm");
+	if (!status && job.opt.confirm && job.opt.closed_only)
+		status = usage_error("--closed-only takes nothing back, so it does not go with --confirm");
 	if (status)
 		return status;
 	signals_ignore_pipe();
-	if (load_plan(cli, &job.cfg, &job.plan, &status))
-		status = job_prepare(&job);
-	return job_carry_out(&job, status);
+	return job_carry_out(&job, prepare_apply(&job, given));
 }
 
 /* ---- down ------------------------------------------------------------ */
@@ -62,6 +131,7 @@ static int down_mesh(struct cli *cli, const char *mesh, const struct option_valu
 
 	if (status)
 		return status;
+	job.opt.keep_closed = given[KEEP_CLOSED].n;
 	ret = kwg_steps_new_down_mesh(&job.steps, mesh, &job.opt, &err);
 	return job_carry_out(&job, ret ? report(&err) : EXIT_DONE);
 }
@@ -125,6 +195,7 @@ static int down_by_file(struct cli *cli, const struct option_values *given)
 	if (!job.cfg)
 		return down_without_file(cli, given);
 	print_diags(job.cfg, cli->verbose);
+	job.opt.keep_closed = given[KEEP_CLOSED].n;
 	ret = kwg_steps_new_down(&job.steps, job.cfg, &job.opt, &err);
 	return job_carry_out(&job, ret ? report(&err) : EXIT_DONE);
 }
@@ -182,6 +253,10 @@ const struct command command_apply = {
 		[CONFIRM] = { "confirm", "SECONDS", "go back unless \"kilowg confirm\" comes in time" },
 		[PROBE] = { "probe", "ADDRESS|PEER", "confirm when it answers through the mesh; repeatable" },
 		[KEEP] = OPTION_KEEP,
+		[ALLOW_SHRINK] = { "allow-shrink", NULL, "files may be empty, end within a line, or have far fewer nodes" },
+		[LEAVE] = { "leave", NULL, "if the files have not this node, remove the mesh from this host" },
+		[CLOSED_ONLY] = { "closed-only", NULL, "with fail-closed, close the networks, and leave all else; for the boot" },
+		[UNLESS_DOWN] = { "unless-down", NULL, "do nothing after \"down\" until somebody applies without this" },
 	},
 	.run = run_apply,
 };
@@ -205,6 +280,7 @@ const struct command command_down = {
 		[SUPERSEDE] = { "supersede", NULL, "although another change waits for a confirmation" },
 		[MESH] = { "mesh", "NAME", "of this mesh, by its marks, whatever the files say" },
 		[ALL] = { "all", NULL, "of all meshes" },
+		[KEEP_CLOSED] = { "keep-closed", NULL, "leave networks closed that fail-closed has closed" },
 	},
 	.run = run_down,
 };

@@ -33,6 +33,8 @@ struct watcher {
 	unsigned n_told;
 	bool failing;			/* the last look or run has failed */
 	bool reading;			/* this round is for files that have changed */
+	bool refused;			/* what the files say now is not followed */
+	bool down;			/* the mesh was taken down by somebody */
 };
 
 /* ---- words ------------------------------------------------------------- */
@@ -100,7 +102,7 @@ static void tell_status(const struct watcher *w)
 {
 	char text[160];
 
-	if (w->failing)
+	if (w->failing || w->refused || w->down)
 		return;
 	snprintf(text, sizeof(text), "STATUS=As planned; %lu repair%s so far", w->repairs,
 		 w->repairs == 1 ? "" : "s");
@@ -120,9 +122,21 @@ static void complain(struct watcher *w, const struct kwg_error *err, const char 
 	w->failing = true;
 }
 
+/* Not a failure: it is what somebody wanted. */
+static void stay_down(struct watcher *w, const struct kwg_error *err)
+{
+	if (!w->down)
+		fprintf(stderr, "kilowg: %s\n", err->text);
+	w->down = true;
+	tell_manager(w, "STATUS=The mesh was taken down; waiting until somebody asks for it");
+}
+
 static void recover(struct watcher *w)
 {
-	if (!w->failing)
+	bool was_down = w->down;
+
+	w->down = false;
+	if (!w->failing && !was_down)
 		return;
 	w->failing = false;
 	forget_told(w);
@@ -164,19 +178,44 @@ static void set_plan(struct watcher *w, struct kwg_config *cfg, struct kwg_plan 
 	kwg_watch_follow(w->watch, plan);
 }
 
-/* A configuration with errors, or without this node, leaves the one before in its place. */
+static void refuse(struct watcher *w, const char *state)
+{
+	fputs("kilowg: what the files said before still holds\n", stderr);
+	tell_manager(w, state);
+	w->refused = true;
+}
+
+static void accept(struct watcher *w)
+{
+	if (w->refused && !w->cli->quiet)
+		fputs("kilowg: the files are whole again\n", stderr);
+	w->refused = false;
+}
+
+/*
+ * A configuration with errors, without this node, or that a part seems to be missing of, leaves the
+ * one before in its place.
+ */
 static void read_files(struct watcher *w)
 {
+	struct kwg_error err = { 0 };
 	struct kwg_config *cfg;
 	struct kwg_plan *plan;
 	int status;
 
 	forget_told(w);
 	if (!load_plan(w->cli, &cfg, &plan, &status)) {
-		fputs("kilowg: what the files said before still holds\n", stderr);
-		tell_manager(w, "STATUS=The files have errors; what they said before still holds");
+		refuse(w, "STATUS=The files have errors; what they said before still holds");
 		return;
 	}
+	if (kwg_config_guard(cfg, &err)) {
+		report(&err);
+		refuse(w, "STATUS=The files are refused; what they said before still holds");
+		kwg_plan_free(plan);
+		kwg_config_free(cfg);
+		return;
+	}
+	accept(w);
 	set_plan(w, cfg, plan);
 	w->opt.restore = NULL;
 	w->reading = true;
@@ -290,13 +329,14 @@ static void repair(struct watcher *w, bool look_up)
 
 	if (yields(w, ret, &err))
 		ret = steps_new(w, &steps, false, look_up, &err);
-	if (ret == KWG_ERR_LOCKED)
-		/* A confirmation takes longer than another run; its end is told by a file. */
-		kwg_watch_failed(w->watch, waits(w) ? KWG_ERR_HELD : ret);
-	else if (ret) {
-		kwg_watch_failed(w->watch, ret);
+	/* A confirmation takes longer than another run; its end is told by a file. */
+	if (ret)
+		kwg_watch_failed(w->watch, ret == KWG_ERR_LOCKED && waits(w) ? KWG_ERR_HELD : ret);
+	if (ret == KWG_ERR_DOWN) {
+		stay_down(w, &err);
+	} else if (ret && ret != KWG_ERR_LOCKED) {
 		complain(w, &err, kwg_watch_reason(w->watch));
-	} else if (kwg_watch_judge(w->watch, steps) != KWG_WATCH_HELD) {
+	} else if (!ret && kwg_watch_judge(w->watch, steps) != KWG_WATCH_HELD) {
 		carry_out(w, steps);
 	}
 	kwg_steps_free(steps);
@@ -315,7 +355,10 @@ static enum kwg_watch_verdict look(struct watcher *w)
 
 	if (ret) {
 		kwg_watch_failed(w->watch, ret);
-		complain(w, &err, kwg_watch_reason(w->watch));
+		if (ret == KWG_ERR_DOWN)
+			stay_down(w, &err);
+		else
+			complain(w, &err, kwg_watch_reason(w->watch));
 		return verdict;
 	}
 	tell_left_out(w, steps);
@@ -356,7 +399,10 @@ static void reload(struct watcher *w)
 		 (unsigned long long)t.tv_sec * 1000000 + (unsigned long long)t.tv_nsec / 1000);
 	tell_manager(w, text);
 	read_files(w);
+	/* Who asks for that asks for the mesh. */
+	w->opt.unless_down = false;
 	round_of(w, true);
+	w->opt.unless_down = true;
 	tell_manager(w, "READY=1");
 }
 
@@ -448,6 +494,7 @@ static int first_apply(struct watcher *w)
 	if (yields(w, ret, &err))
 		ret = steps_new(w, &steps, false, true, &err);
 	w->opt.wait_lock = false;
+	w->opt.unless_down = true;
 	if (ret)
 		return report(&err);
 	if (!hold_signals(w)) {

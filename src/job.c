@@ -122,6 +122,9 @@ int job_prepare(struct job *job)
 		fprintf(stderr, "kilowg: not applied: %s\n", held.text);
 		job->held = true;
 	}
+	/* The mesh is to stay down. */
+	if (ret == KWG_ERR_DOWN && job->cli->quiet)
+		return EXIT_DONE;
 	return ret ? report(&err) : EXIT_DONE;
 }
 
@@ -359,6 +362,10 @@ int job_carry_out(struct job *job, int status)
 	int printed = EXIT_DONE;
 
 	progress_show(NULL, NULL);
+	if (!job->steps) {
+		job_free(job);
+		return status;
+	}
 	if (!status && job->opt.supersede && job->cfg)
 		(void)kwg_pending_of(&old, job->cfg, NULL);
 	if (!status && (job->dry_run || job->cli->verbose || job->cli->json))

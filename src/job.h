@@ -16,6 +16,7 @@ struct job {
 	struct kwg_pending pending;	/* what is gone back from */
 	const struct option_values *probes;	/* who has to answer; NULL: nobody */
 	char addresses[MAX_VALUES][KWG_ADDRESS_TEXT];
+	char host[256];			/* its name, if that is what the node is called */
 	bool dry_run;
 	bool held;			/* the files are not what is applied */
 	bool partial;			/* something was left out */

@@ -76,6 +76,9 @@ int report(const struct kwg_error *err)
 		return EXIT_LOCKED;
 	case KWG_ERR_HELD:
 		return EXIT_DIFFERENT;
+	/* As it is meant to be. */
+	case KWG_ERR_DOWN:
+		return EXIT_DONE;
 	case KWG_ERR_NOMEM:
 	case KWG_ERR_IO:
 		break;

@@ -20,7 +20,8 @@ _kilowg()
 		if [[ $cur == -* ]]; then
 			words="--file --node --interface --json --quiet --verbose --version --help
 				--keep --keys --live --strict --dry-run --wait --switch-backend --mesh --all
-				--as-peer --allowed-ip --probe --confirm --supersede --lock-timeout --diff --when-due"
+				--as-peer --allowed-ip --probe --confirm --supersede --lock-timeout --diff --when-due
+				--allow-shrink --leave --unless-down --closed-only --keep-closed"
 		else
 			words="check plan diff apply confirm rollback history down watch status showconf graph detect facts genkey genpsk pubkey"
 		fi ;;

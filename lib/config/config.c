@@ -262,6 +262,7 @@ int kwgi_config_add_text(struct kwg_config *cfg, const char *name, const char *t
 	if (file == UINT32_MAX || keep_text(cfg, cfg->diags.files[file], text, len) || kwgi_ini_parse(text, len, file, &ini_ops, &p, &cfg->diags) ||
 	    p.nomem)
 		return KWG_ERR_NOMEM;
+	cfg->unended = len && text[len - 1] != '\n' && !p.end_at.line;
 	if (p.marker_at.line && !p.end_at.line)
 		kwgi_diags_add(&cfg->diags, KWG_ERROR, p.marker_at, "end-marker",
 			       "the file does not end with [end], so a part of it is missing; write it again");

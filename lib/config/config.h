@@ -117,6 +117,7 @@ struct kwgi_local {
 	struct kwgi_place tunnel_interface_at;
 	uint32_t backend, firewall;
 	bool create_interface, clean_up_interface, manage_local_routes, forward_rules, cni;
+	bool fail_closed;
 	uint32_t interface_timeout;		/* seconds */
 	uint32_t resolve_timeout;		/* seconds; 0: do not look up */
 	uint32_t port;				/* 0: that of the mesh */
@@ -127,6 +128,7 @@ struct kwgi_local {
 	bool default_route;			/* take 0.0.0.0/0 and ::/0 of others, in default_table */
 	uint32_t default_table;
 	struct kwgi_place rule_priority_at, default_route_at, default_table_at;	/* line 0: not given */
+	uint32_t max_shrink;			/* per cent of the nodes that may go at once */
 	struct kwgi_key private_key;		/* instead of that in the file; all zero: none */
 };
 
@@ -154,6 +156,9 @@ struct kwg_config {
 	const char *interface_option;		/* that kwg_config_set_local() was given, or NULL */
 	const struct kwgi_entry *restored;	/* plan/entry.h; it was applied before; else NULL */
 	bool finished;
+	bool unended;		/* the last text ends within a line, and not with [end] */
+	/* Names of the first file that seems to be cut off, and of the first that is empty; or NULL. */
+	const char *cut_off, *empty;
 };
 
 /* What a [local] key gets when no file sets it; also used by tests. */

@@ -58,12 +58,14 @@ static void put_local(struct kwgi_json *j, const struct kwg_config *cfg)
 	kwgi_json_bool(j, "create-interface", l->create_interface);
 	kwgi_json_bool(j, "default-route", l->default_route);
 	kwgi_json_uint(j, "default-route-table", l->default_table);
+	kwgi_json_bool(j, "fail-closed", l->fail_closed);
 	kwgi_json_string(j, "firewall", kwgi_firewall_name(l->firewall));
 	kwgi_json_bool(j, "forward-rules", l->forward_rules);
 	kwgi_json_uint(j, "fwmark", l->fwmark);
 	kwgi_json_string(j, "interface", l->interface);
 	kwgi_json_uint(j, "interface-timeout", l->interface_timeout);
 	kwgi_json_bool(j, "manage-local-routes", l->manage_local_routes);
+	kwgi_json_uint(j, "max-shrink", l->max_shrink);
 	if (l->mtu == KWGI_MTU_AUTO)
 		kwgi_json_string(j, "mtu", "auto");
 	else

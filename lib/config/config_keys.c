@@ -86,6 +86,12 @@ static int set_port(struct kwgi_parse *p, void *field, const char *v)
 	return set_number(field, v, 1, 65535);
 }
 
+static int set_percent(struct kwgi_parse *p, void *field, const char *v)
+{
+	(void)p;
+	return set_number(field, v, 0, 100);
+}
+
 static int set_mesh_port(struct kwgi_parse *p, void *field, const char *v)
 {
 	if (strcmp(v, "endpoint"))
@@ -508,6 +514,9 @@ static const struct kwgi_section_key local_keys[] = {
 	  "number from 1 to 4294967295 other than 253, 254 and 255", "1108" },
 	{ "fwmark", set_u32, FIELD(local, fwmark), 0, false, false,
 	  "number from 0 (none) to 4294967295", "0" },
+	{ "fail-closed", set_bool, FIELD(local, fail_closed), 0, false, false, type_bool, "no" },
+	{ "max-shrink", set_percent, FIELD(local, max_shrink), 0, false, false,
+	  "per cent, from 0 to 100", "50" },
 };
 
 static void *begin_mesh(struct kwgi_parse *p)

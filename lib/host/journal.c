@@ -11,6 +11,8 @@
  *	base ip6 mangle FORWARD
  *	address 10.4.0.1/16
  *	valid-mark set
+ *	nodes 12
+ *	node berlin-1
  */
 #include <dirent.h>
 #include <errno.h>
@@ -117,6 +119,12 @@ static void read_base(struct kwgi_journal *j, const char *value)
 				j->bases[i] |= (uint16_t)(1 << n);
 }
 
+static void set_node(struct kwgi_journal *j, const char *name)
+{
+	if (strlen(name) < sizeof(j->node))
+		memcpy(j->node, name, strlen(name) + 1);
+}
+
 static bool read_line(struct kwgi_journal *j, const char *word, const char *value, const char *boot)
 {
 	struct kwgi_prefix prefix;
@@ -136,6 +144,12 @@ static bool read_line(struct kwgi_journal *j, const char *word, const char *valu
 		j->valid_mark = true;
 	if (!strcmp(word, "address") && !kwgi_prefix_parse(&prefix, value))
 		add_set(j, &prefix);
+	if (!strcmp(word, "node"))
+		set_node(j, value);
+	if (!strcmp(word, "nodes")) {
+		number = strtoul(value, NULL, 10);
+		j->nodes = number < UINT32_MAX ? (uint32_t)number : 0;
+	}
 	if (!strcmp(word, "protocol")) {
 		number = strtoul(value, NULL, 10);
 		if (number && number < 256)
@@ -214,6 +228,10 @@ static void merge(struct kwgi_journal *to, const struct kwgi_journal *from)
 
 	to->exists |= from->exists;
 	to->valid_mark |= from->valid_mark;
+	if (!*to->node)
+		set_node(to, from->node);
+	if (to->nodes < from->nodes)
+		to->nodes = from->nodes;
 	for (i = 0; i < 256; i++)
 		to->protocols[i] |= from->protocols[i];
 	for (i = 0; i < from->n_making; i++)
@@ -355,6 +373,10 @@ static void format(struct kwgi_buf *b, const struct kwgi_journal *j, const char 
 		kwgi_buf_printf(b, "address %s\n", kwgi_prefix_format(address, &j->set[i]));
 	if (j->valid_mark)
 		kwgi_buf_puts(b, "valid-mark set\n");
+	if (j->nodes)
+		kwgi_buf_printf(b, "nodes %u\n", j->nodes);
+	if (*j->node)
+		kwgi_buf_printf(b, "node %s\n", j->node);
 }
 
 static bool is_there(const char *path, const struct kwgi_buf *b)
@@ -491,6 +513,9 @@ void kwgi_journal_end(const struct kwgi_host *h, const char *dir, const struct k
 		add_chains(&j, w->ifname);
 	if (w->addr.addr.family)
 		add_set(&j, &w->addr);
+	j.nodes = w->n_nodes;
+	if (w->node)
+		set_node(&j, w->node);
 	/* If it cannot be written, it says too much: that does no harm. */
 	if (!save(dir, mesh, &j, NULL))
 		remove_former(h, dir);

@@ -398,6 +398,24 @@ static bool can_be_ours(const struct nlmsghdr *nlh, const struct rtmsg *rtm)
 	return true;
 }
 
+/* IPv6 puts them on the loopback device, which says nothing. */
+static int on_closed(struct collect *c, struct kwgi_host_route *route, const struct nlmsghdr *nlh)
+{
+	struct kwgi_host_route *r;
+
+	kwgi_rtnl_read_route(route, nlh);
+	if (!is_wanted(c, route->protocol) || route->tos || route->metric != KWGI_METRIC_CLOSED)
+		return MNL_CB_OK;
+	r = ADD(c, closed);
+	if (!r)
+		return nomem(c);
+	*r = (struct kwgi_host_route){
+		.dst = route->dst, .table = route->table, .metric = route->metric,
+		.protocol = route->protocol, .closed = true,
+	};
+	return MNL_CB_OK;
+}
+
 static int on_route(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
@@ -409,8 +427,12 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 		.onlink = rtm->rtm_flags & RTNH_F_ONLINK,
 	}, *r;
 
-	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_type != RTN_UNICAST ||
-	    rtm->rtm_flags & RTM_F_CLONED || rtm->rtm_family != c->family)
+	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_flags & RTM_F_CLONED ||
+	    rtm->rtm_family != c->family)
+		return MNL_CB_OK;
+	if (rtm->rtm_type == RTN_UNREACHABLE)
+		return on_closed(c, &route, nlh);
+	if (rtm->rtm_type != RTN_UNICAST)
 		return MNL_CB_OK;
 	kwgi_rtnl_read_route(&route, nlh);
 	if (rtm->rtm_family == AF_INET6 && route.metric == KWGI_METRIC6_DEFAULT)
@@ -493,7 +515,7 @@ static int on_rule(const struct nlmsghdr *nlh, void *arg)
 
 static void clear(struct kwgi_host *h)
 {
-	h->n_links = h->n_addrs = h->n_neighs = h->n_routes = h->n_others = h->n_rules = 0;
+	h->n_links = h->n_addrs = h->n_neighs = h->n_routes = h->n_closed = h->n_others = h->n_rules = 0;
 	h->n_other_rules = 0;
 }
 

@@ -126,11 +126,11 @@ static struct nlmsghdr *begin_route(struct kwgi_nl *nl, enum verb verb,
 	rtm->rtm_dst_len = r->dst.len;
 	rtm->rtm_table = RT_TABLE_UNSPEC;	/* RTA_TABLE says */
 	rtm->rtm_protocol = r->protocol;
-	rtm->rtm_type = RTN_UNICAST;
+	rtm->rtm_type = r->closed ? RTN_UNREACHABLE : RTN_UNICAST;
 	/* NOWHERE: whatever scope the route to remove has (net/ipv4/fib_trie.c). */
 	if (verb == REMOVE)
 		rtm->rtm_scope = RT_SCOPE_NOWHERE;
-	else if (!r->gw.family && r->dst.addr.family == KWGI_AF_V4)
+	else if (!r->gw.family && !r->closed && r->dst.addr.family == KWGI_AF_V4)
 		rtm->rtm_scope = RT_SCOPE_LINK;
 	if (r->onlink && verb != REMOVE)
 		rtm->rtm_flags = RTNH_F_ONLINK;
@@ -157,13 +157,14 @@ static int change_route(struct kwgi_nl *nl, enum verb verb, const struct kwgi_ho
 	struct nlmsghdr *nlh;
 	uint32_t oif = r->oif;
 
-	if (!oif && kwgi_rtnl_index(link, &oif, err))
+	if (!oif && !r->closed && kwgi_rtnl_index(link, &oif, err))
 		return KWG_ERR_KERNEL;
 	nlh = begin_route(nl, verb, r);
 	kwgi_rtnl_put_addr(nlh, RTA_DST, &r->dst.addr);
 	put_gateway(nlh, r);
 	kwgi_rtnl_put_addr(nlh, RTA_PREFSRC, &r->src);
-	mnl_attr_put_u32(nlh, RTA_OIF, oif);
+	if (oif)
+		mnl_attr_put_u32(nlh, RTA_OIF, oif);
 	mnl_attr_put_u32(nlh, RTA_TABLE, r->table);
 	if (r->metric)
 		mnl_attr_put_u32(nlh, RTA_PRIORITY, r->metric);

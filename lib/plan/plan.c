@@ -466,7 +466,7 @@ int kwgi_plan_build_found(struct kwg_plan *plan, const struct kwg_config *cfg, c
 	if ((plan->leader && build_peers(plan)) ||
 	    (plan->leader ? build_leader_routes(plan) : build_follower_routes(plan)) ||
 	    kwgi_routes_settle(&plan->arena, plan->routes, &plan->n_routes, &plan->diags) ||
-	    kwgi_firewall_build(plan) || plan->diags.failed)
+	    kwgi_plan_close(plan) || kwgi_firewall_build(plan) || plan->diags.failed)
 		return kwgi_nomem(err);
 	plan->found = NULL;
 	kwgi_diags_finish(&plan->diags);

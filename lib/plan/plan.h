@@ -103,6 +103,9 @@ struct kwg_plan {
 	uint32_t n_peers;
 	struct kwgi_route *routes;
 	uint32_t n_routes, routes_cap;
+	/* With fail-closed: where packets must not go any other way; dst and in_table only. */
+	struct kwgi_route *closed;
+	uint32_t n_closed;
 	struct kwgi_rule *rules;
 	uint32_t n_rules, rules_cap;
 	const struct kwgi_endpoint *found;	/* while it is built, see below */
@@ -130,6 +133,11 @@ bool kwgi_plan_is_changed_by(const struct kwg_plan *plan, const struct kwgi_endp
  */
 int kwgi_routes_settle(struct kwgi_arena *a, struct kwgi_route *routes, uint32_t *n,
 		       struct kwgi_diags *d);
+
+/*
+ * plan_closed.c: fills in plan->closed, if [local] wants it; the routes are settled. 0 or -1.
+ */
+int kwgi_plan_close(struct kwg_plan *plan);
 
 /*
  * plan_tunnel.c: encapsulation within the location.
@@ -187,6 +195,7 @@ void kwgi_wg_format_peer(struct kwgi_buf *b, const struct kwgi_wg_peer *p,
 /* names: the devices in the three roles. */
 void kwgi_route_format(struct kwgi_buf *b, const struct kwgi_route *r,
 		       const char *const names[KWGI_N_ROLES], uint32_t table);
+void kwgi_closed_format(struct kwgi_buf *b, const struct kwgi_route *r, uint32_t table);
 void kwgi_rule_format(struct kwgi_buf *b, const struct kwgi_rule *r, const char *iif,
 		      uint32_t table);
 extern const char *const kwgi_role_names[KWGI_N_ROLES];

@@ -160,6 +160,23 @@ static void put_firewall_lists(struct kwgi_json *j, const char *key, const struc
 	kwgi_json_end_object(j);
 }
 
+static void put_closed(struct kwgi_json *j, const struct kwg_plan *plan)
+{
+	struct kwgi_buf line = { 0 };
+	uint32_t i;
+
+	if (!plan->n_closed)
+		return;
+	kwgi_json_array(j, "closed");
+	for (i = 0; i < plan->n_closed; i++) {
+		kwgi_closed_format(&line, &plan->closed[i], plan->cfg->local.route_table);
+		put_line(j, &line);
+	}
+	kwgi_json_end_array(j);
+	j->b->failed |= line.failed;
+	kwgi_buf_free(&line);
+}
+
 static void put_routes(struct kwgi_json *j, const struct kwg_plan *plan)
 {
 	uint32_t table = plan->cfg->local.route_table, i;
@@ -200,6 +217,7 @@ void kwgi_plan_json(const struct kwg_plan *plan, const char *digest, struct kwgi
 	uint32_t i;
 
 	kwgi_json_object(j, NULL);
+	put_closed(j, plan);
 	kwgi_json_string(j, "cni_path", cfg->local.cni ? cfg->local.cni_path : NULL);
 	kwgi_json_string(j, "digest", digest);
 	put_discovered(j, plan);

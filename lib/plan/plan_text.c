@@ -49,6 +49,14 @@ void kwgi_rule_format(struct kwgi_buf *b, const struct kwgi_rule *r, const char 
 	kwgi_buf_putu(b, table);
 }
 
+void kwgi_closed_format(struct kwgi_buf *b, const struct kwgi_route *r, uint32_t table)
+{
+	kwgi_buf_puts(b, "closed ");
+	kwgi_buf_prefix(b, &r->dst);
+	if (r->in_table)
+		kwgi_buf_printf(b, " table %u", table);
+}
+
 static void put_peer(struct kwgi_buf *b, const struct kwgi_wg_peer *p)
 {
 	uint32_t i;
@@ -86,6 +94,10 @@ static void put_routing(struct kwgi_buf *b, const struct kwg_plan *plan)
 	for (i = 0; i < plan->n_routes; i++) {
 		kwgi_buf_puts(b, "route ");
 		kwgi_route_format(b, &plan->routes[i], kwgi_role_names, table);
+		kwgi_buf_putc(b, '\n');
+	}
+	for (i = 0; i < plan->n_closed; i++) {
+		kwgi_closed_format(b, &plan->closed[i], table);
 		kwgi_buf_putc(b, '\n');
 	}
 	for (i = 0; i < plan->n_rules; i++) {

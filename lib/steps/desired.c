@@ -223,6 +223,22 @@ static int build_routes(struct kwgi_desired *w, const struct kwg_plan *plan,
 	return 0;
 }
 
+static int build_closed(struct kwgi_desired *w, const struct kwg_plan *plan)
+{
+	uint32_t i;
+
+	w->closed = kwgi_arena_alloc(&w->arena, plan->n_closed + 1u, sizeof(*w->closed));
+	if (!w->closed)
+		return -1;
+	for (i = 0; i < plan->n_closed; i++)
+		w->closed[w->n_closed++] = (struct kwgi_host_route){
+			.dst = plan->closed[i].dst, .metric = KWGI_METRIC_CLOSED, .closed = true,
+			.table = plan->closed[i].in_table ? plan->cfg->local.route_table : KWGI_TABLE_MAIN,
+			.protocol = w->protocol,
+		};
+	return 0;
+}
+
 /* Is it in a network of the device, so that it answers there itself? */
 static bool is_on_link(const struct kwgi_host *h, uint32_t link, const struct kwgi_addr *a)
 {
@@ -299,6 +315,13 @@ void kwgi_desired_nothing(struct kwgi_desired *w, const struct kwg_config *cfg)
 	w->keep_link = !cfg->local.clean_up_interface;
 }
 
+int kwgi_desired_closed(struct kwgi_desired *w, const struct kwg_plan *plan, struct kwg_error *err)
+{
+	set_common(w, plan->cfg);
+	w->closed_only = true;
+	return build_closed(w, plan) ? kwgi_nomem(err) : 0;
+}
+
 int kwgi_desired_build(struct kwgi_desired *w, const struct kwg_plan *plan,
 		      const struct kwgi_host *h, const struct kwgi_resolved *resolved,
 		      struct kwg_error *err)
@@ -308,6 +331,8 @@ int kwgi_desired_build(struct kwgi_desired *w, const struct kwg_plan *plan,
 	int ret;
 
 	set_common(w, cfg);
+	w->node = plan->node->name;
+	w->n_nodes = plan->topo->n_nodes;
 	w->ifname = cfg->local.interface;
 	kwgi_mark_format(w->alias, w->mesh, w->protocol, plan->port, !w->create);
 	w->up = plan->leader;
@@ -326,7 +351,8 @@ int kwgi_desired_build(struct kwgi_desired *w, const struct kwg_plan *plan,
 	if (ret)
 		return ret;
 	find_devices(&d, w, plan, h);
-	if (kwgi_desired_peers(w, plan, resolved) || build_routes(w, plan, &d) || kwgi_desired_rules(w, plan))
+	if (kwgi_desired_peers(w, plan, resolved) || build_routes(w, plan, &d) ||
+	    build_closed(w, plan) || kwgi_desired_rules(w, plan))
 		return kwgi_nomem(err);
 	return 0;
 }

@@ -34,6 +34,8 @@ struct kwgi_cni_file {
 struct kwgi_desired {
 	struct kwgi_arena arena;
 	const char *mesh;
+	const char *node;		/* this one; NULL: none (down) */
+	uint32_t n_nodes;		/* of the mesh that take part */
 	int64_t now;			/* seconds since 1970: which sessions work */
 	uint8_t protocol;
 	const char *ifname;		/* NULL: no interface at all (down) */
@@ -59,6 +61,10 @@ struct kwgi_desired {
 	uint32_t n_routes;
 	bool no_internal_ip;		/* no link has it, so routes that need it are not there: ... */
 	uint32_t n_without_internal_ip;	/* ... this many */
+	struct kwgi_host_route *closed;	/* see snapshot.h */
+	uint32_t n_closed;
+	bool closed_only;		/* make these, and leave all else as it is */
+	bool keep_closed;		/* down: leave those that there are */
 	struct kwgi_host_rule *rules;
 	uint32_t n_rules;
 	struct kwgi_default default_way;	/* that of 0.0.0.0/0 and ::/0 */
@@ -99,6 +105,8 @@ const struct kwgi_addr *kwgi_desired_next_neighbour(const struct kwgi_desired *w
 						    const struct kwgi_host *h, uint32_t *i);
 void kwgi_desired_set_way(struct kwgi_desired *w, const struct kwgi_host *h,
 			  const struct kwgi_addr *to, const struct kwgi_host_route *way);
+/* The closed routes of the plan, and nothing else is to be changed. 0 or KWG_ERR_NOMEM. */
+int kwgi_desired_closed(struct kwgi_desired *w, const struct kwg_plan *plan, struct kwg_error *err);
 /* Nothing of this mesh. */
 void kwgi_desired_nothing(struct kwgi_desired *w, const struct kwg_config *cfg);
 void kwgi_desired_free(struct kwgi_desired *w);

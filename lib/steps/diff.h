@@ -90,6 +90,10 @@ void kwgi_diff_take_rules(struct kwgi_diff *d);
 void kwgi_diff_rules(struct kwgi_diff *d);
 /* Before the rules, and after them: return path checks. */
 void kwgi_diff_checks(struct kwgi_diff *d);
+/* diff_closed.c: what is to be closed is so before anything else happens ... */
+void kwgi_diff_close(struct kwgi_diff *d);
+/* ... and what is not any more, after routes have gone. */
+void kwgi_diff_reopen(struct kwgi_diff *d);
 
 /* diff_firewall.c: KWG_ERR_KERNEL if a table or chain of others has the name of ours. */
 int kwgi_diff_nftables(struct kwgi_diff *d, struct kwg_error *err);

@@ -213,6 +213,31 @@ static void restore_routes(struct restore *r)
 			      find_route(now_v, now->n_routes, &before->routes[i]));
 }
 
+static bool has_closed(const struct kwgi_host *h, const struct kwgi_host_route *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->n_closed; i++)
+		if (!kwgi_host_route_cmp(&h->closed[i], r) && h->closed[i].protocol == r->protocol)
+			return true;
+	return false;
+}
+
+static void restore_closed(struct restore *r)
+{
+	const struct kwgi_host *now = r->now, *before = r->before;
+	uint32_t i;
+
+	for (i = 0; i < now->n_closed; i++)
+		if (!has_closed(before, &now->closed[i]))
+			add(r, &(struct kwgi_step){ .kind = KWGI_STEP_ROUTE_DEL, .link = "",
+						    .u.route = { .old = now->closed[i] } });
+	for (i = 0; i < before->n_closed; i++)
+		if (!has_closed(now, &before->closed[i]))
+			add(r, &(struct kwgi_step){ .kind = KWGI_STEP_ROUTE_ADD, .link = "",
+						    .u.route = { .route = before->closed[i] } });
+}
+
 static bool has_other(const struct kwgi_host *h, const struct kwgi_host_route *r)
 {
 	uint32_t i;
@@ -251,6 +276,7 @@ int kwgi_steps_restore(struct kwgi_steps *s, const struct kwgi_host *now,
 	restore_neighs(&r);
 	restore_rules(&r);
 	restore_routes(&r);
+	restore_closed(&r);
 	restore_others(&r);
 	return r.failed ? -1 : 0;
 }

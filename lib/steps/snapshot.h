@@ -17,6 +17,9 @@
 
 enum { KWGI_KIND_MAX = 16, KWGI_ALIAS_MAX = 256, KWGI_TABLE_MAIN = 254 };
 
+/* Of closed routes: no other route to the same destination is worse. */
+#define KWGI_METRIC_CLOSED UINT32_MAX
+
 /* What makes up a tunnel device, of kind "ipip" or "vxlan". */
 struct kwgi_tunnel {
 	struct kwgi_addr local, remote;	/* family NONE: any */
@@ -71,6 +74,7 @@ struct kwgi_host_route {
 	uint32_t mtu;			/* 0: that of the device */
 	uint8_t protocol, tos;
 	bool onlink;
+	bool closed;			/* leads nowhere (RTN_UNREACHABLE); no gateway, source or link */
 };
 
 /* The way that a datagram to an address takes, as the kernel says when asked. */
@@ -185,6 +189,8 @@ struct kwgi_journal {
 	struct kwgi_prefix set[KWGI_SET_MAX];
 	uint32_t n_set;
 	bool valid_mark;	/* src_valid_mark was set by us */
+	char node[KWGI_NAME_MAX + 1];	/* which of them this host is; "": nobody knows */
+	uint32_t nodes;		/* that take part, of what was applied last; 0: nobody knows */
 	/* Where the mesh of this name was described last. */
 	char origins[KWGI_ORIGINS][KWGI_ORIGIN_TEXT];
 };
@@ -219,6 +225,8 @@ struct kwgi_host {
 	uint32_t n_neighs, neighs_cap;
 	struct kwgi_host_route *routes;	/* with these protocol numbers only */
 	uint32_t n_routes, routes_cap;
+	struct kwgi_host_route *closed;	/* with these numbers as well: those that lead nowhere */
+	uint32_t n_closed, closed_cap;
 	struct kwgi_other_route *others;	/* to destinations of interest, or through links of ours */
 	uint32_t n_others, others_cap;
 	struct kwgi_host_rule *rules;	/* as the routes */

@@ -40,8 +40,13 @@ static int check_protocol(const struct kwgi_diff *d, struct kwg_error *err)
 	char text[KWGI_PREFIX_TEXT];
 	uint32_t i;
 
-	if (!d->w->ifname || h->journal.protocols[d->w->protocol])
+	if ((!d->w->ifname && !d->w->closed_only) || h->journal.protocols[d->w->protocol])
 		return 0;
+	for (i = 0; i < h->n_closed; i++)
+		if (h->closed[i].protocol == d->w->protocol)
+			return kwgi_fail(err, KWG_ERR_CONFIG, 0,
+					 "route-protocol = %u: there are unreachable routes of somebody else with this number, such as %s; give this mesh a number that is free, or remove them",
+					 d->w->protocol, kwgi_prefix_format(text, &h->closed[i].dst));
 	for (i = 0; i < h->n_routes; i++)
 		if (h->routes[i].protocol == d->w->protocol)
 			return kwgi_fail(err, KWG_ERR_CONFIG, 0,
@@ -79,6 +84,9 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_desired *w, const st
 		ret = kwgi_diff_check_tunnel(&d, err);
 	if (ret)
 		return ret;
+	kwgi_diff_close(&d);
+	if (w->closed_only)
+		return d.failed ? kwgi_nomem(err) : 0;
 	kwgi_diff_links(&d);
 	kwgi_diff_take_rules(&d);
 	if (w->ifname) {
@@ -94,6 +102,7 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_desired *w, const st
 	if (ret)
 		return ret;
 	kwgi_diff_checks(&d);
+	kwgi_diff_reopen(&d);
 	kwgi_diff_rules(&d);
 	kwgi_diff_routes(&d);
 	if (w->cni && w->cni->text)

@@ -320,6 +320,27 @@ for node in a b c d e; do
 done
 check 'all reach all' all_reach a b c d e
 
+# ---- the answer of the API server is not whole ----
+
+# Of the six the first two.
+echo 2 >$T/api/short
+check 'half of the nodes are gone: it says that this is not applied' wait_for 60 said 'is not applied; what' a b
+check 'and why' said 'have 2 nodes that take part, and 6 are applied' a b
+check 'is not ready' wait_for 60 not_ready a
+is 'all tunnels are there' 4 "$(on a wg show kilo0 peers | grep -c .)"
+check 'all reach all' all_reach a b c d e
+rm $T/api/short
+check 'it is whole again: all are ready' wait_for 60 settled a b c d e
+check 'and say so' said 'can be applied again' a b
+
+# ---- somebody takes the mesh down on a node ----
+
+must on b kilowg --node b down --wait
+check 'its agent leaves it so' wait_for 60 said 'was taken down, and nobody has asked' b
+check 'no mesh' gone on b ip link show kilo0
+must on b kilowg --node b apply --wait
+check 'until somebody asks' wait_for 60 settled b
+
 # ---- the end ----
 
 for node in a b c d e; do

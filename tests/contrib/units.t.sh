@@ -40,6 +40,7 @@ check 'the sandbox is in' grep -q '^NoNewPrivileges=yes' "$units/kilowg.service"
 same_sandbox() { sed -n '/^CapabilityBoundingSet/,/^UMask/p' "$units/$1"; }
 is 'kilowg-recheck.service may do what kilowg.service may' "$(same_sandbox kilowg.service)" \
 	"$(same_sandbox kilowg-recheck.service)"
+is 'kilowg-closed.service, too' "$(same_sandbox kilowg.service)" "$(same_sandbox kilowg-closed.service)"
 # But for the names of processes of others, which it tells.
 is 'kilowg-watch.service, too' "$(same_sandbox kilowg.service)" "$(same_sandbox kilowg-watch.service)"
 is 'and shows processes' 'ProtectProc=default' "$(sed -n 's/^ProtectProc=/&/p' "$units/kilowg-watch.service" | tail -n 1)"
@@ -101,13 +102,15 @@ else
 	local_copy
 	cd "$tmp/units" || bail 'no folder'
 	check 'systemd-analyze verify has nothing to say' quiet ./kilowg.path ./kilowg.service \
-		./kilowg.timer ./kilowg-recheck.service ./kilowg-agent.service ./kilowg-watch.service ./kilowg-userspace@kilo0.service
+		./kilowg.timer ./kilowg-recheck.service ./kilowg-agent.service ./kilowg-watch.service ./kilowg-closed.service \
+		./kilowg-userspace@kilo0.service
 	echo 'Colour=red' >>kilowg.timer
 	check 'it would, of a key that is none' gone quiet ./kilowg.timer
 	for u in kilowg kilowg-recheck; do
 		check "$u.service: exposure at most 2.4" exposure 24 "$units/$u.service"
 	done
 	check 'kilowg-watch.service: exposure at most 2.6' exposure 26 "$units/kilowg-watch.service"
+	check 'kilowg-closed.service: exposure at most 2.5' exposure 25 "$units/kilowg-closed.service"
 	check 'kilowg-agent.service: exposure at most 2.5' exposure 25 "$units/kilowg-agent.service"
 	check 'kilowg-userspace@.service: exposure at most 2.0' exposure 20 "$units/kilowg-userspace@.service"
 fi

@@ -96,7 +96,7 @@ class Config:
         return self.private_key("preshared " + name, self.peers[name].get("@psk"))
 
     def local_keys(self, name):
-        keys = {"private-key-file": "/run/kilowg/key", "cni-path": CNI_PATHS[0]}
+        keys = {"private-key-file": "/run/kilowg/key", "cni-path": CNI_PATHS[0], "max-shrink": "100"}
         keys.update(self.local[name])
         return keys
 
@@ -338,6 +338,8 @@ KEYS = {
         "default-route-table": (None, "70001"),
         "route-protocol": (None, "109", "200"),
         "fwmark": (None, "77", "4294967295"),
+        "fail-closed": (None, "yes"),
+        "max-shrink": "what is refused: guards.sh",
     },
 }
 

@@ -226,7 +226,7 @@ echo @iptables; iptables-save
 echo @ip6tables; ip6tables-save
 echo @sysctl; cd /proc/sys/net && grep -s . ipv4/ip_forward ipv[46]/conf/*/forwarding ipv4/conf/*/rp_filter \
     ipv4/conf/*/src_valid_mark ipv4/conf/*/accept_local ipv6/conf/*/disable_ipv6 ipv6/conf/*/accept_ra
-echo @file; cd /run/kilowg && find . -type f ! -name '*.lock' ! -name '*.conflist' ! -name mesh.ini ! -name key ! -name 'psk-*'
+echo @file; cd /run/kilowg && find . -type f ! -name '*.lock' ! -name '*.down' ! -name '*.conflist' ! -name mesh.ini ! -name key ! -name 'psk-*'
 """
 
 # Of a link nothing that the kernel chooses for itself.

@@ -48,6 +48,8 @@ static const struct {
 	{ "local", "rule-priority", "0|32765", "|32766|-1|main" },
 	{ "local", "default-route", "yes|no", "|2|kilo0" },
 	{ "local", "default-route-table", "1|252|256|4294967295", "|0|253|254|255|4294967296|main" },
+	{ "local", "fail-closed", "yes|no", "|2" },
+	{ "local", "max-shrink", "0|50|100", "|101|-1|50%" },
 	{ "local", "fwmark", "0|4294967295", "|4294967296|0x1|-1" },
 
 	{ "node", "name", "a|\xc3\xa4 b|" X253, "|" X253 "x|a\x01|\x7f" },
@@ -167,6 +169,8 @@ START_TEST(defaults)
 	ck_assert_uint_eq(c.local.mtu, KWGI_MTU_AUTO);
 	ck_assert_uint_eq(c.local.route_table, 1107);
 	ck_assert_uint_eq(c.local.fwmark, 0);
+	ck_assert(!c.local.fail_closed);
+	ck_assert_uint_eq(c.local.max_shrink, 50);
 	ck_assert_uint_eq(c.n_nodes + c.n_peers, 0);
 	kwgi_arena_free(&c.arena);
 }

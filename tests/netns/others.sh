@@ -64,10 +64,10 @@ harmless() {
 
 # networkd drops what it does not know, unless its drop-in says otherwise.
 networkd() { on a ip route flush table all proto 107; }
-row a 'systemd-networkd' '^drift: [0-9]+ steps' networkd
+row a 'systemd-networkd' '^drift: [0-9]+ difference' networkd
 # NetworkManager, when it takes a device over, flushes its addresses.
 network_manager() { on a ip addr flush dev kilo0; }
-row a 'NetworkManager' '^drift: [0-9]+ steps' network_manager
+row a 'NetworkManager' '^drift: [0-9]+ difference' network_manager
 flush_ruleset() { on a nft flush ruleset; }
 row a 'nft flush ruleset' '^drift: 1 step' flush_ruleset
 # firewalld replaces its own table, in which nothing of ours is.
@@ -101,7 +101,7 @@ must on a nft delete table ip filter
 check 'docker: packets flow without it' reaches a.pod 10.2.3.2
 # A link that goes down takes the routes along that lead over it.
 link_flap() { on b sh -c 'ip link set lan0 down; ip link set lan0 up'; }
-row b 'link' '^drift: [0-9]+ steps' link_flap
+row b 'link' '^drift: [0-9]+ difference' link_flap
 # Another address for the outside of a leader: the others learn it from its packets.
 renewal() { on c sh -c 'ip addr del 203.0.113.3/24 dev wan0; ip addr add 203.0.113.33/24 dev wan0; ip addr show 10.1.3.3/24 dev wan0 >/dev/null 2>&1 || ip addr add 10.1.3.3/24 dev wan0 2>/dev/null; true'; }
 mesh_edit c '' 'persistent-keepalive = 1'

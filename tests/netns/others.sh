@@ -69,7 +69,7 @@ row a 'systemd-networkd' '^drift: [0-9]+ difference' networkd
 network_manager() { on a ip addr flush dev kilo0; }
 row a 'NetworkManager' '^drift: [0-9]+ difference' network_manager
 flush_ruleset() { on a nft flush ruleset; }
-row a 'nft flush ruleset' '^drift: 1 step' flush_ruleset
+row a 'nft flush ruleset' '^drift: 1 difference' flush_ruleset
 # firewalld replaces its own table, in which nothing of ours is.
 firewalld() { on a nft -f - <<'END'
 table inet firewalld

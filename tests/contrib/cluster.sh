@@ -232,7 +232,7 @@ later() { [ "$(note $1 last-seen)" -ge "$2" ]; }
 check 'others check in' wait_for 60 later a $((now + 10))
 check 'so does it' wait_for 60 later e $((now + 10))
 must on e ip route del 10.42.7.0/24 proto static
-check 'it is well again' wait_for 60 ready e
+check 'it is well again' wait_for 60 test -e $T/nodes/e/kilowg/agent/ready
 pid=$(agent_pid f)
 kill -TERM $pid
 check 'its agent ends when told' wait_for 60 gone kill -0 $pid

@@ -5,7 +5,7 @@
  * are of no use. They hold all keys.
  *
  * Send counters and replay windows must never go back. So whoever saves a device sends and
- * receives nothing any more, unless nobody has loaded it: see userspace/handover.h.
+ * receives nothing any more, unless nobody has loaded it: see userspace/takeover.h.
  */
 #ifndef KWGI_DP_HANDOVER_H
 #define KWGI_DP_HANDOVER_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* The data plane's two sides of userspace/handover.h: giving all away, and beginning with what is given. */
+/* The data plane's two sides of userspace/takeover.h: giving all away, and beginning with what is given. */
 #ifndef KWGI_DATAPLANE_HANDOVER_H
 #define KWGI_DATAPLANE_HANDOVER_H
 
-#include "userspace/handover.h"
+#include "userspace/takeover.h"
 #include "userspace/worker.h"
 
 /* What a predecessor has left, as far as it is not part of the data plane yet. */

@@ -19,7 +19,7 @@
 #include "base/error.h"
 #include "dp/handover.h"
 #include "sys/errtext.h"
-#include "userspace/handover.h"
+#include "userspace/takeover.h"
 #include "userspace/uapi_path.h"
 
 enum {

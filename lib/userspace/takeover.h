@@ -14,8 +14,8 @@
  * that wants to go on. So never do both send with the same counters, whoever is killed when. Who
  * has claimed it overwrites it, for all who still have the descriptor.
  */
-#ifndef KWGI_HANDOVER_H
-#define KWGI_HANDOVER_H
+#ifndef KWGI_TAKEOVER_H
+#define KWGI_TAKEOVER_H
 
 #include <stdbool.h>
 #include <stddef.h>

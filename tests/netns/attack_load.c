@@ -124,7 +124,10 @@ static bool is_cookie(const struct heard *h)
 	return type_of(h) == KWGI_MSG_COOKIE_REPLY && h->len == sizeof(struct kwgi_cookie_reply);
 }
 
-/* Sends initiations from fd until one is answered with this type; false if by another. */
+/*
+ * Sends initiations from fd until one is answered with this type. Between two looks of the device at
+ * the flood, as on a machine that has other work, there may be answers of another.
+ */
 static bool answered_by(struct speaker *s, int fd, uint32_t type)
 {
 	uint64_t end = now_ns() + 10 * KWGI_SECOND;
@@ -135,8 +138,8 @@ static bool answered_by(struct speaker *s, int fd, uint32_t type)
 		make_initiation(s, &msg, NULL);
 		say_to(fd, &msg, sizeof(msg));
 		s->last_initiation = now_ns();
-		if (hear(fd, &m, 500))
-			return type_of(&m) == type;
+		if (hear(fd, &m, 500) && type_of(&m) == type)
+			return true;
 	}
 	return false;
 }

@@ -592,12 +592,18 @@ set_local() {
 late_failure='step [0-9]+ of [0-9]+ \(.*10-kilo.conflist.*\): .*File exists'
 break_late_step() {
 	need_cni
+	cp "$T/local.ini" "$T/local.mended"
 	set_local cni yes
-	must mkdir -p "$T/nodes/$1/kilowg/.10-kilo.conflist.kilowg"
+	rm -f "$T/conflist.mended"
+	[ ! -e "$T/nodes/$1/kilowg/10-kilo.conflist" ] ||
+		mv "$T/nodes/$1/kilowg/10-kilo.conflist" "$T/conflist.mended"
+	must mkdir "$T/nodes/$1/kilowg/.10-kilo.conflist.kilowg"
 }
 
+# All is as it was before.
 mend_late_step() {
-	set_local cni no
+	[ ! -e "$T/conflist.mended" ] || mv "$T/conflist.mended" "$T/nodes/$1/kilowg/10-kilo.conflist"
+	mv "$T/local.mended" "$T/local.ini"
 	must rmdir "$T/nodes/$1/kilowg/.10-kilo.conflist.kilowg"
 }
 

@@ -154,12 +154,12 @@ life() {
 	mesh_node d 'location = z' 'endpoint = 203.0.113.4:51820' 'internal-ip = 10.1.4.4/24' \
 		'pod-cidr = 10.2.4.0/24, fd00:2:4::/64'
 	saved "$v" >"$T/before"
-	must on a ip route add 10.2.4.0/24 via 203.0.113.250
-	expect 2 'apply fails at a route' kwg a apply
+	break_late_step a
+	expect 5 'a late step fails' kwg a apply
 	is 'and says so in one line' 1 "$(grep -c . "$T/err")"
 	saved "$v" >"$T/after"
 	same 'the rules are those before' "$T/before" "$T/after"
-	must on a ip route del 10.2.4.0/24
+	mend_late_step a
 	mesh_drop d
 	expect 0 'for kilowg, too' kwg a diff
 

@@ -93,8 +93,9 @@ host_state() {
 	files_state
 }
 files_state() {
-	find /run/kilowg /run/wireguard ! -name '*.lock' ! -type d -print | sort
-	find /run/kilowg ! -name '*.lock' ! -name key -type f | sort | xargs -r tail -v -n +1
+	# When and by whom what was applied is not compared.
+	find /run/kilowg /run/wireguard ! -name '*.lock' ! -name '*.applied*' ! -name '*.down' ! -type d -print | sort
+	find /run/kilowg ! -name '*.lock' ! -name '*.applied*' ! -name '*.down' ! -name key -type f | sort | xargs -r tail -v -n +1
 }
 
 # ---- files -----------------------------------------------------------------

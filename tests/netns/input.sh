@@ -197,7 +197,7 @@ i=0
 {
 	echo "table inet fw { chain in { $chain $usual"
 	while [ $i -lt 3000 ]; do echo "ip saddr 10.$((i / 256)).$((i % 256)).0/24 tcp dport $((1000 + i)) accept"; i=$((i + 1)); done
-	echo '} }'
+	printf '}\n}\n'
 } | ruleset
 is 'three thousand rules are gone through' 1 "$(told | grep -c 'error.* drops')"
 finish

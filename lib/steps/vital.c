@@ -86,10 +86,11 @@ static bool is_allowed(const struct kwgi_cidrs *allow, const struct kwgi_prefix 
 
 /*
  * A node of the own location is a neighbour, and where it is a segment of its own its private
- * address goes through the tunnel all the same: that is what granularity = full is for. One of
- * another location that has the address of a neighbour is somebody else.
+ * address goes through the tunnel all the same: that is what granularity = full is for. So does a
+ * public address, which is one host's wherever it is seen. But one of another location that has the
+ * private address of a neighbour is somebody else.
  */
-static bool is_of_own_location(const struct kwg_plan *plan, const struct kwgi_prefix *dst)
+static bool is_the_neighbour(const struct kwg_plan *plan, const struct kwgi_prefix *dst)
 {
 	const struct kwgi_topology *t = plan->topo;
 	uint32_t i;
@@ -98,7 +99,8 @@ static bool is_of_own_location(const struct kwg_plan *plan, const struct kwgi_pr
 		return false;
 	for (i = 0; i < t->n_nodes; i++)
 		if (kwgi_addr_equal(&t->nodes[i]->internal_ip.addr, &dst->addr) &&
-		    !strcmp(t->nodes[i]->location, plan->node->location))
+		    (!kwgi_addr_is_private(&dst->addr) ||
+		     !strcmp(t->nodes[i]->location, plan->node->location)))
 			return true;
 	return false;
 }
@@ -110,7 +112,7 @@ static bool takes_away(const struct kwgi_host_route *r, const struct kwgi_vital 
 		return v->kind == KWGI_VITAL_ENDPOINT;
 	if (!wins(r, way) || is_same_way(r, way))
 		return false;
-	return v->kind != KWGI_VITAL_NEIGHBOUR || !is_of_own_location(plan, &r->dst);
+	return v->kind != KWGI_VITAL_NEIGHBOUR || !is_the_neighbour(plan, &r->dst);
 }
 
 static void judge_one(const struct kwgi_vitals *s, const struct kwgi_prefixset *set,

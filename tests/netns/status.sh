@@ -206,7 +206,7 @@ if has_vxlan; then
 	well a
 	must on a ip rule add table main suppress_prefixlength 0 priority 105
 	told way-rule 'what pods here send to 10\.1\.1\.2/32 and 1 more leave by lan0, not kilo0-vxlan: rule 105 \(lookup main\) stands before that of kilowg' \
-		'give that rule a number above 32765, or take it away: ip rule del priority 105'
+		'set rule-priority below 105 in \[local\], or take it away: ip rule del priority 105'
 	must on a ip rule del priority 105
 	well a
 else

@@ -116,7 +116,7 @@ static void open_all(struct probe *p, const char *name, const struct kwgi_tun_op
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	p->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	p->wake = kwgi_wake_open();
-	if (kwgi_sandbox_enter(0, -1, NULL, &err))
+	if (kwgi_sandbox_enter(0, kwgi_uapi_server_folder(p->uapi), NULL, &err))
 		fail(p, &err);
 	/* What has to work afterwards. */
 	if (kwgi_udp_open(&p->udp, &udp, &err))

@@ -11,6 +11,7 @@
 . "$(dirname -- "$0")/vm.sh"
 
 if [ "${KWG_TEST_IN_VM:-}" != yes ]; then
+	[ "${KWG_VM_MOMENTS:-yes}" = yes ] || cannot "it takes many minutes; \"make check-vm\" has it"
 	need make tar base64
 	need_vm --systemd --accel "${KWG_TEST_ACCEL:-uml}"
 	install_for_vm

@@ -29,6 +29,7 @@ make_peers() {
 # ---- outside ---------------------------------------------------------------
 
 if [ "${KWG_TEST_IN_VM:-}" != yes ]; then
+	[ "${KWG_VM_MOMENTS:-yes}" = yes ] || cannot "it takes many minutes; \"make check-vm\" has it"
 	need make wg
 	need_vm --systemd
 	dir=$(mktemp -d) || bail 'mktemp fails'

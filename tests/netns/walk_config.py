@@ -340,6 +340,8 @@ KEYS = {
         "fwmark": (None, "77", "4294967295"),
         "fail-closed": (None, "yes"),
         "max-shrink": "what is refused: guards.sh",
+        "route-metric": "partial.sh",
+        "allow-cover": "partial.sh",
     },
 }
 

@@ -70,7 +70,7 @@ def foreign(node):
         "route add 10.78.0.0/24 via 203.0.113.250",
         "route add 10.79.0.0/24 via 203.0.113.250 proto 108",
         "route add fd79::/64 via 2001:db8::fa proto 108",
-        "route add 10.2.3.0/25 via 203.0.113.250 table 1107 proto static",
+        "route add 192.0.2.0/25 via 203.0.113.250 table 1107 proto static",
         "rule add from 10.2.77.0/24 lookup 1107 priority 32765",
         "neigh add 203.0.113.250 lladdr 02:00:00:00:00:fa dev wan0 nud permanent",
     ]

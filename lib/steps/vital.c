@@ -85,10 +85,8 @@ static bool is_allowed(const struct kwgi_cidrs *allow, const struct kwgi_prefix 
 }
 
 /*
- * A node of the own location is a neighbour, and where it is a segment of its own its private
- * address goes through the tunnel all the same: that is what granularity = full is for. So does a
- * public address, which is one host's wherever it is seen. But one of another location that has the
- * private address of a neighbour is somebody else.
+ * A node is a neighbour itself where a network is divided into locations, or with granularity =
+ * full, and its internal address goes through the tunnel so that it is encrypted, as Kilo has it.
  */
 static bool is_the_neighbour(const struct kwg_plan *plan, const struct kwgi_prefix *dst)
 {
@@ -98,9 +96,7 @@ static bool is_the_neighbour(const struct kwg_plan *plan, const struct kwgi_pref
 	if (dst->len != kwgi_addr_bits(&dst->addr))
 		return false;
 	for (i = 0; i < t->n_nodes; i++)
-		if (kwgi_addr_equal(&t->nodes[i]->internal_ip.addr, &dst->addr) &&
-		    (!kwgi_addr_is_private(&dst->addr) ||
-		     !strcmp(t->nodes[i]->location, plan->node->location)))
+		if (kwgi_addr_equal(&t->nodes[i]->internal_ip.addr, &dst->addr))
 			return true;
 	return false;
 }

@@ -36,6 +36,19 @@ int kwgi_rtnl_rule_step(struct kwgi_nl *nl, const struct kwgi_step *s, bool undo
 void kwgi_rtnl_read_rule(struct kwgi_host_rule *r, const struct nlmsghdr *nlh);
 /* What the attributes of a message about a route say. */
 void kwgi_rtnl_read_route(struct kwgi_host_route *r, const struct nlmsghdr *nlh);
+/*
+ * The whole of a message of a dump of routes; the default metric of IPv6 is 0. False: it is none of
+ * this family (AF_*) and type (RTN_*), or one that the kernel has learnt.
+ */
+bool kwgi_rtnl_read_dumped(struct kwgi_host_route *r, const struct nlmsghdr *nlh, uint8_t family,
+			   uint8_t type);
+/*
+ * Dumps all routes, and more, of both families: type is RTM_GETROUTE or the like, whose request
+ * begins with header bytes, the family first; *family is that of the dump while cb is called. What
+ * changes meanwhile is looked at the next time, and a family that there is not has nothing.
+ */
+void kwgi_rtnl_dump_both(struct kwgi_nl *nl, uint16_t type, size_t header, uint8_t *family, mnl_cb_t cb,
+			 void *arg);
 /* AF_INET or AF_INET6. */
 uint8_t kwgi_rtnl_family(uint8_t family);
 /* Nothing for an address of no family. */

@@ -348,6 +348,43 @@ void kwgi_rtnl_read_route(struct kwgi_host_route *r, const struct nlmsghdr *nlh)
 	}
 }
 
+bool kwgi_rtnl_read_dumped(struct kwgi_host_route *r, const struct nlmsghdr *nlh, uint8_t family,
+			   uint8_t type)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+
+	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_type != type ||
+	    rtm->rtm_flags & RTM_F_CLONED || rtm->rtm_family != family)
+		return false;
+	*r = (struct kwgi_host_route){
+		.dst = { { .family = family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6 }, rtm->rtm_dst_len },
+		.table = rtm->rtm_table, .protocol = rtm->rtm_protocol, .tos = rtm->rtm_tos,
+		.onlink = rtm->rtm_flags & RTNH_F_ONLINK,
+	};
+	kwgi_rtnl_read_route(r, nlh);
+	if (family == AF_INET6 && r->metric == KWGI_METRIC6_DEFAULT)
+		r->metric = 0;
+	return true;
+}
+
+void kwgi_rtnl_dump_both(struct kwgi_nl *nl, uint16_t type, size_t header, uint8_t *family, mnl_cb_t cb,
+			 void *arg)
+{
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	struct kwg_error own = { 0 };
+	struct nlmsghdr *nlh;
+	struct rtgenmsg *g;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		*family = families[i];
+		nlh = kwgi_nl_begin(nl, type, 0);
+		g = mnl_nlmsg_put_extra_header(nlh, header);
+		g->rtgen_family = families[i];
+		(void)kwgi_nl_dump(nl, nlh, cb, arg, "listing routes and neighbours", &own);
+	}
+}
+
 static bool is_our_link(const struct collect *c, const struct kwgi_link *l)
 {
 	return l && *l->alias && kwgi_mark_is_ours(l->alias, &c->h->owner);
@@ -399,11 +436,10 @@ static bool can_be_ours(const struct nlmsghdr *nlh, const struct rtmsg *rtm)
 }
 
 /* IPv6 puts them on the loopback device, which says nothing. */
-static int on_closed(struct collect *c, struct kwgi_host_route *route, const struct nlmsghdr *nlh)
+static int keep_closed(struct collect *c, const struct kwgi_host_route *route)
 {
 	struct kwgi_host_route *r;
 
-	kwgi_rtnl_read_route(route, nlh);
 	if (!is_wanted(c, route->protocol) || route->tos || route->metric != KWGI_METRIC_CLOSED)
 		return MNL_CB_OK;
 	r = ADD(c, closed);
@@ -418,26 +454,14 @@ static int on_closed(struct collect *c, struct kwgi_host_route *route, const str
 
 static int on_route(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	struct kwgi_host_route route, *r;
 	struct collect *c = arg;
-	struct kwgi_host_route route = {
-		.dst = { { .family = rtm->rtm_family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6 },
-			 rtm->rtm_dst_len },
-		.table = rtm->rtm_table, .protocol = rtm->rtm_protocol, .tos = rtm->rtm_tos,
-		.onlink = rtm->rtm_flags & RTNH_F_ONLINK,
-	}, *r;
 
-	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_flags & RTM_F_CLONED ||
-	    rtm->rtm_family != c->family)
+	if (kwgi_rtnl_read_dumped(&route, nlh, c->family, RTN_UNREACHABLE))
+		return keep_closed(c, &route);
+	if (!kwgi_rtnl_read_dumped(&route, nlh, c->family, RTN_UNICAST))
 		return MNL_CB_OK;
-	if (rtm->rtm_type == RTN_UNREACHABLE)
-		return on_closed(c, &route, nlh);
-	if (rtm->rtm_type != RTN_UNICAST)
-		return MNL_CB_OK;
-	kwgi_rtnl_read_route(&route, nlh);
-	if (rtm->rtm_family == AF_INET6 && route.metric == KWGI_METRIC6_DEFAULT)
-		route.metric = 0;
-	if (!is_wanted(c, rtm->rtm_protocol) || !can_be_ours(nlh, rtm))
+	if (!is_wanted(c, route.protocol) || !can_be_ours(nlh, mnl_nlmsg_get_payload(nlh)))
 		return keep_other(c, &route, nlh);
 	r = ADD(c, routes);
 	if (!r)

@@ -172,44 +172,15 @@ static bool is_ours(const struct kwgi_host *h, uint8_t protocol)
 
 static int on_other_route(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
 	struct collect *c = arg;
-	struct kwgi_host_route r = {
-		.dst = { { .family = rtm->rtm_family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6 },
-			 rtm->rtm_dst_len },
-		.table = rtm->rtm_table, .protocol = rtm->rtm_protocol,
-	};
+	struct kwgi_host_route r;
 
-	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_type != RTN_UNICAST ||
-	    rtm->rtm_flags & RTM_F_CLONED || rtm->rtm_family != c->family ||
-	    is_ours(c->h, rtm->rtm_protocol))
+	if (!kwgi_rtnl_read_dumped(&r, nlh, c->family, RTN_UNICAST) || is_ours(c->h, r.protocol))
 		return MNL_CB_OK;
-	kwgi_rtnl_read_route(&r, nlh);
 	if (r.protocol == RTPROT_RA && !r.dst.len)
 		c->s->ra_link = r.oif;
 	c->nomem |= kwgi_ways_add_part(c->s, c->w, &r) != 0;
 	return c->nomem ? MNL_CB_ERROR : MNL_CB_OK;
-}
-
-/* What changes meanwhile is looked at the next time, and a family that there is not has nothing. */
-static int list_parts(struct kwgi_nl *nl, struct collect *c, struct kwg_error *err)
-{
-	static const uint8_t families[] = { AF_INET, AF_INET6 };
-	struct kwg_error own = { 0 };
-	struct nlmsghdr *nlh;
-	struct rtmsg *rtm;
-	size_t i;
-
-	for (i = 0; i < 2; i++) {
-		c->family = families[i];
-		nlh = kwgi_nl_begin(nl, RTM_GETROUTE, 0);
-		rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
-		rtm->rtm_family = c->family;
-		(void)kwgi_nl_dump(nl, nlh, on_other_route, c, "listing routes", &own);
-		if (c->nomem)
-			return kwgi_nomem(err);
-	}
-	return 0;
 }
 
 int kwgi_ways_observe(struct kwgi_nl *nl, struct kwgi_ways *s, const struct kwgi_desired *w,
@@ -221,9 +192,8 @@ int kwgi_ways_observe(struct kwgi_nl *nl, struct kwgi_ways *s, const struct kwgi
 
 	if (kwgi_ways_list(s, w, h))
 		return kwgi_nomem(err);
-	ret = list_parts(nl, &c, err);
-	if (!ret)
-		ret = ask_all(nl, s, err);
+	kwgi_rtnl_dump_both(nl, RTM_GETROUTE, sizeof(struct rtmsg), &c.family, on_other_route, &c);
+	ret = c.nomem ? kwgi_nomem(err) : ask_all(nl, s, err);
 	for (i = 0; i < s->n && !ret; i++)
 		if (!kwgi_ways_is_right(&s->v[i]))
 			ret = kwgi_way_ask(nl, &s->v[i].way, true, err);

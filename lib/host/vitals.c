@@ -190,21 +190,12 @@ static int keep_route(struct collect *c, const struct kwgi_host_route *r)
 
 static int on_route(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
 	struct collect *c = arg;
-	struct kwgi_host_route r = {
-		.dst = { { .family = rtm->rtm_family == AF_INET ? KWGI_AF_V4 : KWGI_AF_V6 },
-			 rtm->rtm_dst_len },
-		.table = rtm->rtm_table, .protocol = rtm->rtm_protocol,
-	};
+	struct kwgi_host_route r;
 
-	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_type != RTN_UNICAST ||
-	    rtm->rtm_flags & RTM_F_CLONED || rtm->rtm_family != c->family)
+	if (!kwgi_rtnl_read_dumped(&r, nlh, c->family, RTN_UNICAST))
 		return MNL_CB_OK;
-	kwgi_rtnl_read_route(&r, nlh);
 	read_multipath(&r, nlh);
-	if (r.dst.addr.family == KWGI_AF_V6 && r.metric == KWGI_METRIC6_DEFAULT)
-		r.metric = 0;
 	if (r.table != KWGI_TABLE_MAIN || is_ours(c, &r))
 		return MNL_CB_OK;
 	return keep_route(c, &r) ? fail_cb(c) : MNL_CB_OK;
@@ -237,28 +228,6 @@ static int on_neigh(const struct nlmsghdr *nlh, void *arg)
 
 /* ---- the whole ------------------------------------------------------- */
 
-/* What changes meanwhile is looked at the next time, and a family that there is not has nothing. */
-static int dump(struct collect *c, struct kwgi_nl *nl, uint16_t type, size_t header, mnl_cb_t cb,
-		struct kwg_error *err)
-{
-	static const uint8_t families[] = { AF_INET, AF_INET6 };
-	struct kwg_error own = { 0 };
-	struct nlmsghdr *nlh;
-	struct rtgenmsg *g;
-	size_t i;
-
-	for (i = 0; i < 2; i++) {
-		c->family = families[i];
-		nlh = kwgi_nl_begin(nl, type, 0);
-		g = mnl_nlmsg_put_extra_header(nlh, header);
-		g->rtgen_family = c->family;
-		(void)kwgi_nl_dump(nl, nlh, cb, c, "listing routes and neighbours", &own);
-		if (c->nomem)
-			return kwgi_nomem(err);
-	}
-	return 0;
-}
-
 static void find_ipv6(struct kwgi_vitals *v)
 {
 	FILE *f = fopen("/proc/sys/net/ipv6/conf/default/disable_ipv6", "re");
@@ -281,11 +250,9 @@ int kwgi_vitals_observe(struct kwgi_vitals *v, struct kwgi_nl *nl, const struct 
 	find_ipv6(v);
 	if (!ret && (find_name_servers(v) || find_endpoints(&c) || index_known(&c)))
 		ret = kwgi_nomem(err);
-	if (!ret)
-		ret = dump(&c, nl, RTM_GETROUTE, sizeof(struct rtmsg), on_route, err);
-	if (!ret)
-		ret = dump(&c, nl, RTM_GETNEIGH, sizeof(struct ndmsg), on_neigh, err);
-	if (!ret && kwgi_vitals_build(v))
-		ret = kwgi_nomem(err);
-	return ret;
+	if (ret)
+		return ret;
+	kwgi_rtnl_dump_both(nl, RTM_GETROUTE, sizeof(struct rtmsg), &c.family, on_route, &c);
+	kwgi_rtnl_dump_both(nl, RTM_GETNEIGH, sizeof(struct ndmsg), &c.family, on_neigh, &c);
+	return c.nomem || kwgi_vitals_build(v) ? kwgi_nomem(err) : 0;
 }

@@ -129,8 +129,7 @@ static void find_refused(struct work *k, const struct kwgi_refusals *refusals)
 static bool lacks_ipv6(const struct work *k, const char *link)
 {
 	const struct kwgi_link *l = kwgi_host_link(k->h, link);
-	bool mesh = !strcmp(link, k->w->ifname);
-	uint32_t mtu = mesh ? k->w->mtu : !strcmp(link, k->w->tunnel.name) ? k->w->tunnel.mtu : 0;
+	uint32_t mtu = !strcmp(link, k->w->ifname) ? k->w->mtu : !strcmp(link, k->w->tunnel.name) ? k->w->tunnel.mtu : 0;
 
 	if (k->vitals->no_ipv6 || (mtu && mtu < KWGI_MTU_MIN_V6))
 		return true;
@@ -230,11 +229,11 @@ static void tell_of_ipv6(struct work *k, uint32_t first)
 	struct kwgi_buf text = { 0 }, remedy = { 0 };
 	uint32_t i, n = 0;
 
-	for (i = 0; i < k->w->n_routes; i++)
-		n += k->reasons[i].ipv6 && !strcmp(k->w->routes[i].link, link);
 	for (i = 0; i < first; i++)
 		if (k->reasons[i].ipv6 && !strcmp(k->w->routes[i].link, link))
 			return;
+	for (; i < k->w->n_routes; i++)
+		n += k->reasons[i].ipv6 && !strcmp(k->w->routes[i].link, link);
 	kwgi_buf_printf(&text, "%s has no IPv6, so ", link);
 	kwgi_buf_prefix(&text, &k->w->routes[first].route.dst);
 	if (n > 1)

@@ -58,8 +58,10 @@ spies_start() {
 seen() { sed -n 's/^seen //p' "$T/spy_$1.out"; }
 spies_end() { end_of spy_a; end_of spy_r; }
 
-# So long that a leak would show: 100 packets of each sender.
-a_while() { sleep 0.2; }
+# So long that a leak would show: until the pod of a has sent 300 packets more, 150 or all to each address.
+sent_by_pod() { ip -n a -s link show pod0 | awk '/RX:/ { getline; print $2 }'; }
+has_sent() { [ "$(sent_by_pod)" -ge "$1" ]; }
+a_while() { wait_for 30 has_sent $(($(sent_by_pod) + 300)) || bail 'the senders have stopped'; }
 
 # TEXT COMMAND...: nothing is seen in clear while it runs and afterwards.
 closed() {

@@ -52,8 +52,8 @@ int kwgi_vitals_build(struct kwgi_vitals *s);
 const struct kwgi_host_route *kwgi_vitals_way(const struct kwgi_vitals *s,
 					      const struct kwgi_vital *v);
 /*
- * Of w->routes, sets by[i] to what route i would take the way from, or else leaves it; by has room
- * for all. allow: networks that routes may cover all the same. 0 or -1.
+ * Of w->routes, sets by[i] to what route i would take the way from, or else leaves it NULL; by has
+ * room for all. allow-cover of the plan's configuration permits it. 0 or -1.
  */
 int kwgi_vitals_judge(const struct kwgi_vitals *s, const struct kwgi_desired *w,
 		      const struct kwg_plan *plan, const struct kwgi_vital **by);

@@ -206,14 +206,33 @@ static int build_mtu(struct kwg_steps *s, struct kwg_error *err)
 
 /* ---- what has to be left out ----------------------------------------- */
 
-static int leave_out(struct kwg_steps *s, struct kwg_error *err)
+static int find_vitals(struct kwg_steps *s, struct kwgi_vitals *vitals, struct kwg_error *err)
 {
 	const struct kwgi_reachable kept = { s->opt.keep_reachable, s->opt.client };
+
+	return kwgi_vitals_observe(vitals, &s->live.nl, &s->wanted, &s->host, &kept, err);
+}
+
+static int leave_out(struct kwg_steps *s, struct kwg_error *err)
+{
 	struct kwgi_vitals vitals = { 0 };
-	int ret = kwgi_vitals_observe(&vitals, &s->live.nl, &s->wanted, &s->host, &kept, err);
+	int ret = find_vitals(s, &vitals, err);
 
 	if (!ret && kwgi_leave_out(&s->wanted, s->plan, &s->host, &vitals, s->live.refusals,
 				   &s->left_out))
+		ret = kwgi_nomem(err);
+	kwgi_vitals_free(&vitals);
+	return ret;
+}
+
+int kwgi_steps_build_closed(struct kwg_steps *s, struct kwg_error *err)
+{
+	struct kwgi_vitals vitals = { 0 };
+	int ret = kwgi_desired_closed(&s->wanted, s->plan, err);
+
+	if (!ret)
+		ret = find_vitals(s, &vitals, err);
+	if (!ret && kwgi_leave_out_closed(&s->wanted, s->plan, &vitals))
 		ret = kwgi_nomem(err);
 	kwgi_vitals_free(&vitals);
 	return ret;

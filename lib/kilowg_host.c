@@ -138,7 +138,7 @@ static int prepare_closed(struct kwg_steps *s, struct kwg_error *err)
 	if (!ret)
 		ret = kwgi_live_observe(&s->live, (uint8_t)s->cfg->local.route_protocol, &s->host, err);
 	if (!ret)
-		ret = kwgi_desired_closed(&s->wanted, s->plan, err);
+		ret = kwgi_steps_build_closed(s, err);
 	if (!ret)
 		ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
 	return ret ? ret : format_steps(s, err);

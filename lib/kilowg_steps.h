@@ -136,6 +136,9 @@ void kwgi_steps_observe_old(struct kwg_steps *s, const struct kwg_config *cfg, c
 int kwgi_steps_build(struct kwg_steps *s, const struct kwgi_key *private_key,
 		     struct kwg_error *err);
 
+/* Only what is closed, for the boot. */
+int kwgi_steps_build_closed(struct kwg_steps *s, struct kwg_error *err);
+
 /* Warns if there may be rules of ours in iptables that cannot be seen. */
 void kwgi_steps_tell_of_unseen(const struct kwg_steps *s);
 

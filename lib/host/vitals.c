@@ -33,7 +33,8 @@ static bool is_mesh_link(const struct collect *c, uint32_t index)
 {
 	const struct kwgi_link *l = kwgi_host_link_by_index(c->h, index);
 
-	return l && (kwgi_mark_is_ours(l->alias, &c->h->owner) || !strcmp(l->name, c->w->ifname) ||
+	return l && (kwgi_mark_is_ours(l->alias, &c->h->owner) ||
+		     (c->w->ifname && !strcmp(l->name, c->w->ifname)) ||
 		     (*c->w->tunnel.name && !strcmp(l->name, c->w->tunnel.name)));
 }
 

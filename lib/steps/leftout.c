@@ -159,28 +159,6 @@ static void leave_out_rules(struct work *k)
 	k->w->n_rules = n;
 }
 
-/* A network that is not led into the mesh must not be closed either, where the host depends on it. */
-static int leave_out_closed(struct work *k)
-{
-	struct kwgi_desired closed = { .n_routes = k->w->n_closed };
-	const struct kwgi_vital **by = kwgi_arena_alloc(k->a, k->w->n_closed + 1u, sizeof(struct kwgi_vital *));
-	bool no_ipv6 = k->vitals->no_ipv6 || k->vitals->no_ipv6_on_new;
-	uint32_t i, n = 0;
-
-	closed.routes = kwgi_arena_alloc(k->a, k->w->n_closed + 1u, sizeof(*closed.routes));
-	if (!by || !closed.routes)
-		return -1;
-	for (i = 0; i < k->w->n_closed; i++)
-		closed.routes[i].route = k->w->closed[i];
-	if (kwgi_vitals_judge(k->vitals, &closed, k->plan, by))
-		return -1;
-	for (i = 0; i < k->w->n_closed; i++)
-		if (!by[i] && !(no_ipv6 && k->w->closed[i].dst.addr.family == KWGI_AF_V6))
-			k->w->closed[n++] = k->w->closed[i];
-	k->w->n_closed = n;
-	return 0;
-}
-
 static void leave_out_neighs(struct kwgi_desired_tunnel *t)
 {
 	uint32_t i, n = 0;
@@ -396,6 +374,29 @@ static void tell_of_internal_ip(const struct work *k)
 			  k->w->n_without_internal_ip);
 }
 
+/* A network that is not led into the mesh must not be closed either, where the host depends on it. */
+int kwgi_leave_out_closed(struct kwgi_desired *w, const struct kwg_plan *plan,
+			  const struct kwgi_vitals *vitals)
+{
+	struct kwgi_desired closed = { .n_routes = w->n_closed };
+	const struct kwgi_vital **by = kwgi_arena_alloc(&w->arena, w->n_closed + 1u, sizeof(struct kwgi_vital *));
+	bool no_ipv6 = vitals->no_ipv6 || vitals->no_ipv6_on_new;
+	uint32_t i, n = 0;
+
+	closed.routes = kwgi_arena_alloc(&w->arena, w->n_closed + 1u, sizeof(*closed.routes));
+	if (!by || !closed.routes)
+		return -1;
+	for (i = 0; i < w->n_closed; i++)
+		closed.routes[i].route = w->closed[i];
+	if (kwgi_vitals_judge(vitals, &closed, plan, by))
+		return -1;
+	for (i = 0; i < w->n_closed; i++)
+		if (!by[i] && !(no_ipv6 && w->closed[i].dst.addr.family == KWGI_AF_V6))
+			w->closed[n++] = w->closed[i];
+	w->n_closed = n;
+	return 0;
+}
+
 int kwgi_leave_out(struct kwgi_desired *w, const struct kwg_plan *plan, const struct kwgi_host *h,
 		   const struct kwgi_vitals *vitals, const struct kwgi_refusals *refusals,
 		   struct kwgi_findings *f)
@@ -405,7 +406,7 @@ int kwgi_leave_out(struct kwgi_desired *w, const struct kwg_plan *plan, const st
 	int ret = -1;
 
 	k.reasons = kwgi_arena_alloc(&a, w->n_routes + 1u, sizeof(*k.reasons));
-	if (k.reasons && !find_rivals(&k) && !find_covered(&k) && !leave_out_closed(&k)) {
+	if (k.reasons && !find_rivals(&k) && !find_covered(&k) && !kwgi_leave_out_closed(w, plan, vitals)) {
 		find_refused(&k, refusals);
 		find_ipv6(&k);
 		tell_of_internal_ip(&k);

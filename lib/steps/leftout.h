@@ -40,4 +40,8 @@ int kwgi_leave_out(struct kwgi_desired *w, const struct kwg_plan *plan, const st
 		   const struct kwgi_vitals *vitals, const struct kwgi_refusals *refusals,
 		   struct kwgi_findings *f);
 
+/* Only of what is to be closed, and without a word. 0 or -1. */
+int kwgi_leave_out_closed(struct kwgi_desired *w, const struct kwg_plan *plan,
+			  const struct kwgi_vitals *vitals);
+
 #endif

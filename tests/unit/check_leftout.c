@@ -293,6 +293,34 @@ START_TEST(many)
 }
 END_TEST
 
+/* Nor is what the host depends on closed, with fail-closed. */
+START_TEST(closed)
+{
+	static const char *const nets[] = { "192.168.1.254/32", "192.168.1.0/24", "10.42.2.0/24", "fd00:1::/64" };
+	struct kwgi_host_route v[N_OF(nets)];
+	struct scene s;
+	uint32_t i;
+
+	begin(&s);
+	for (i = 0; i < N_OF(nets); i++) {
+		v[i] = route(nets[i], "", "", 0, MAIN);
+		v[i].metric = UINT32_MAX;
+	}
+	s.o.w.closed = v;
+	s.o.w.n_closed = N_OF(nets);
+	way(&s, "192.168.1.0/24", "", LAN, 0);
+	vital(&s, KWGI_VITAL_GATEWAY, "192.168.1.254");
+	vital(&s, KWGI_VITAL_NETWORK, "192.168.1.0/24");
+	s.vitals.no_ipv6_on_new = _i;
+	leave_out(&s);
+	/* The network itself has a better metric. */
+	ck_assert_uint_eq(s.o.w.n_closed, _i ? 2 : 3);
+	ck_assert(kwgi_prefix_equal(&v[0].dst, &(struct kwgi_prefix){ addr("192.168.1.0"), 24 }));
+	ck_assert(kwgi_prefix_equal(&v[1].dst, &(struct kwgi_prefix){ addr("10.42.2.0"), 24 }));
+	end(&s);
+}
+END_TEST
+
 /* ---- the model ------------------------------------------------------- */
 
 struct fib {
@@ -420,6 +448,7 @@ static void add(TCase *tc)
 {
 	tcase_add_loop_test(tc, single, 0, N_OF(cases));
 	tcase_add_test(tc, many);
+	tcase_add_loop_test(tc, closed, 0, 2);
 	tcase_add_loop_test(tc, model, 0, ROUNDS);
 }
 

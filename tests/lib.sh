@@ -41,6 +41,10 @@ cannot() { printf '1..0 # SKIP %s\n' "$*"; exit 0; }
 
 bail() { printf 'Bail out! %s\n' "$*"; exit 99; }
 
+# KWG_TEST_UNTIL, seconds since 1970: what begins later is not run (CI has to end some time).
+too_late='the time for all tests together is over (KWG_TEST_UNTIL)'
+late() { [ -n "${KWG_TEST_UNTIL:-}" ] && [ "$(date +%s)" -ge "$KWG_TEST_UNTIL" ]; }
+
 # Ends a script.
 finish() { printf '1..%d\n' "$tap_n"; [ "$tap_failed" = 0 ]; exit; }
 
@@ -232,6 +236,7 @@ enter() {
 		inside
 		return
 	fi
+	! late || cannot "$too_late"
 	need ip unshare nsenter
 	[ -x "$KILOWG" ] || cannot "there is no program $KILOWG"
 	[ "$(id -u)" = 0 ] && unshare $options true 2>/dev/null || map='--user --map-root-user'

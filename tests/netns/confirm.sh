@@ -424,9 +424,10 @@ reset
 
 sed 's/^firewall/create-interface = no\ninterface = none0\ninterface-timeout = 60s\n&/' "$T/local.ini" >"$T/waits.ini"
 nsenter --net=/run/netns/a -- unshare --mount sh "$T/as-node" "$T/nodes/a" \
-	"$KILOWG" -f "$mesh_ini" -f "$T/waits.ini" --node a apply >/dev/null 2>&1 &
+	"$KILOWG" -f "$mesh_ini" -f "$T/waits.ini" --node a apply --lock-timeout 20 >"$T/holder" 2>&1 &
 holder=$!
 check 'somebody has the lock' wait_for 20 gone on a flock -n /run/kilowg/kilo.lock true
+show "$T/holder"
 expect 4 'who comes second' kwg a apply
 like 'is told who it is, and since when' "$T/err" \
 	"kilowg .* apply\" \\(process $holder, since [0-9-]+ [0-9:]+\\) is at work on mesh kilo"

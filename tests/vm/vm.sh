@@ -8,6 +8,7 @@ vm_dir=$lib_dir/vm
 # OPTION...: of run-in-vm. Ends the script where such a guest cannot be had.
 need_vm() {
 	local reason
+	! late || cannot "$too_late"
 	reason=$("$vm_dir/run-in-vm" --probe "$@" 2>&1) || cannot "${reason#run-in-vm: }"
 	[ -x "$KILOWG" ] || cannot "there is no program $KILOWG"
 	case " $* " in *' uml '*)

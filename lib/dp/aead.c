@@ -6,6 +6,7 @@
 
 #include "base/stack.h"
 #include "dp/aead.h"
+#include "dp/poly.h"
 
 static void sodium_seal(const uint8_t key[32], struct kwgi_aead_packet *v, unsigned n)
 {
@@ -62,6 +63,15 @@ static const struct kwgi_aead *avx512(void)
 	return NULL;
 }
 
+static const struct kwgi_aead *neon(void)
+{
+#if KWGI_AEAD_NEON
+	return &kwgi_aead_neon;
+#else
+	return NULL;
+#endif
+}
+
 static const struct kwgi_aead *openssl(void)
 {
 #ifdef KWG_WITH_OPENSSL
@@ -77,6 +87,8 @@ const struct kwgi_aead *kwgi_aead_best(void)
 
 	if (!a)
 		a = avx2();
+	if (!a)
+		a = neon();
 	return a ? a : &sodium;
 }
 
@@ -88,5 +100,7 @@ const struct kwgi_aead *kwgi_aead_by_name(const char *name)
 		return avx2();
 	if (!strcmp(name, "avx512"))
 		return avx512();
+	if (!strcmp(name, "neon"))
+		return neon();
 	return strcmp(name, "openssl") ? NULL : openssl();
 }

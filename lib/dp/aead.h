@@ -45,7 +45,7 @@ struct kwgi_aead {
 const struct kwgi_aead *kwgi_aead_best(void);
 
 /*
- * "sodium" (always there), "avx2", "avx512" or "openssl". NULL if the name is unknown, not
+ * "sodium" (always there), "avx2", "avx512", "neon" or "openssl". NULL if the name is unknown, not
  * built in, or not possible on this CPU.
  */
 const struct kwgi_aead *kwgi_aead_by_name(const char *name);
@@ -53,7 +53,7 @@ const struct kwgi_aead *kwgi_aead_by_name(const char *name);
 /* ---- for the implementations ------------------------------------ */
 
 /* Each where it is built in. Who uses it checks that the CPU has the instructions. */
-extern const struct kwgi_aead kwgi_aead_avx2, kwgi_aead_avx512, kwgi_aead_openssl;
+extern const struct kwgi_aead kwgi_aead_avx2, kwgi_aead_avx512, kwgi_aead_neon, kwgi_aead_openssl;
 
 /* WireGuard paper (NDSS 2017), section 5.4.6: 32 zero bits, then the counter in little-endian order. */
 static inline void kwgi_aead_nonce(uint8_t nonce[12], uint64_t counter)

@@ -3,7 +3,7 @@
 
 #include "dp/aead_batch.h"
 
-#if defined(__x86_64__)
+#if KWGI_AEAD_BATCH
 
 /* ---- Poly1305 of one packet, in ordinary registers ---- */
 
@@ -31,6 +31,33 @@ __attribute__((noinline)) static void poly_short(const uint8_t key[32], const st
 
 	poly_end(&p, key, v->len, tag);
 }
+
+#if KWGI_AEAD_NEON
+void kwgi_aead_poly_two(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const struct kwgi_aead_packet *v,
+			unsigned n, uint8_t (*tags)[KWGI_AEAD_TAG])
+{
+	struct kwgi_poly_pair pair;
+	struct kwgi_poly_sum h[2];
+	uint32_t blocks, i;
+
+	if (n < 2) {
+		poly_short(keys[0], &v[0], tags[0]);
+		return;
+	}
+	for (i = 0; i < 2; i++) {
+		pair.p[i] = kwgi_poly_begin(keys[i], v[i].data, v[i].len / 16);
+		h[i] = pair.p[i].h;
+	}
+	blocks = kwgi_poly_pair_blocks(&pair);
+	for (i = 0; i < blocks; i++) {
+		kwgi_poly_block(&h[0], &pair.p[0].r, pair.p[0].data + 16 * (size_t)i);
+		kwgi_poly_block(&h[1], &pair.p[1].r, pair.p[1].data + 16 * (size_t)i);
+	}
+	kwgi_poly_pair_advance(&pair, h, blocks);
+	for (i = 0; i < 2; i++)
+		poly_end(&pair.p[i], keys[i], v[i].len, tags[i]);
+}
+#endif
 
 /* ---- batches ---- */
 

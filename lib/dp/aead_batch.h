@@ -50,6 +50,12 @@ struct kwgi_aead_kernel {
 		     unsigned n, uint8_t (*tags)[KWGI_AEAD_TAG]);
 };
 
+#if KWGI_AEAD_NEON
+/* For kernel->poly: two packets side by side in ordinary registers. */
+void kwgi_aead_poly_two(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const struct kwgi_aead_packet *v,
+			unsigned n, uint8_t (*tags)[KWGI_AEAD_TAG]);
+#endif
+
 /* As the members of struct kwgi_aead. */
 void kwgi_aead_batch_seal(const struct kwgi_aead_kernel *kernel, const uint8_t key[32],
 			  struct kwgi_aead_packet *v, unsigned n);

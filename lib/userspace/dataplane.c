@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "sys/errtext.h"
+#include "userspace/cipher.h"
 #include "userspace/dataplane.h"
 #include "userspace/dataplane_handover.h"
 #include "userspace/dataplane_io.h"
@@ -122,7 +123,7 @@ static int open_device(struct kwgi_dataplane *p, const struct kwg_userspace_opti
 		       struct kwg_error *err)
 {
 	const struct kwgi_device_io io = kwgi_dataplane_io(p);
-	const struct kwgi_aead *aead = o->aead ? kwgi_aead_by_name(o->aead) : kwgi_aead_best();
+	const struct kwgi_aead *aead = kwgi_cipher_choose(o->aead);
 
 	if (!aead)
 		return kwgi_fail(err, KWG_ERR_USAGE, 0,

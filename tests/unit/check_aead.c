@@ -13,7 +13,7 @@ enum {
 	GUARD = 64,		/* bytes around a packet that must stay as they are */
 };
 
-static const char *const NAMES[] = { "sodium", "avx2", "avx512", "openssl" };
+static const char *const NAMES[] = { "sodium", "avx2", "avx512", "neon", "openssl" };
 
 static const struct kwgi_aead *sodium(void)
 {

@@ -299,6 +299,9 @@ static void peer(struct cursor *c, struct kwgi_device *d, struct kwgi_dp_peer *p
 	session(c, d, p, &p->current);
 	session(c, d, p, &p->previous);
 	session(c, d, p, &p->next_pair);
+	/* A rival is one of the current session, which it will take the place of. */
+	if (c->in && !p->current && p->next_pair && p->next_pair->crossing == KWGI_CROSSING_RIVAL)
+		c->failed = true;
 	allowed_ips(c, d, p);
 	staged(c, d, p);
 }

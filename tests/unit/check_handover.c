@@ -267,6 +267,28 @@ START_TEST(an_index_belongs_to_one)
 }
 END_TEST
 
+/* What is confirmed as a rival takes the place of the current session: that has to be there. */
+START_TEST(a_rival_has_somebody_to_win_over)
+{
+	struct kwgi_device *d = empty(&w.h[0]);
+	struct kwgi_keypair *current;
+	struct image i;
+
+	say(&w, 0, 1, 1);
+	settle(&w);
+	current = p01()->current;
+	current->crossing = KWGI_CROSSING_RIVAL;
+	p01()->next_pair = current;
+	p01()->current = NULL;
+	i = save(w.h[0].d);
+	p01()->current = current;
+	p01()->next_pair = NULL;
+	ck_assert_int_eq(kwgi_handover_load(d, i.p, i.len), -1);
+	kwgi_device_free(d);
+	free(i.p);
+}
+END_TEST
+
 /* ---- the format ------------------------------------ */
 
 enum { LINE = 32 };	/* bytes in a line of a file of vectors */
@@ -461,6 +483,7 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, cut_off_bytes_are_refused);
 	tcase_add_test(tc, any_bytes_do_no_harm);
 	tcase_add_test(tc, an_index_belongs_to_one);
+	tcase_add_test(tc, a_rival_has_somebody_to_win_over);
 	tcase_add_test(tc, the_format_is_that_of_its_number);
 }
 

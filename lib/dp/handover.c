@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Each function goes through the members of a structure, in one order for both directions: what is
- * written is what is read. Structures of a known size, so that who adds a member thinks of it here.
+ * written is what is read. Each member is named, those that stay behind in a comment: who adds one
+ * hears from tests/handover.t.sh, and who changes what is written from tests/unit/check_handover,
+ * which has bytes of each KWGI_HANDOVER_VERSION.
  */
 #include <string.h>
 
@@ -14,22 +16,6 @@ enum {
 	MAX_PEERS = 1 << 20,
 	MAX_STAGED = 65535,	/* bytes of a waiting packet */
 };
-
-/*
- * A new member: hand it over, and count up KWGI_HANDOVER_VERSION; or, if the successor does not
- * need it, correct the size.
- */
-#define IS_KNOWN(type, size) \
-	_Static_assert(sizeof(void *) != 8 || sizeof(type) == (size), "a member is new; see above")
-IS_KNOWN(struct kwgi_path, 56);
-IS_KNOWN(struct kwgi_handshake, 140);
-IS_KNOWN(struct kwgi_remote, 97);
-IS_KNOWN(struct kwgi_cookie_maker, 112);
-IS_KNOWN(struct kwgi_cookie_checker, 104);
-IS_KNOWN(struct kwgi_timers, 72);
-IS_KNOWN(struct kwgi_keypair, 1144);
-IS_KNOWN(struct kwgi_dp_peer, 696);
-IS_KNOWN(struct kwgi_device, 656);
 
 /* ---- bytes ------------------------------------ */
 
@@ -123,7 +109,7 @@ static void remote(struct cursor *c, struct kwgi_remote *r)
 
 static void cookie(struct cursor *c, struct kwgi_cookie_maker *m)
 {
-	/* The other keys follow from the public key. */
+	/* mac1_key and cookie_key follow from the public key. */
 	field(c, m->cookie);
 	field(c, m->last_mac1);
 	field(c, m->cookie_until);
@@ -185,6 +171,7 @@ static void keypair(struct cursor *c, struct kwgi_keypair *kp)
 {
 	uint32_t crossing = (uint32_t)kp->crossing;
 
+	/* peer is the one that it is read for; nobody holds replay_lock. */
 	shared(c, &kp->next_counter);
 	field(c, kp->created);
 	field(c, kp->local_index);
@@ -234,6 +221,7 @@ static void prefix(struct cursor *c, struct kwgi_prefix *p)
 	c->failed |= !p->addr.family || p->len > (p->addr.family == 4 ? 32 : 128);
 }
 
+/* The list's first and n, and d->allowed_ips, come of putting each in again. */
 static void allowed_ips(struct cursor *c, struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	const struct kwgi_allowedips_node *n = p->allowed_ips.first;
@@ -267,6 +255,7 @@ static void read_staged(struct cursor *c, struct kwgi_device *d, struct kwgi_dp_
 	}
 }
 
+/* staged_end, staged_bytes, prev_holder and next_holder come of staging them again. */
 static void staged(struct cursor *c, struct kwgi_device *d, struct kwgi_dp_peer *p)
 {
 	uint32_t count = p->staged_count;
@@ -289,6 +278,7 @@ static void peer(struct cursor *c, struct kwgi_device *d, struct kwgi_dp_peer *p
 {
 	uint32_t attempts = p->attempts;
 
+	/* None is deferred: the workers stand still. had_session is for who suspends a device. */
 	path(c, &p->path);
 	remote(c, &p->remote);
 	shared(c, &p->rx_bytes);
@@ -309,6 +299,9 @@ static void peer(struct cursor *c, struct kwgi_device *d, struct kwgi_dp_peer *p
 	session(c, d, p, &p->current);
 	session(c, d, p, &p->previous);
 	session(c, d, p, &p->next_pair);
+	/* A rival is one of the current session, which it will take the place of. */
+	if (c->in && !p->current && p->next_pair && p->next_pair->crossing == KWGI_CROSSING_RIVAL)
+		c->failed = true;
 	allowed_ips(c, d, p);
 	staged(c, d, p);
 }
@@ -340,7 +333,7 @@ static void peers(struct cursor *c, struct kwgi_device *d)
 
 static void identity(struct cursor *c, struct kwgi_device *d)
 {
-	struct kwgi_key private_key = { { 0 } };
+	struct kwgi_key private_key = { { 0 } };	/* the public_key follows from it */
 
 	if (d->identity.set)
 		private_key = d->identity.private_key;
@@ -348,6 +341,15 @@ static void identity(struct cursor *c, struct kwgi_device *d)
 	if (c->in && !c->failed)
 		kwgi_device_set_private_key(d, &private_key);
 	sodium_memzero(&private_key, sizeof(private_key));
+}
+
+static void queued(struct cursor *c, struct kwgi_queued_handshake *q)
+{
+	path(c, &q->from);
+	flag(c, &q->suspect);
+	field(c, q->len);
+	field(c, q->msg);
+	c->failed |= !kwgi_is_handshake(q->msg, q->len) || !q->from.family;
 }
 
 /* Handshakes that have come and were not worked on. */
@@ -360,19 +362,22 @@ static void queue(struct cursor *c, struct kwgi_device *d)
 		d->queue = kwgi_device_queue_new();
 	if (count && !d->queue)
 		c->failed = true;
-	for (i = 0; i < count && !c->failed; i++) {
-		struct kwgi_queued_handshake *q =
-			&d->queue[(d->queue_head + i) % KWGI_HANDSHAKE_QUEUE];
-
-		path(c, &q->from);
-		flag(c, &q->suspect);
-		field(c, q->len);
-		field(c, q->msg);
-		c->failed |= !kwgi_is_handshake(q->msg, q->len) || !q->from.family;
-	}
+	for (i = 0; i < count && !c->failed; i++)
+		queued(c, &d->queue[(d->queue_head + i) % KWGI_HANDSHAKE_QUEUE]);
 	d->queue_len = c->failed ? 0 : count;
 }
 
+static void checker(struct cursor *c, struct kwgi_cookie_checker *k)
+{
+	/* mac1_key and cookie_key follow from the own key. */
+	field(c, k->secret);
+	field(c, k->secret_until);
+}
+
+/*
+ * io and aead are of the process. The tables indices, by_key and heap (heap_len, heap_cap), the
+ * holders and staged_bytes come with the peers (first, last; prev_peer). The limiter begins anew.
+ */
 static void device(struct cursor *c, struct kwgi_device *d)
 {
 	identity(c, d);
@@ -380,8 +385,7 @@ static void device(struct cursor *c, struct kwgi_device *d)
 	flag(c, &d->up);
 	field(c, d->listen_port);
 	field(c, d->fwmark);
-	field(c, d->checker.secret);
-	field(c, d->checker.secret_until);
+	checker(c, &d->checker);
 	field(c, d->under_load_until);
 	field(c, d->busy_until);
 	flag(c, &d->new_paths);

@@ -15,7 +15,10 @@
 
 #include "dp/device.h"
 
-/* Of these bytes. A change to what is in them, or to their order, is a new version. */
+/*
+ * Of these bytes. A change to what is in them, to their order or to a length that is one of theirs
+ * is a new version; tests/vectors/handover-1.txt has some of this one.
+ */
 enum { KWGI_HANDOVER_VERSION = 1 };
 
 /* The device is held alone. How many bytes it takes. */

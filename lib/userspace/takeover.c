@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -268,9 +269,10 @@ static bool wait_until(int fd, int64_t deadline)
 	return false;
 }
 
-/* -1 with errno. EPERM: there is somebody, but not who may be asked. */
+/* -1 with errno. EPERM: there is somebody, but not who may be asked; EAGAIN: whose backlog stays full. */
 static int dial(const char *dir, const char *ifname)
 {
+	const struct timeval patience = { .tv_sec = PATIENCE / 1000 };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct ucred cred = { .uid = (uid_t)-1 };
 	socklen_t len = sizeof(cred);
@@ -284,6 +286,7 @@ static int dial(const char *dir, const char *ifname)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	e = connect(fd, (struct sockaddr *)&sa, sizeof(sa)) ? errno : 0;
 	if (!e && (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ||
 		   (cred.uid != 0 && cred.uid != geteuid())))
@@ -385,6 +388,9 @@ int kwgi_handover_ask(const char *dir, const char *ifname, struct kwgi_handover_
 	if (fd < 0 && errno == EPERM)
 		return kwgi_fail(err, KWG_ERR_KERNEL, EPERM,
 				 "%s: who listens on its socket is neither root nor this user", ifname);
+	if (fd < 0 && errno == EAGAIN)
+		return kwgi_fail(err, KWG_ERR_KERNEL, EAGAIN,
+				 "%s: who listens on its socket does not answer; end it first", ifname);
 	if (fd < 0)
 		return kwgi_fail(err, KWG_ERR_KERNEL, errno, "%s: its socket: %s", ifname,
 				 kwgi_errtext(errno));

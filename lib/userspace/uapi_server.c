@@ -28,7 +28,7 @@ enum {
 	MAX_CLIENTS = 64,
 	MAX_LINE = 4096,			/* bytes, without newline */
 	MAX_REQUEST = 64 * 1024 * 1024,		/* 65,536 peers with some allowed IPs */
-	MAX_HELD = 2 * MAX_REQUEST,		/* requests of all clients together */
+	MAX_HELD = 2 * MAX_REQUEST,		/* requests of all clients together; answers, too */
 	CHUNK = 64 * 1024,
 	CHUNKS = 8,				/* and */
 	REQUESTS = 16,				/* of one client, before others have their turn */
@@ -186,6 +186,21 @@ static void let_go(struct kwgi_uapi_server *s, struct client *c)
 	c->eof = true;
 }
 
+/*
+ * Others have left answers unread, and with this one they would be too much. A short one is of a
+ * change, which has been made: that has to be told.
+ */
+static bool too_much_unread(const struct kwgi_uapi_server *s, const struct client *c)
+{
+	size_t others = 0;
+	unsigned i;
+
+	for (i = 0; i < MAX_CLIENTS; i++)
+		if (&s->client[i] != c)
+			others += s->client[i].out.len;
+	return others && c->out.len > CHUNK && others + c->out.len > MAX_HELD;
+}
+
 /* Hands over what stands before the empty line, and goes behind it. */
 static void handle(struct kwgi_uapi_server *s, struct client *c)
 {
@@ -201,6 +216,8 @@ static void handle(struct kwgi_uapi_server *s, struct client *c)
 	c->start = ++c->line;
 	if (c->out.failed)
 		refuse(c, ENOMEM);
+	else if (too_much_unread(s, c))
+		refuse(c, ENOBUFS);
 	if (ret)
 		c->leaving = true;
 }

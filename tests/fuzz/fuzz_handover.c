@@ -46,11 +46,21 @@ static struct kwgi_device *device(void)
 static void use(struct kwgi_device *d)
 {
 	const struct kwgi_time t = { .now = 1000 * KWGI_SECOND, .wall = 1700000000 * KWGI_SECOND };
+	struct kwgi_dp_peer *p;
+	unsigned i;
 	uint8_t room[16 + 64 + 32] = { [16] = 0x45, [16 + 3] = 40, [16 + 16] = 10 };
 
 	kwgi_device_send(d, room + 16, 40, &t);
 	kwgi_work_handshakes(d, 4, &t);
 	kwgi_timers_work(d, 100, &t);
+	for (p = d->first; p; p = p->next_peer)
+		if (p->next_pair && kwgi_peer_is_unconfirmed(p, p->next_pair))
+			kwgi_peer_confirm_next(d, p);
+	for (i = 0; i < 3; i++) {
+		struct kwgi_time later = { .now = t.now + (UINT64_C(100) << 3 * i) * KWGI_SECOND, .wall = t.wall };
+
+		kwgi_timers_work(d, 100, &later);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

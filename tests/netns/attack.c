@@ -14,13 +14,15 @@
 #include "dp/replay.h"
 #include "tests/netns/wgpeer.h"
 
+enum { PATIENCE = 20000 };	/* ms for what surely comes, however busy the machine is */
+
 static struct heard m;
 
 /* ---- the device responds -------------------------------------------------------------- */
 
 static bool response_comes(struct speaker *s)
 {
-	while (hear(s->fd, &m, 2000)) {
+	while (hear(s->fd, &m, PATIENCE)) {
 		s->last_initiation = now_ns();
 		if (take_response(s, &m))
 			return true;
@@ -46,7 +48,7 @@ static void check_initiations(struct speaker *s)
 	host_sends(s->inner[3], 0);
 	ok(silent(s, s->fd), "the responder sends nothing before it has heard from the initiator");
 	send_keepalive(s, s->fd);
-	ok(hear(s->fd, &m, 2000) && open_message(s, &m, &packet, &len) && len >= 27 &&
+	ok(hear(s->fd, &m, PATIENCE) && open_message(s, &m, &packet, &len) && len >= 27 &&
 	   packet[9] == PROTO && m.tos == 0, "and then what waited, with TOS 0");
 	state = state_of(s);
 	space_initiations(s);
@@ -127,7 +129,7 @@ static void check_mangled_initiation(struct speaker *s)
 
 static bool wait_initiation(struct speaker *s)
 {
-	while (hear(s->fd, &m, 8000))
+	while (hear(s->fd, &m, PATIENCE))
 		if (type_of(&m) == KWGI_MSG_INITIATION)
 			return true;
 	return false;
@@ -166,7 +168,7 @@ static void check_mangled_response(struct speaker *s)
 	ok(state_is(s, state), "and changes nothing");
 	free(state);
 	say_to(s->fd2, &msg, sizeof(msg));
-	ok(hear(s->fd2, &m, 2000) && open_message(s, &m, &packet, &len) && packet[9] == PROTO,
+	ok(hear(s->fd2, &m, PATIENCE) && open_message(s, &m, &packet, &len) && packet[9] == PROTO,
 	   "the right one is followed by what waited, to where it came from");
 	state = state_of(s);
 	say_to(s->fd, &msg, sizeof(msg));
@@ -348,7 +350,7 @@ static void check_ecn(struct speaker *s)
 	drain(s->fd);
 	for (inner = 0, all = true; inner < 4; inner++) {
 		host_sends(s->inner[3], (uint8_t)(0xb8 | inner));
-		all &= hear(s->fd, &m, 2000) && open_message(s, &m, &packet, &len) &&
+		all &= hear(s->fd, &m, PATIENCE) && open_message(s, &m, &packet, &len) &&
 		       packet[1] == (0xb8 | inner) && (m.tos & 3) == inner;
 		leaks |= m.tos >> 2;
 	}
@@ -416,7 +418,7 @@ static void check_stranger(struct speaker *s)
 	s->target.psk.b[0] ^= 1;
 	make_initiation(s, &msg, NULL);
 	say_to(s->fd, &msg, sizeof(msg));
-	ok(hear(s->fd, &m, 2000) && !take_response(s, &m),
+	ok(hear(s->fd, &m, PATIENCE) && !take_response(s, &m),
 	   "with another preshared key the response does not open");
 	s->last_initiation = now_ns();
 	s->target.psk.b[0] ^= 1;
@@ -455,7 +457,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < 5; i++)
 		speaker_open(&v[i], i, argv[5 + i]);
 	settler = &v[3];
-	if (!ok(handshake(settler) && ping(settler, 2000), "a session"))
+	if (!ok(handshake(settler) && ping(settler, PATIENCE), "a session"))
 		return 1;
 	check_initiations(&v[0]);
 	check_initiation_rate(&v[0]);

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: ISC
 # Packets to and from many peers at once, at a live kilowg-userspace with 1, 2 and 4 workers. It is
 # stopped while packets come, so that one turn has more than fit each of its batches. The address
-# and undefined behaviour sanitizers watch it, built for that, and tests/unit/check_worker.
+# and undefined behaviour sanitizers watch it, built for that; in bursts_long.sh tests/unit/check_worker, too.
 #
-# KWG_TEST_SEED, KWG_TEST_ROUNDS: random patterns, after those that always are tried.
+# KWG_TEST_SEED, KWG_TEST_ROUNDS: random patterns, after those that always are tried. KWG_TEST_PEERS,
+# KWG_TEST_WORKERS: how many; each number of the one with each of the other, in bursts_long.sh.
 #
 #	host 10.1.0.1, fd01::1 -- wg0 == a 192.0.2.1, 2001:db8::1 -- wan -- 192.0.2.2, 2001:db8::2: peers
 #
@@ -42,7 +43,8 @@ make_watched() {
 
 if [ "${KWG_TEST_INSIDE:-}" != yes ]; then
 	make_watched tests/watched/kilowg-userspace
-	[ ! -x "$build/tests/unit/check_worker" ] || make_watched tests/watched/check_worker
+	[ -z "${KWG_TEST_WORKERS:-}" ] || [ ! -x "$build/tests/unit/check_worker" ] ||
+		make_watched tests/watched/check_worker
 fi
 enter "$@"
 
@@ -53,8 +55,8 @@ crowd=$build/tests/netns/crowd
 seed=${KWG_TEST_SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
 say "KWG_TEST_SEED=$seed"
 
-if [ -x "$watched/check_worker" ]; then
-	check "the workers alone, too" env KWG_TEST_SEED="$seed" KWG_TEST_ROUNDS="${KWG_TEST_ROUNDS:-3}" \
+if [ -n "${KWG_TEST_WORKERS:-}" ] && [ -x "$watched/check_worker" ]; then
+	check "the workers alone, too" env KWG_TEST_SEED="$seed" KWG_TEST_ROUNDS="${KWG_TEST_ROUNDS:-1}" \
 		"$watched/check_worker"
 fi
 
@@ -90,7 +92,7 @@ try() {
 	start "$1" "$2"
 	# shellcheck disable=SC2086  # nothing, or a word
 	nsenter --net=/run/netns/b -- "$crowd" "$1" /run/netns/a "$(cat "$T/a.pid")" "$seed" \
-		"${KWG_TEST_ROUNDS:-3}" $six >"$T/crowd" 2>&1
+		"${KWG_TEST_ROUNDS:-1}" $six >"$T/crowd" 2>&1
 	local status=$?
 	while read -r line; do
 		case $line in
@@ -108,9 +110,15 @@ try() {
 	must wait_for 30 gone on a ip link show wg0
 }
 
-for workers in 1 2 4; do
+# The most peers with one worker, whose turns are the longest; others with several.
+if [ -z "${KWG_TEST_WORKERS:-}" ]; then
+	try 300 1
+	try 40 2
+	try 2 4
+fi
+for workers in ${KWG_TEST_WORKERS:-}; do
 	for count in ${KWG_TEST_PEERS:-2 300}; do
-		try "$count" $workers
+		try "$count" "$workers"
 	done
 done
 finish

@@ -8,6 +8,9 @@ stream ADDRESS PORT STOP   numbers by TCP, until the file STOP is there
 sink PORT                  checks them; prints "whole" or what is wrong
 ask SOCKET WHAT            asks for all as a successor does, and takes nothing (no), is killed (die),
                            waits until the other gives up (hold) or claims all, and ends (claim)
+stand SOCKET VERSION       listens there and hands over a state of this version; prints "back" when the
+                           other has gone without claiming it
+full SOCKET                listens there and accepts nobody, with as many waiting as may
 keep VERSION WORDS...      begins WORDS with a state of this version, as a service manager does
 kill WHOM N PID WORDS...   starts the successor WORDS; it or PID is killed soon, later for a greater N
 nonces INTERFACE STOP      looks at all transport messages there: prints how many there were, and
@@ -22,11 +25,11 @@ import subprocess
 import sys
 import time
 
-INTERVAL = 0.002
+INTERVAL = 0.004
 
 
 def ticks(stop):
-    """Counts, five hundred times a second as long as the machine keeps up."""
+    """Counts, 250 times a second as long as the machine keeps up."""
     n, begin = 0, time.monotonic()
     while not os.path.exists(stop):
         now = time.monotonic()
@@ -124,6 +127,16 @@ def claim(state):
     return free
 
 
+def serves(pid, path):
+    """Is it this process that listens there?"""
+    try:
+        with socket.socket(socket.AF_UNIX) as c:
+            c.connect(path)
+            return struct.unpack("3i", c.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0] == pid
+    except OSError:
+        return False
+
+
 def kill(whom, n, predecessor, *words):
     p = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL, start_new_session=True)
@@ -132,13 +145,59 @@ def kill(whom, n, predecessor, *words):
         os.kill(p.pid if whom == "successor" else int(predecessor), 9)
     except ProcessLookupError:
         pass
+    # On a busy machine it may not have asked yet, and begins anew: when it does, it is decided.
+    path = "/run/wireguard/%s.sock" % words[-1]
+    for _ in range(1200):
+        if p.poll() is not None or serves(p.pid, path):
+            break
+        time.sleep(0.05)
+
+
+def empty_state(version):
+    """A state of this version, and without content."""
+    fd = os.memfd_create("state", os.MFD_ALLOW_SEALING)
+    os.write(fd, struct.pack("=16sIIQ", b"kilowg handover", int(version), 0, 0) + bytes(4096))
+    fcntl.fcntl(fd, 1033, 7)  # F_ADD_SEALS: SEAL, SHRINK, GROW
+    return fd
+
+
+def listen(path, backlog):
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(path)
+    s.listen(backlog)
+    return s
+
+
+def stand(path, version):
+    listener = listen(path, 1)
+    print("ready", flush=True)
+    c = listener.accept()[0]
+    c.recv(100)
+    state = empty_state(version)
+    socket.send_fds(c, [b"kilowg-state\n\n"], [state])
+    c.recv(1)
+    print("back" if claim(state) else "taken", flush=True)
+
+
+def full(path):
+    listener = listen(path, 0)
+    waiting = []
+    while True:
+        c = socket.socket(socket.AF_UNIX)
+        c.setblocking(False)
+        try:
+            c.connect(path)
+        except BlockingIOError:
+            break
+        waiting.append(c)
+    print("ready", flush=True)
+    time.sleep(60)
+    listener.close()
 
 
 def keep(version, *words):
     """Begins WORDS as a service manager that has kept a state, of this version and without content."""
-    fd = os.memfd_create("state", os.MFD_ALLOW_SEALING)
-    os.write(fd, struct.pack("=16sIIQ", b"kilowg handover", int(version), 0, 0) + bytes(4096))
-    fcntl.fcntl(fd, 1033, 7)  # F_ADD_SEALS: SEAL, SHRINK, GROW
+    fd = empty_state(version)
     if fd != 3:
         os.dup2(fd, 3)
     os.set_inheritable(3, True)
@@ -161,4 +220,5 @@ def ask(path, what):
     print(" ".join(names))
 
 
-{"ask": ask, "keep": keep, "kill": kill, "send": send, "receive": receive, "stream": stream, "sink": sink, "nonces": nonces}[sys.argv[1]](*sys.argv[2:])
+{"ask": ask, "full": full, "keep": keep, "kill": kill, "stand": stand, "send": send, "receive": receive,
+ "stream": stream, "sink": sink, "nonces": nonces}[sys.argv[1]](*sys.argv[2:])

@@ -31,7 +31,7 @@ there() {
 	shift 2
 	: >"$T/$name"
 	on "$node" python3 "$traffic_py" "$@" >"$T/$name" &
-	case $1 in receive | sink | nonces) wait_for 20 test -s "$T/$name" || bail "$* does not begin" ;; esac
+	case $1 in receive | sink | nonces | stand | full) wait_for 60 test -s "$T/$name" || bail "$* does not begin" ;; esac
 }
 # Datagrams and a stream, both ways, and somebody who looks at all of it.
 begin_traffic() {
@@ -49,9 +49,9 @@ begin_traffic() {
 has_ended() { for f in udp1 udp2 tcp1 tcp2; do grep -Eq 'lost|whole|broken|only' "$T/$f" || return 1; done; }
 end_traffic() {
 	touch "$T/stop"
-	wait_for 30 has_ended
+	wait_for 60 has_ended
 	touch "$T/look"
-	wait_for 30 grep -q again "$T/nonces"
+	wait_for 60 grep -q again "$T/nonces"
 }
 show_traffic() { say "$(sed 's/^ready$//' "$T/udp1" "$T/udp2" "$T/tcp1" "$T/tcp2" "$T/nonces" | tr '\n' ' ')"; }
 
@@ -68,7 +68,7 @@ more_than() { [ "$(rx "$1")" -gt "$2" ]; }
 flows() {
 	local n
 	n=$(rx "$1")
-	wait_for 30 more_than "$1" $((n + 20))
+	wait_for 60 more_than "$1" $((n + 20))
 }
 
 # ---- ten times each ---------------------------------------------------------
@@ -80,7 +80,7 @@ i=0
 while [ $i -lt 10 ]; do
 	i=$((i + 1))
 	n=$(rx a)
-	wait_for 20 more_than a $((n + 50))
+	wait_for 60 more_than a $((n + 50))
 	replace a >"$T/out" 2>&1 || bail "a: $(cat "$T/out")"
 	replace c >"$T/out" 2>&1 || bail "c: $(cat "$T/out")"
 done
@@ -129,30 +129,37 @@ c.connect("/run/wireguard/kilo0.sock")
 c.send(sys.stdin.buffer.read())
 print(c.recv(100).decode().strip())')"
 
-# Killed after some milliseconds. It may have taken all by then: nobody goes on.
+# Killed after some milliseconds. It may have taken all by then: nobody goes on. Or it had not asked yet,
+# and begins as if nobody had been there.
+began_anew() { on a ip link show kilo0 >"$T/link" 2>&1 && ! grep -q 'alias kilowg' "$T/link"; }
 is_decided() { gone on a ip link show kilo0 || on a wg show kilo0; }
 # WHOM: a successor begins, and it or the one before is killed.
 kill_one() {
 	on a python3 "$traffic_py" kill "$1" "$2" "$(daemon_id a)" "$KILOWG_USERSPACE" -f --replace kilo0
-	wait_for 20 is_decided
+	wait_for 60 is_decided
+	if began_anew; then
+		anew=$((anew + 1))
+		must on a ip link del kilo0
+		wait_for 60 gone on a ip link show kilo0
+	fi
 	on a wg show kilo0 >/dev/null 2>&1 && return
 	alone=$((alone + 1))
 	kwg a apply >"$T/out" 2>&1 || bail "apply: $(cat "$T/out")"
 }
-i=0 alone=0
-while [ $i -lt 8 ]; do
-	i=$((i + 1))
+i=0 alone=0 anew=0
+while [ $i -lt 12 ]; do
+	i=$((i + 3))
 	kill_one successor $i
 done
-say "after $alone of $i nobody was left"
+say "after $alone of $((i / 3)) nobody was left, or $anew times one that began anew"
 check 'successors are killed at any moment: packets flow' flows a
 expect 0 'as planned' kwg a diff
-i=0 alone=0
-while [ $i -lt 8 ]; do
-	i=$((i + 1))
+i=0 alone=0 anew=0
+while [ $i -lt 12 ]; do
+	i=$((i + 3))
 	kill_one predecessor $i
 done
-say "after $alone of $i nobody was left"
+say "after $alone of $((i / 3)) nobody was left, or $anew times one that began anew"
 kwg a apply >"$T/out" 2>&1 || bail "apply: $(cat "$T/out")"
 check 'predecessors are killed at any moment: packets flow' flows a
 expect 0 'as planned' kwg a diff
@@ -160,7 +167,7 @@ expect 0 'as planned' kwg a diff
 # Its own end is that of all.
 expect 0 'who claims all and ends' ask claim
 like 'has had it' "$T/out" '^free'
-check 'leaves nobody: the one before does not go on' wait_for 10 gone on a wg show kilo0
+check 'leaves nobody: the one before does not go on' wait_for 60 gone on a wg show kilo0
 must kwg a apply
 check 'until somebody begins anew' flows a
 end_traffic
@@ -180,7 +187,7 @@ check 'afterwards packets flow' reaches a 10.2.3.2
 # VERSION WHY: kept by a manager.
 useless() {
 	on a python3 "$traffic_py" keep "$1" "$KILOWG_USERSPACE" -f wg6 2>"$T/log" &
-	check "a state of version $1 is kept: it begins anew" wait_for 20 on a wg show wg6
+	check "a state of version $1 is kept: it begins anew" wait_for 60 on a wg show wg6
 	like 'and says why' "$T/log" "starting anew: .*$2"
 	must on a ip link del wg6
 	wait $!
@@ -188,7 +195,22 @@ useless() {
 useless 4711 'has format 4711, this program knows 1'
 useless 1 'is damaged'
 
+# A predecessor of another version, for an upgrade and for the way back from one.
+for version in 0 2; do
+	there a stood stand /run/wireguard/wg6.sock $version
+	expect 1 "one that hands over format $version is not replaced" on a "$KILOWG_USERSPACE" --replace wg6
+	like 'and it is said why' "$T/err" "has format $version, this program knows 1"
+	check 'it can go on' wait_for 60 grep -q back "$T/stood"
+	must on a rm /run/wireguard/wg6.sock
+done
+
 # ---- others -----------------------------------------------------------------
+
+there a full full /run/wireguard/wg6.sock
+expect 1 'one that accepts nobody is not waited for' timeout 30 nsenter --net=/run/netns/a -- \
+	unshare --mount sh "$T/as-node" "$T/nodes/a" "$KILOWG_USERSPACE" --replace wg6
+like 'which is said' "$T/err" 'wg6: who listens on its socket does not answer; end it first'
+must on a rm /run/wireguard/wg6.sock
 
 on a "$KILOWG_USERSPACE" --replace wg7
 is 'nobody to replace: it starts' 0 $?

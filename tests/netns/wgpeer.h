@@ -28,6 +28,7 @@ struct speaker {
 	uint32_t local_index, remote_index;	/* of the session */
 	uint64_t counter;
 	uint64_t last_initiation;		/* when; see space_initiations() */
+	uint64_t session_since;
 	int fd, fd2;				/* fd2: the same peer at another port */
 	uint8_t inner[4];
 };
@@ -45,6 +46,7 @@ struct target {
 	struct kwgi_key key;
 	int sniff;		/* all packets of its wg0 */
 	int raw;		/* sends packets of PROTO as its host */
+	int proc_udp;		/* /proc/net/udp there */
 };
 extern struct target target;
 

@@ -292,6 +292,7 @@ static struct day {
 	uint64_t pace;			/* of packets */
 	bool forgets;			/* host B its own initiation */
 	unsigned cuts;			/* of power */
+	uint64_t restarts;		/* of one side: time between them, about; 0: none */
 	unsigned n;			/* on their way */
 	unsigned sent, arrived;
 	uint64_t heard[2], silence;
@@ -371,15 +372,18 @@ static void pass_until(uint64_t end)
 	run_until(&w, end);
 }
 
-/* All that both know is gone, and what is on its way. */
+/* All that it knows of sessions is gone. */
+static void restart(unsigned i)
+{
+	kwgi_device_set_up(w.h[i].d, false, &w.t);
+	kwgi_device_set_up(w.h[i].d, true, &w.t);
+}
+
+/* And what is on its way. */
 static void cut_power(void)
 {
-	unsigned i;
-
-	for (i = 0; i < 2; i++) {
-		kwgi_device_set_up(w.h[i].d, false, &w.t);
-		kwgi_device_set_up(w.h[i].d, true, &w.t);
-	}
+	restart(A);
+	restart(B);
 	day.n = 0;
 }
 
@@ -395,6 +399,11 @@ static void run_day(uint64_t length)
 		day.sent += 2;
 		post();
 		until = w.t.now + day.pace;
+		if (day.restarts && random_u32(&day.seed) % (day.restarts / day.pace) == 0) {
+			pass_until(w.t.now + random_u32(&day.seed) % day.pace);
+			restart(random_u32(&day.seed) % 2);
+			post();
+		}
 		pass_until(until);
 		if (cut < day.cuts && end - w.t.now < length - length / (day.cuts + 1) * (cut + 1)) {
 			cut++;
@@ -468,6 +477,23 @@ START_TEST(power_cuts)
 }
 END_TEST
 
+/*
+ * One side loses everything every second or so, most often amid the handshake that the time before
+ * has made necessary, and both have something to say all the time.
+ */
+START_TEST(restarts_amid_handshakes)
+{
+	new_day(300 + (unsigned)_i);
+	day.pace = 100 * MS;
+	day.restarts = 1 * S;
+	day.forgets = _i >= 3;
+	run_day(1200 * S);
+	ck_assert_uint_gt(day.tries[A] + day.tries[B], 1000);
+	ck_assert_uint_lt(day.silence, 2 * S);
+	ck_assert_uint_gt(day.arrived, day.sent / 2);
+}
+END_TEST
+
 /* ---- all -------------------------------------------------------------------------- */
 
 static void add(TCase *tc)
@@ -484,6 +510,7 @@ static void add(TCase *tc)
 	tcase_add_loop_test(tc, a_day, 0, 4);
 	tcase_add_loop_test(tc, a_day_of_reordering, 0, 2);
 	tcase_add_loop_test(tc, power_cuts, 0, 6);
+	tcase_add_loop_test(tc, restarts_amid_handshakes, 0, 4);
 }
 
 int main(void)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /* A device goes on as another one, at any moment, and nobody notices. */
+#include <endian.h>
+
 #include "dp/handover.h"
 #include "pair.h"
+#include "vectors.h"
 
 struct image {
 	uint8_t *p;
@@ -264,6 +267,211 @@ START_TEST(an_index_belongs_to_one)
 }
 END_TEST
 
+/* What is confirmed as a rival takes the place of the current session: that has to be there. */
+START_TEST(a_rival_has_somebody_to_win_over)
+{
+	struct kwgi_device *d = empty(&w.h[0]);
+	struct kwgi_keypair *current;
+	struct image i;
+
+	say(&w, 0, 1, 1);
+	settle(&w);
+	current = p01()->current;
+	current->crossing = KWGI_CROSSING_RIVAL;
+	p01()->next_pair = current;
+	p01()->current = NULL;
+	i = save(w.h[0].d);
+	p01()->current = current;
+	p01()->next_pair = NULL;
+	ck_assert_int_eq(kwgi_handover_load(d, i.p, i.len), -1);
+	kwgi_device_free(d);
+	free(i.p);
+}
+END_TEST
+
+/* ---- the format ------------------------------------ */
+
+enum { LINE = 32 };	/* bytes in a line of a file of vectors */
+
+/* Different bytes for each member, and the same each time. */
+#define fill(v) fill_bytes(&(v), sizeof(v))
+
+static unsigned filled;
+
+static void fill_bytes(void *v, size_t n)
+{
+	uint8_t *p = v;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		p[i] = (uint8_t)(filled * 37 + i * 11 + 1);
+	filled++;
+}
+
+static void fill_path(struct kwgi_path *p)
+{
+	fill(*p);
+	p->family = 6;
+	p->has_source = true;
+	p->way_changed = false;
+}
+
+static struct kwgi_keypair *fill_session(struct kwgi_device *d, struct kwgi_dp_peer *p, uint32_t index)
+{
+	const struct kwgi_session_keys none = { 0 };
+	struct kwgi_keypair *kp = kwgi_keypair_new(d, p, &none, index + 1, index & 1, index + 2);
+
+	kp->next_counter = index + 3;
+	kp->local_index = index;
+	kp->crossing = KWGI_CROSSING_RIVAL;
+	fill(kp->send_key);
+	fill(kp->receive_key);
+	fill(kp->replay);
+	ck_assert_int_eq(kwgi_indextable_put(&d->indices, index, KWGI_INDEX_KEYPAIR, kp), 0);
+	return kp;
+}
+
+static void fill_handshake(struct kwgi_device *d, struct kwgi_dp_peer *p)
+{
+	struct kwgi_handshake *h = &p->handshake;
+
+	fill(*h);
+	h->state = KWGI_HANDSHAKE_INITIATION_CONSUMED;
+	h->local_index = 77;
+	p->handshake_indexed = true;
+	ck_assert_int_eq(kwgi_indextable_put(&d->indices, 77, KWGI_INDEX_HANDSHAKE, p), 0);
+}
+
+static void fill_timers(struct kwgi_timers *t)
+{
+	t->keepalive = 1000;
+	t->new_handshake = 1001;
+	t->persistent = 1002;
+	t->another_keepalive = true;
+	t->retransmit = 1003;
+	t->erase = 1004;
+	t->jitter = 1005;
+}
+
+static void fill_peer(struct kwgi_device *d, struct kwgi_dp_peer *p)
+{
+	const struct kwgi_prefix v4 = { .addr = { .family = 4, .b = { 10, 1, 2 } }, .len = 24 };
+	const struct kwgi_prefix v6 = { .addr = { .family = 6, .b = { 0xfd, 1 } }, .len = 17 };
+	uint8_t packet[40];
+
+	fill(packet);
+	ck_assert_int_eq(kwgi_allowedips_insert(&d->allowed_ips, &v4, &p->allowed_ips), 0);
+	ck_assert_int_eq(kwgi_allowedips_insert(&d->allowed_ips, &v6, &p->allowed_ips), 0);
+	kwgi_peer_stage(d, p, packet, sizeof(packet));
+	fill_path(&p->path);
+	fill(p->remote.psk);
+	fill(p->remote.static_static);
+	p->remote.has_static_static = true;
+	p->rx_bytes = 2000;
+	p->tx_bytes = 2001;
+	p->persistent_interval = 2002;
+	fill(p->greatest_timestamp);
+	p->next_initiation_wall = 2003;
+	p->last_initiation_received = 2004;
+	p->last_handshake_sent = 2005;
+	p->handshake_pause = 2006;
+	p->last_handshake_wall = 2007;
+	p->attempts = 2008;
+	p->last_minute_sent = true;
+	fill(p->cookie);
+	p->cookie.sent_mac1 = false;
+	fill_timers(&p->timers);
+	fill_handshake(d, p);
+	p->current = fill_session(d, p, 100);
+	p->previous = fill_session(d, p, 201);
+	p->next_pair = fill_session(d, p, 302);
+}
+
+/* Everything that a device can have, with no number from how it behaves. */
+static struct kwgi_device *device_with_all(void)
+{
+	struct kwgi_device *d = empty(&w.h[0]);
+	struct kwgi_key key;
+
+	filled = 0;
+	fill(key);
+	kwgi_device_set_private_key(d, &key);
+	fill(key);
+	fill_peer(d, kwgi_device_add(d, &key));
+	fill(key);
+	kwgi_device_add(d, &key)->timers.jitter = 0;	/* of another one that is as it was made */
+	d->mtu = 3000;
+	d->up = true;
+	d->listen_port = 3001;
+	d->fwmark = 3002;
+	fill(d->checker.secret);
+	d->checker.secret_until = 3003;
+	d->under_load_until = 3004;
+	d->busy_until = 3005;
+	d->new_paths = true;
+	d->queue = kwgi_device_queue_new();
+	d->queue_head = KWGI_HANDSHAKE_QUEUE - 1;
+	d->queue_len = 1;
+	fill(d->queue[d->queue_head]);
+	fill_path(&d->queue[d->queue_head].from);
+	d->queue[d->queue_head].suspect = true;
+	d->queue[d->queue_head].len = sizeof(struct kwgi_initiation);
+	kwgi_put32(d->queue[d->queue_head].msg, KWGI_MSG_INITIATION);
+	return d;
+}
+
+static void write_image(const char *name, const struct image *i)
+{
+	FILE *f = fopen(name, "w");
+	size_t k;
+
+	ck_assert_ptr_nonnull(f);
+	fprintf(f, "# A device with all that there is, as check_handover makes it: format %d.\n",
+		KWGI_HANDOVER_VERSION);
+	for (k = 0; k < i->len; k++)
+		fprintf(f, "%02x%s", i->p[k], k % LINE == LINE - 1 || k == i->len - 1 ? "\n" : "");
+	fclose(f);
+}
+
+static struct image read_image(void)
+{
+	char name[40], line[4 * LINE], *word[1];
+	struct image i = { malloc(65536), 0 };
+	FILE *f;
+
+	snprintf(name, sizeof(name), "handover-%d.txt", KWGI_HANDOVER_VERSION);
+	f = vectors_open(name);
+	while (i.len < 65536 - LINE && vectors_words(f, line, sizeof(line), word, 1))
+		i.len += vectors_hex(i.p + i.len, LINE, word[0]);
+	fclose(f);
+	return i;
+}
+
+/*
+ * What is written is what the programs before have written under this number: a successor reads
+ * what another program wrote. After a change that is meant, count KWGI_HANDOVER_VERSION up, and have
+ * KWG_TEST_RECORD=FILE written.
+ */
+START_TEST(the_format_is_that_of_its_number)
+{
+	struct kwgi_device *d = device_with_all(), *e = empty(&w.h[0]);
+	struct image now = save(d), then = { 0 };
+
+	if (getenv("KWG_TEST_RECORD"))
+		write_image(getenv("KWG_TEST_RECORD"), &now);
+	ck_assert_int_eq(kwgi_handover_load(e, now.p, now.len), 0);
+	if (htole32(1) == 1) {	/* the numbers of the file */
+		then = read_image();
+		ck_assert_uint_eq(now.len, then.len);
+		ck_assert(!memcmp(now.p, then.p, then.len));
+	}
+	kwgi_device_free(d);
+	kwgi_device_free(e);
+	free(now.p);
+	free(then.p);
+}
+END_TEST
+
 static void add_tests(TCase *tc)
 {
 	pair_fixture(tc);
@@ -275,6 +483,8 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, cut_off_bytes_are_refused);
 	tcase_add_test(tc, any_bytes_do_no_harm);
 	tcase_add_test(tc, an_index_belongs_to_one);
+	tcase_add_test(tc, a_rival_has_somebody_to_win_over);
+	tcase_add_test(tc, the_format_is_that_of_its_number);
 }
 
 int main(void)

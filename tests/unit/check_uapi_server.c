@@ -23,15 +23,19 @@ static int answer_end;
 
 static int handle(void *arg, const char *request, size_t len, struct kwgi_buf *answer)
 {
-	size_t i;
+	static char block[65536];
+	size_t left, n;
 
+	memset(block, 'x', sizeof(block));
 	ck_assert_ptr_eq(arg, &handled);
 	ck_assert(len > 2 && !memcmp(request + len - 2, "\n\n", 2));
 	ck_assert_int_eq(request[len - 1], '\n');
 	kwgi_buf_free(&seen);
 	kwgi_buf_add(&seen, request, len);
-	for (i = 0; i < answer_size; i++)
-		kwgi_buf_putc(answer, 'x');
+	for (left = answer_size; left; left -= n) {
+		n = left < sizeof(block) ? left : sizeof(block);
+		kwgi_buf_add(answer, block, n);
+	}
 	kwgi_buf_printf(answer, "n=%u\nerrno=0\n\n", ++handled);
 	return answer_end;
 }
@@ -338,6 +342,41 @@ START_TEST(a_client_that_does_not_read_holds_up_nobody)
 }
 END_TEST
 
+/* Of many who do not read, all answers together have a bound; a change is told in any case. */
+START_TEST(unread_answers_are_no_more_than_fit)
+{
+	enum { READERS = 12 };
+	struct kwgi_uapi_server *s = begin();
+	int fd[READERS], i, refused = 0;
+
+	answer_size = 20 << 20;
+	for (i = 0; i < READERS; i++) {
+		fd[i] = dial();
+		say(fd[i], "get=1\n\n");
+		work(s, 1);
+		refused += !strcmp(hear(fd[i]), "errno=-105\n\nEOF");
+		ck_assert_int_eq(refused, i < 6 ? 0 : i - 5);
+	}
+	answer_size = 0;
+	i = dial();
+	say(i, "set=1\nfwmark=1\n\n");
+	work(s, 1);
+	ck_assert_str_eq(hear(i), "n=13\nerrno=0\n\n");
+	close(i);
+	for (i = 0; i < READERS; i++)
+		close(fd[i]);
+	work(s, 1);
+	answer_size = 20 << 20;
+	i = dial();
+	say(i, "get=1\n\n");
+	work(s, 1);
+	ck_assert_str_eq(strncmp(hear(i), "xxx", 3) ? "no" : "yes", "yes");
+	close(i);
+	work(s, 1);
+	end(s);
+}
+END_TEST
+
 START_TEST(a_client_that_goes_with_its_answer_unread_is_forgotten)
 {
 	struct kwgi_uapi_server *s = begin();
@@ -604,6 +643,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, an_incomplete_request_is_discarded);
 	tcase_add_test(tc, a_half_request_times_out_and_holds_up_nobody);
 	tcase_add_test(tc, a_client_that_does_not_read_holds_up_nobody);
+	tcase_add_test(tc, unread_answers_are_no_more_than_fit);
 	tcase_add_test(tc, a_client_that_goes_with_its_answer_unread_is_forgotten);
 	tcase_add_test(tc, silent_clients_make_place_for_new_ones);
 	tcase_add_test(tc, half_requests_make_place_for_new_ones);

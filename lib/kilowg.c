@@ -26,6 +26,23 @@ void kwg_text_free(char *text)
 	free(text);
 }
 
+int kwgi_take(void *out, size_t size, const void *given, size_t given_size, const char *name,
+	      struct kwg_error *err)
+{
+	const uint8_t *p = given;
+	size_t i;
+
+	for (i = size; i < given_size && !p[i]; i++)
+		;
+	if (given_size < sizeof(size_t) || i < given_size)
+		return kwgi_fail(err, KWG_ERR_USAGE, 0,
+				 given_size < size ? "struct %s has no size: initialise it with its macro" :
+				 "struct %s has options of a newer library", name);
+	memcpy(out, given, given_size < size ? given_size : size);
+	memcpy(out, &size, sizeof(size));
+	return 0;
+}
+
 int kwgi_give(struct kwgi_buf *b, char **out, size_t *len, struct kwg_error *err)
 {
 	char *text = kwgi_buf_take(b, len);

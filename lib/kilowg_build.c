@@ -27,6 +27,7 @@ static int find_endpoints(struct kwg_steps *s, struct kwgi_endpoint *out, struct
 	struct kwgi_endpoints_ask ask = {
 		.plan = s->plan, .host = &s->host,
 		.now = kwgi_wall_seconds(), .up = kwgi_boot_seconds(), .dont_ask = s->opt.no_lookup,
+		.stop = &s->live.launch.stop,
 		.log = s->opt.log, .log_arg = s->opt.log_arg,
 	};
 

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 
-int kwgi_fail(struct kwg_error *err, enum kwg_status status, int sys_errno, const char *fmt, ...)
+int kwgi_fail(struct kwg_error *err, enum kwg_result status, int sys_errno, const char *fmt, ...)
 {
 	va_list ap;
 

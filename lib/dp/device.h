@@ -67,6 +67,8 @@ struct kwgi_device_io {
 	 */
 	void *(*alloc)(void *arg, size_t size);
 	void (*release)(void *arg, void *p, size_t size);
+	/* How many sources of handshakes are told apart under load; 0: as many as may attack a host. */
+	uint32_t sources;
 };
 
 enum {
@@ -116,8 +118,8 @@ struct kwgi_device {
 	struct kwgi_ratelimiter limiter;
 	uint64_t under_load_until;
 	uint64_t busy_until;		/* all that came, at KWGI_LOAD_COST each */
-	struct kwgi_queued_handshake *queue;	/* ring, allocated when first needed */
-	unsigned queue_head, queue_len;
+	struct kwgi_queued_handshake *queue;	/* ring of queue_size, which grows when needed */
+	unsigned queue_head, queue_len, queue_size;
 
 	struct kwgi_dp_peer **heap;	/* of timers, by scheduled */
 	uint32_t heap_len, heap_cap;

@@ -29,7 +29,7 @@ IS_KNOWN(struct kwgi_cookie_checker, 104);
 IS_KNOWN(struct kwgi_timers, 72);
 IS_KNOWN(struct kwgi_keypair, 1144);
 IS_KNOWN(struct kwgi_dp_peer, 696);
-IS_KNOWN(struct kwgi_device, 656);
+IS_KNOWN(struct kwgi_device, 672);
 
 /* ---- bytes ------------------------------------ */
 
@@ -356,21 +356,21 @@ static void queue(struct cursor *c, struct kwgi_device *d)
 	uint32_t i, count = d->queue_len;
 
 	number(c, &count, KWGI_HANDSHAKE_QUEUE);
-	if (count && !d->queue)
-		d->queue = kwgi_device_queue_new();
-	if (count && !d->queue)
-		c->failed = true;
 	for (i = 0; i < count && !c->failed; i++) {
-		struct kwgi_queued_handshake *q =
-			&d->queue[(d->queue_head + i) % KWGI_HANDSHAKE_QUEUE];
+		struct kwgi_queued_handshake *q = c->in ? kwgi_device_queue_add(d) : kwgi_device_queued(d, i);
 
+		if (!q) {
+			c->failed = true;
+			break;
+		}
 		path(c, &q->from);
 		flag(c, &q->suspect);
 		field(c, q->len);
 		field(c, q->msg);
 		c->failed |= !kwgi_is_handshake(q->msg, q->len) || !q->from.family;
 	}
-	d->queue_len = c->failed ? 0 : count;
+	if (c->failed)
+		d->queue_len = 0;
 }
 
 static void device(struct cursor *c, struct kwgi_device *d)

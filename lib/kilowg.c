@@ -18,6 +18,22 @@ const char *kwg_version(void)
 	return KWG_VERSION;
 }
 
+unsigned kwg_features(void)
+{
+	unsigned features = 0;
+
+#ifdef KWG_SECCOMP
+	features |= KWG_FEATURE_SECCOMP;
+#endif
+#ifdef KWG_WITH_OPENSSL
+	features |= KWG_FEATURE_LIBCRYPTO;
+#endif
+#ifdef KWG_WITH_JANSSON
+	features |= KWG_FEATURE_CNI;
+#endif
+	return features;
+}
+
 void kwg_text_free(char *text)
 {
 	if (!text)

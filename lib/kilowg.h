@@ -60,7 +60,7 @@ KWG_API const char *kwg_version(void);
 enum {
 	KWG_FEATURE_SECCOMP = 1 << 0,	/* the data plane can give up system calls (libseccomp) */
 	KWG_FEATURE_LIBCRYPTO = 1 << 1,	/* the cipher "openssl" is there */
-	KWG_FEATURE_IPTABLES = 1 << 2,	/* firewall = iptables can be made (jansson is not needed for it) */
+	KWG_FEATURE_CNI = 1 << 2,	/* cni = yes works (jansson) */
 };
 KWG_API unsigned kwg_features(void);
 
@@ -232,7 +232,17 @@ KWG_API int kwg_showconf_peer(const struct kwg_config *cfg, const char *viewpoin
 
 /* ---- keys ------------------------------------------------------------ */
 
-enum { KWG_KEY_TEXT = 45 };	/* base64 of 32 bytes, with NUL */
+enum {
+	KWG_KEY_LEN = 32,	/* bytes */
+	KWG_KEY_TEXT = 45,	/* base64 of them, with NUL */
+	KWG_KEY_HEX = 65,	/* the same in hex, as the userspace API has it */
+};
+
+/* A key from base64 or hex. KWG_ERR_USAGE if it is neither. */
+KWG_API int kwg_key_parse(uint8_t out[KWG_KEY_LEN], const char *text, struct kwg_error *err);
+/* The other way; both return out. Whoever prints a secret key wipes out. */
+KWG_API char *kwg_key_text(char out[KWG_KEY_TEXT], const uint8_t key[KWG_KEY_LEN]);
+KWG_API char *kwg_key_hex(char out[KWG_KEY_HEX], const uint8_t key[KWG_KEY_LEN]);
 
 /* A new private key, clamped. KWG_ERR_IO if there is no randomness. */
 KWG_API int kwg_genkey(char out[KWG_KEY_TEXT], struct kwg_error *err);
@@ -652,10 +662,11 @@ enum kwg_event {
 };
 
 /*
- * What a device calls, from inside the functions below and in no other thread.
+ * Initialised with KWG_DEVICE_CALLBACKS_INIT. What a device calls, from inside the functions below and in no other thread.
  * These may not call functions of the same device. public_key: 32 bytes.
  */
 struct kwg_device_callbacks {
+	size_t size;
 	void *arg;
 	/* Send a datagram with this TOS or traffic class. */
 	void (*send)(void *arg, const struct kwg_endpoint *to, const uint8_t *datagram, size_t len,
@@ -671,7 +682,17 @@ struct kwg_device_callbacks {
 	 * configured port is only remembered.
 	 */
 	int (*listen)(void *arg, uint16_t port);
+	/* The index of an interface, for a link-local endpoint; 0: there is none. NULL: if_nametoindex(3). */
+	uint32_t (*scope)(void *arg, const char *name);
+	/*
+	 * Zeroed memory for what holds keys, such as locked pages, and its way back; it is wiped by
+	 * then. Both NULL: of the heap.
+	 */
+	void *(*alloc)(void *arg, size_t size);
+	void (*release)(void *arg, void *p, size_t size);
 };
+
+#define KWG_DEVICE_CALLBACKS_INIT { .size = sizeof(struct kwg_device_callbacks) }
 
 /* What became of a packet or datagram. */
 enum kwg_verdict {
@@ -682,6 +703,7 @@ enum kwg_verdict {
 	KWG_DROPPED_NO_PEER,	/* a packet: its destination is no peer's allowed IP */
 	KWG_DROPPED_NO_ENDPOINT,	/* a packet: the peer has no endpoint */
 	KWG_DROPPED_LENGTH,	/* a packet: longer than KWG_PACKET_MAX */
+	KWG_DROPPED_NO_PACKET,	/* a packet: it is none, neither IPv4 nor IPv6, or cut short */
 	KWG_DROPPED_INVALID,	/* a datagram: not for us, not authentic, seen before */
 	KWG_DROPPED_CONTENT,	/* a datagram: its packet is none, or has a source not allowed */
 	KWG_DROPPED_DOWN,	/* the device is down */
@@ -689,7 +711,10 @@ enum kwg_verdict {
 
 struct kwg_device;
 
-/* A device without key and peers; it is up. KWG_ERR_NOMEM, KWG_ERR_IO (no randomness). */
+/*
+ * A device without key and peers; it is up. KWG_ERR_USAGE (callbacks have no size, or send or deliver
+ * is missing), KWG_ERR_NOMEM, KWG_ERR_IO (no randomness).
+ */
 KWG_API int kwg_device_new(struct kwg_device **out, const struct kwg_device_callbacks *callbacks,
 		   struct kwg_error *err);
 /* Wipes all keys. */
@@ -697,7 +722,7 @@ KWG_API void kwg_device_free(struct kwg_device *dev);
 
 /*
  * Configures: request is text of the WireGuard userspace API, from "set=1" to
- * the empty line. KWG_ERR_CONFIG if it is not valid (nothing is changed) and
+ * the empty line. KWG_ERR_CONFIG if it is not valid (nothing is changed; err names line and key) and
  * KWG_ERR_KERNEL if it cannot be carried out to the end; sys_errno is the errno
  * that a client of the API is told. Sends what the change makes due.
  */
@@ -705,6 +730,68 @@ KWG_API int kwg_device_set(struct kwg_device *dev, const char *request, size_t l
 		   uint64_t wall, struct kwg_error *err);
 /* The answer to "get=1", "errno=0" and empty line included. It holds keys. KWG_ERR_NOMEM. */
 KWG_API int kwg_device_get(const struct kwg_device *dev, char **out, size_t *len, struct kwg_error *err);
+
+/* The private key; all zero: none, and nothing is sent or taken. KWG_ERR_NOMEM. */
+KWG_API int kwg_device_set_private_key(struct kwg_device *dev, const uint8_t key[KWG_KEY_LEN],
+				       uint64_t now, uint64_t wall, struct kwg_error *err);
+
+/* A network; host bits do not count. */
+struct kwg_network {
+	uint8_t family;		/* 4 or 6 */
+	uint8_t addr[16];	/* network order; IPv4 in the first four bytes */
+	uint8_t bits;		/* length of its prefix: up to 32, or 128 */
+};
+
+/* What is to change of a peer; initialised with KWG_PEER_INIT, which changes nothing. */
+struct kwg_peer {
+	size_t size;
+	uint8_t public_key[KWG_KEY_LEN];
+	const uint8_t *psk;	/* NULL: as it is; KWG_KEY_LEN bytes, all zero: none */
+	const struct kwg_endpoint *endpoint;	/* NULL: as it is */
+	int keepalive;		/* seconds between persistent keepalives, up to 65535; 0: none; -1: as it is */
+	bool replace_allowed_ips;	/* those that it has go first */
+	bool update_only;	/* a peer that is not there is not added */
+	const struct kwg_network *allowed_ips;	/* n_allowed_ips that it gets, whoever had them */
+	size_t n_allowed_ips;
+};
+
+#define KWG_PEER_INIT { .size = sizeof(struct kwg_peer), .keepalive = -1 }
+
+/*
+ * Adds a peer, or changes it. One with the device's own key is not added. KWG_ERR_USAGE for a value that
+ * cannot be (nothing is changed then), KWG_ERR_NOMEM, KWG_ERR_KERNEL as kwg_device_set().
+ */
+KWG_API int kwg_device_set_peer(struct kwg_device *dev, const struct kwg_peer *peer, uint64_t now,
+				uint64_t wall, struct kwg_error *err);
+/* False: there was none. */
+KWG_API bool kwg_device_remove_peer(struct kwg_device *dev, const uint8_t public_key[KWG_KEY_LEN],
+				    uint64_t now, uint64_t wall);
+
+/* A peer as it is. No secret is in it. */
+struct kwg_peer_state {
+	uint8_t public_key[KWG_KEY_LEN];
+	bool has_psk, has_session;
+	struct kwg_endpoint endpoint;	/* family 0: unknown */
+	uint64_t last_handshake;	/* ns since 1970; 0: never */
+	uint64_t tx_bytes, rx_bytes;	/* of datagrams */
+	uint16_t keepalive;		/* seconds, 0: none */
+	uint32_t n_allowed_ips;
+	uint32_t n_waiting;		/* packets that wait for a session */
+};
+
+/* False: there is no such peer. */
+KWG_API bool kwg_device_peer(const struct kwg_device *dev, const uint8_t public_key[KWG_KEY_LEN],
+			     uint64_t now, struct kwg_peer_state *out);
+/*
+ * The next one, in the order in which they were added; after: a public key, or NULL for the first.
+ * False: it was the last, or is gone. Takes the same time however many there are.
+ */
+KWG_API bool kwg_device_next_peer(const struct kwg_device *dev, const uint8_t *after, uint64_t now,
+				  struct kwg_peer_state *out);
+/* Writes up to max of its allowed IPs and returns how many there are. */
+KWG_API size_t kwg_device_allowed_ips(const struct kwg_device *dev,
+				      const uint8_t public_key[KWG_KEY_LEN],
+				      struct kwg_network *out, size_t max);
 
 /* Down: sessions end, nothing is sent or taken. Up: all begins anew. */
 KWG_API void kwg_device_set_up(struct kwg_device *dev, bool up, uint64_t now, uint64_t wall);
@@ -752,16 +839,18 @@ enum kwg_tunnel_op {
 	KWG_TUNNEL_SEND,	/* it is a datagram: send it to the peer */
 	KWG_TUNNEL_DELIVER,	/* it is a packet: hand it to the host */
 	KWG_TUNNEL_DROPPED,	/* nothing: the input was not valid, or out too small */
+	KWG_TUNNEL_KEPT,	/* nothing: the packet waits for a session */
 };
 
 struct kwg_tunnel_stats {
 	uint64_t last_handshake;	/* ns since 1970; 0: never */
 	uint64_t tx_bytes, rx_bytes;	/* of datagrams */
 	bool has_session;		/* packets go out at once */
+	uint32_t n_waiting;		/* packets that wait for a session */
 };
 
 /*
- * A tunnel. Keys are base64; psk may be NULL. keepalive: seconds between
+ * A tunnel, of a few KB. Keys are base64 or hex; psk may be NULL. keepalive: seconds between
  * persistent keepalives, at most 65535, 0: none. Every source and destination
  * is the peer's; where its datagrams come from is the caller's to check and to
  * follow. KWG_ERR_USAGE for a key that is none, KWG_ERR_NOMEM, KWG_ERR_IO.
@@ -773,6 +862,34 @@ KWG_API int kwg_tunnel_new(struct kwg_tunnel **out, const char *private_key, con
 KWG_API void kwg_tunnel_free(struct kwg_tunnel *t);
 
 /*
+ * Called with what happens from now on, from inside of the functions below; it may not call those of the
+ * same tunnel. NULL: nobody listens.
+ */
+KWG_API void kwg_tunnel_on_event(struct kwg_tunnel *t, void (*event)(void *arg, enum kwg_event event),
+				 void *arg);
+/*
+ * Many tunnels behind one socket: the first `bits` bits (1 to 24) of the index that a datagram from the
+ * peer begins with are those of `prefix` from now on: (kwg_datagram_index(d, len) >> (32 - bits)) finds
+ * the tunnel of a datagram. To be called before the first handshake: KWG_ERR_USAGE.
+ */
+KWG_API int kwg_tunnel_set_index_prefix(struct kwg_tunnel *t, uint32_t prefix, unsigned bits,
+					struct kwg_error *err);
+/*
+ * The index of the receiver of a datagram; 0 for an initiation, which has none: each tunnel may be
+ * asked, and the one that it is for does not answer KWG_TUNNEL_DROPPED.
+ */
+KWG_API uint32_t kwg_datagram_index(const void *datagram, size_t len);
+/* Another preshared key, from the next handshake on; NULL: none. KWG_ERR_USAGE. */
+KWG_API int kwg_tunnel_set_psk(struct kwg_tunnel *t, const char *psk, struct kwg_error *err);
+/* Another interval of persistent keepalives. What is due is sent by kwg_tunnel_tick(). KWG_ERR_USAGE. */
+KWG_API int kwg_tunnel_set_keepalive(struct kwg_tunnel *t, unsigned keepalive, uint64_t now,
+				     uint64_t wall, struct kwg_error *err);
+/* The TOS or traffic class that the datagram of the last KWG_TUNNEL_SEND should have (ECN, AF41). */
+KWG_API uint8_t kwg_tunnel_tos(const struct kwg_tunnel *t);
+/* That of the datagram that the next kwg_tunnel_read() gets; 0 if never called. */
+KWG_API void kwg_tunnel_set_read_tos(struct kwg_tunnel *t, uint8_t tos);
+
+/*
  * These write to out, of *out_len bytes, and set *out_len. out has room for
  * len + KWG_OVERHEAD bytes (a packet), len (a datagram), and never less than
  * KWG_DATAGRAM_MIN. One call may leave more to be sent behind: call
@@ -782,7 +899,7 @@ KWG_API void kwg_tunnel_free(struct kwg_tunnel *t);
  * a session are such datagrams, whatever call it is that the session comes with.
  */
 
-/* A packet of the host: seals it, or keeps it and begins a handshake. */
+/* A packet of the host: seals it, or keeps it (KWG_TUNNEL_KEPT) and begins a handshake. */
 KWG_API enum kwg_tunnel_op kwg_tunnel_write(struct kwg_tunnel *t, const void *packet, size_t len,
 				    void *out, size_t *out_len, uint64_t now, uint64_t wall);
 /* A datagram of the peer; len 0: only asks for what is left to be sent. */
@@ -830,7 +947,9 @@ enum {
 	KWG_WITHOUT_AIO = 1 << 4,	/* many packets to the TUN device with one system call */
 };
 
+/* Initialised with KWG_USERSPACE_OPTIONS_INIT. */
 struct kwg_userspace_options {
+	size_t size;
 	const char *ifname;	/* 1 to 15 bytes */
 	const char *socket_dir;	/* of the configuration socket; NULL: /var/run/wireguard */
 	int tun_fd, uapi_fd;	/* -1, or made by somebody else */
@@ -865,6 +984,9 @@ struct kwg_userspace_options {
 	unsigned watchdog;
 	void *arg;		/* of all three */
 };
+
+#define KWG_USERSPACE_OPTIONS_INIT \
+	{ .size = sizeof(struct kwg_userspace_options), .tun_fd = -1, .uapi_fd = -1, .stop_fd = -1 }
 
 /*
  * Makes the TUN device and its configuration socket, and runs WireGuard on

@@ -103,6 +103,8 @@ struct kwgi_device {
 	const struct kwgi_aead *aead;
 	struct kwgi_allowedips allowed_ips;
 	struct kwgi_indextable indices;
+	uint32_t index_prefix;		/* what all of them begin with, */
+	uint8_t index_bits;		/* in so many bits */
 	uint32_t mtu;			/* caps padding; 0: unknown */
 	bool up;
 	bool new_paths;			/* some peer's path has no way yet; the caller resets it */

@@ -29,7 +29,7 @@ IS_KNOWN(struct kwgi_cookie_checker, 104);
 IS_KNOWN(struct kwgi_timers, 72);
 IS_KNOWN(struct kwgi_keypair, 1144);
 IS_KNOWN(struct kwgi_dp_peer, 696);
-IS_KNOWN(struct kwgi_device, 672);
+IS_KNOWN(struct kwgi_device, 680);
 
 /* ---- bytes ------------------------------------ */
 

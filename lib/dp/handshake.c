@@ -38,6 +38,18 @@ static const struct kwgi_remote *remote_of(struct kwgi_device *d, struct kwgi_dp
 	return &p->remote;
 }
 
+/* For kwgi_indextable_insert(). */
+static void draw_index(void *ctx, void *out, size_t len)
+{
+	const struct kwgi_device *d = ctx;
+	uint32_t i;
+
+	random_bytes(d, &i, sizeof(i));
+	if (d->index_bits)
+		i = i >> d->index_bits | d->index_prefix << (32 - d->index_bits);
+	memcpy(out, &i, len);
+}
+
 static bool create_initiation(struct kwgi_device *d, struct kwgi_dp_peer *p,
 			      struct kwgi_initiation *msg, uint64_t wall)
 {
@@ -45,7 +57,7 @@ static bool create_initiation(struct kwgi_device *d, struct kwgi_dp_peer *p,
 	bool ok;
 
 	kwgi_peer_drop_handshake(d, p);
-	if (kwgi_indextable_insert(&d->indices, KWGI_INDEX_HANDSHAKE, p, d->io.random, d->io.arg,
+	if (kwgi_indextable_insert(&d->indices, KWGI_INDEX_HANDSHAKE, p, draw_index, d,
 				   &p->handshake.local_index))
 		return false;
 	p->handshake_indexed = true;
@@ -103,7 +115,7 @@ static void respond(struct kwgi_device *d, struct kwgi_dp_peer *p,
 	kp = kwgi_keypair_new(d, p, &keys, o->remote_index, false, t->now);
 	if (!kp)
 		return;
-	if (kwgi_indextable_insert(&d->indices, KWGI_INDEX_KEYPAIR, kp, d->io.random, d->io.arg,
+	if (kwgi_indextable_insert(&d->indices, KWGI_INDEX_KEYPAIR, kp, draw_index, d,
 				   &kp->local_index)) {
 		kwgi_secret_free(&d->io, kp, sizeof(*kp));
 		return;

@@ -117,7 +117,8 @@ KWG_API void kwg_config_free(struct kwg_config *cfg);
 
 /*
  * Adds len bytes of INI text; name stands for it in messages. Errors in the
- * text are collected (see kwg_config_finish), not returned. KWG_ERR_NOMEM.
+ * text are collected (see kwg_config_finish), not returned. KWG_ERR_NOMEM. As all that add or set:
+ * KWG_ERR_USAGE after kwg_config_finish().
  */
 KWG_API int kwg_config_add_text(struct kwg_config *cfg, const char *name, const char *text, size_t len,
 			struct kwg_error *err);
@@ -248,7 +249,7 @@ KWG_API char *kwg_key_hex(char out[KWG_KEY_HEX], const uint8_t key[KWG_KEY_LEN])
 KWG_API int kwg_genkey(char out[KWG_KEY_TEXT], struct kwg_error *err);
 /* A new preshared key. KWG_ERR_IO if there is no randomness. */
 KWG_API int kwg_genpsk(char out[KWG_KEY_TEXT], struct kwg_error *err);
-/* The public key of a private key in base64. KWG_ERR_USAGE if that is none. */
+/* The public key of a private key in base64. KWG_ERR_USAGE if that is none, or all zero. */
 KWG_API int kwg_pubkey(char out[KWG_KEY_TEXT], const char *private_key, struct kwg_error *err);
 
 /* ---- this host ------------------------------------------------------- */
@@ -662,8 +663,8 @@ enum kwg_event {
 };
 
 /*
- * Initialised with KWG_DEVICE_CALLBACKS_INIT. What a device calls, from inside the functions below and in no other thread.
- * These may not call functions of the same device. public_key: 32 bytes.
+ * Initialised with KWG_DEVICE_CALLBACKS_INIT. What a device calls, from inside the functions below and
+ * in no other thread. These may not call functions of the same device. public_key: 32 bytes.
  */
 struct kwg_device_callbacks {
 	size_t size;
@@ -875,10 +876,17 @@ KWG_API void kwg_tunnel_on_event(struct kwg_tunnel *t, void (*event)(void *arg, 
 KWG_API int kwg_tunnel_set_index_prefix(struct kwg_tunnel *t, uint32_t prefix, unsigned bits,
 					struct kwg_error *err);
 /*
- * The index of the receiver of a datagram; 0 for an initiation, which has none: each tunnel may be
- * asked, and the one that it is for does not answer KWG_TUNNEL_DROPPED.
+ * The index of the receiver of a datagram; 0 for an initiation, which has none, and for what is no
+ * datagram of WireGuard. No tunnel with a prefix has the index 0.
  */
 KWG_API uint32_t kwg_datagram_index(const void *datagram, size_t len);
+/*
+ * Whose initiation this is, by any tunnel with the private key that it is for. False if it is none, or
+ * for another key. It costs a Diffie-Hellman, changes nothing, and proves nothing: an old one may have
+ * been sent again, which the tunnel of that peer finds out in kwg_tunnel_read().
+ */
+KWG_API bool kwg_tunnel_sender(const struct kwg_tunnel *t, const void *datagram, size_t len,
+			       uint8_t public_key[KWG_KEY_LEN]);
 /* Another preshared key, from the next handshake on; NULL: none. KWG_ERR_USAGE. */
 KWG_API int kwg_tunnel_set_psk(struct kwg_tunnel *t, const char *psk, struct kwg_error *err);
 /* Another interval of persistent keepalives. What is due is sent by kwg_tunnel_tick(). KWG_ERR_USAGE. */

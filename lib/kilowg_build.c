@@ -100,12 +100,12 @@ static int find_neighbours(struct kwg_steps *s, struct kwg_error *err)
 
 /* ---- all of it ------------------------------------------------------- */
 
-/* The program itself: the last word. */
+/* The program itself: the last word. Status may have none. */
 static const char *program_of(const char *const *command)
 {
 	while (command && command[0] && command[1])
 		command++;
-	return command ? *command : NULL;
+	return command ? *command : "a userspace WireGuard";
 }
 
 static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,

@@ -87,7 +87,7 @@ static void ask_release(void *arg, void *p, size_t size)
 static int take_callbacks(struct kwg_device_callbacks *out, const struct kwg_device_callbacks *given,
 			  struct kwg_error *err)
 {
-	int ret = kwgi_take(out, sizeof(*out), given, given->size, "kwg_device_callbacks", err);
+	int ret = kwgi_take(out, sizeof(*out), given, "kwg_device_callbacks", err);
 
 	if (!ret && (!out->send || !out->deliver))
 		ret = kwgi_fail(err, KWG_ERR_USAGE, 0, "a device wants the callbacks send and deliver");
@@ -139,6 +139,18 @@ void kwg_device_free(struct kwg_device *dev)
 	free(dev);
 }
 
+/* e: as of the parser, or 0 for a request of another kind. */
+static int not_valid(int e, const struct kwgi_uapi_fault *at, struct kwg_error *err)
+{
+	const char *what = !e ? "set=1 is wanted" :
+			   e == EPROTO ? "there it breaks off, without an empty line" :
+			   *at->key ? "this value is not valid" :
+			   "this key is not known, or not in its place";
+
+	return kwgi_fail(err, KWG_ERR_CONFIG, e ? e : EINVAL, "the request, line %u%s%s: %s",
+			 e ? at->line : 1, *at->key ? ", " : "", at->key, what);
+}
+
 int kwg_device_set(struct kwg_device *dev, const char *request, size_t len, uint64_t now,
 		   uint64_t wall, struct kwg_error *err)
 {
@@ -151,8 +163,7 @@ int kwg_device_set(struct kwg_device *dev, const char *request, size_t len, uint
 	if (e == ENOMEM)
 		ret = kwgi_nomem(err);
 	else if (e || r.op != KWGI_UAPI_SET)
-		ret = kwgi_fail(err, KWG_ERR_CONFIG, e ? e : EINVAL, "not a valid set request: line %u, %s",
-				at.line, *at.key ? at.key : e ? "which has no key that is known here" : "get=1");
+		ret = not_valid(e, &at, err);
 	else
 		ret = kwgi_device_change(dev, &r.set, &t, err);
 	sodium_memzero(&r, sizeof(r));

@@ -19,27 +19,26 @@ _Static_assert((int)KWG_KEY_HEX == (int)KWGI_KEY_HEX, "keys in hex");
 int kwg_key_parse(uint8_t out[KWG_KEY_LEN], const char *text, struct kwg_error *err)
 {
 	struct kwgi_key k;
+	int ret = kwgi_key_parse(&k, text) && kwgi_key_parse_hex(&k, text) ? -1 : 0;
 
-	if (kwgi_key_parse(&k, text) && kwgi_key_parse_hex(&k, text))
-		return kwgi_fail(err, KWG_ERR_USAGE, 0,
-				 "not a key: 44 characters of base64 or 64 of hex are");
-	memcpy(out, k.b, KWG_KEY_LEN);
+	if (!ret)
+		memcpy(out, k.b, KWG_KEY_LEN);
 	sodium_memzero(&k, sizeof(k));
-	return 0;
+	return ret ? kwgi_fail(err, KWG_ERR_USAGE, 0,
+			       "not a key: 44 characters of base64 or 64 of hex are") : 0;
 }
 
-static struct kwgi_key key_of(const uint8_t *bytes)
+/* By no value that is returned: a copy of it might stay on the stack. */
+static void take_key(struct kwgi_key *out, const uint8_t *bytes)
 {
-	struct kwgi_key k;
-
-	memcpy(k.b, bytes, sizeof(k.b));
-	return k;
+	memcpy(out->b, bytes, sizeof(out->b));
 }
 
 char *kwg_key_text(char out[KWG_KEY_TEXT], const uint8_t key[KWG_KEY_LEN])
 {
-	struct kwgi_key k = key_of(key);
+	struct kwgi_key k;
 
+	take_key(&k, key);
 	kwgi_key_format(out, &k);
 	sodium_memzero(&k, sizeof(k));
 	return out;
@@ -47,8 +46,9 @@ char *kwg_key_text(char out[KWG_KEY_TEXT], const uint8_t key[KWG_KEY_LEN])
 
 char *kwg_key_hex(char out[KWG_KEY_HEX], const uint8_t key[KWG_KEY_LEN])
 {
-	struct kwgi_key k = key_of(key);
+	struct kwgi_key k;
 
+	take_key(&k, key);
 	kwgi_key_format_hex(out, &k);
 	sodium_memzero(&k, sizeof(k));
 	return out;
@@ -74,10 +74,12 @@ int kwgi_device_change(struct kwg_device *dev, const struct kwgi_uapi_set *set,
 int kwg_device_set_private_key(struct kwg_device *dev, const uint8_t key[KWG_KEY_LEN],
 			       uint64_t now, uint64_t wall, struct kwg_error *err)
 {
-	struct kwgi_uapi_set set = { .parts = KWGI_UAPI_PRIVATE_KEY, .private_key = key_of(key) };
+	struct kwgi_uapi_set set = { .parts = KWGI_UAPI_PRIVATE_KEY };
 	struct kwgi_time t = { now, wall };
-	int ret = kwgi_device_change(dev, &set, &t, err);
+	int ret;
 
+	take_key(&set.private_key, key);
+	ret = kwgi_device_change(dev, &set, &t, err);
 	sodium_memzero(&set, sizeof(set));
 	return ret;
 }
@@ -136,7 +138,7 @@ static int take_peer(struct kwgi_uapi_peer *u, struct kwgi_uapi_ip **ips, const 
 {
 	int ret;
 
-	u->public_key = key_of(p->public_key);
+	take_key(&u->public_key, p->public_key);
 	if (kwgi_key_is_zero(&u->public_key))
 		return kwgi_fail(err, KWG_ERR_USAGE, 0, "the public key is all zero");
 	if (p->keepalive < -1 || p->keepalive > UINT16_MAX)
@@ -148,7 +150,7 @@ static int take_peer(struct kwgi_uapi_peer *u, struct kwgi_uapi_ip **ips, const 
 		u->parts |= KWGI_UAPI_UPDATE_ONLY;
 	if (p->psk) {
 		u->parts |= KWGI_UAPI_PSK;
-		u->psk = key_of(p->psk);
+		take_key(&u->psk, p->psk);
 	}
 	ret = p->endpoint ? take_endpoint(u, p->endpoint, err) : 0;
 	return ret ? ret : take_networks(u, ips, p, err);
@@ -162,7 +164,7 @@ int kwg_device_set_peer(struct kwg_device *dev, const struct kwg_peer *given, ui
 	struct kwgi_uapi_set set = { .peers = &u, .n_peers = 1 };
 	struct kwgi_uapi_ip *ips = NULL;
 	struct kwgi_time t = { now, wall };
-	int ret = kwgi_take(&p, sizeof(p), given, given->size, "kwg_peer", err);
+	int ret = kwgi_take(&p, sizeof(p), given, "kwg_peer", err);
 
 	if (!ret)
 		ret = take_peer(&u, &ips, &p, err);
@@ -175,8 +177,9 @@ int kwg_device_set_peer(struct kwg_device *dev, const struct kwg_peer *given, ui
 
 static struct kwgi_dp_peer *find(const struct kwg_device *dev, const uint8_t *public_key)
 {
-	struct kwgi_key k = key_of(public_key);
+	struct kwgi_key k;
 
+	take_key(&k, public_key);
 	return kwgi_device_find(dev->d, &k);
 }
 

@@ -8,7 +8,7 @@ int kwgi_host_options_take(struct kwg_host_options *out, const struct kwg_host_o
 	static const struct kwg_host_options defaults = KWG_HOST_OPTIONS_INIT;
 
 	*out = defaults;
-	return given ? kwgi_take(out, sizeof(*out), given, given->size, "kwg_host_options", err) : 0;
+	return given ? kwgi_take(out, sizeof(*out), given, "kwg_host_options", err) : 0;
 }
 
 void kwgi_steps_progress(const struct kwg_steps *s, const char *what)

@@ -255,12 +255,32 @@ uint32_t kwg_datagram_index(const void *datagram, size_t len)
 {
 	const uint8_t *p = datagram;
 
-	/* All messages but an initiation have it at the same place or, a response, behind the sender's. */
-	if (len < sizeof(struct kwgi_transport) || kwgi_get32(p) == KWGI_MSG_INITIATION)
+	if (len < sizeof(struct kwgi_transport))
 		return 0;
-	if (kwgi_get32(p) == KWGI_MSG_RESPONSE)
+	switch (kwgi_get32(p)) {
+	case KWGI_MSG_RESPONSE:		/* its sender's comes first */
 		return kwgi_get32(((const struct kwgi_response *)datagram)->receiver);
-	return kwgi_get32(((const struct kwgi_transport *)datagram)->receiver);
+	case KWGI_MSG_COOKIE_REPLY:
+		return kwgi_get32(((const struct kwgi_cookie_reply *)datagram)->receiver);
+	case KWGI_MSG_TRANSPORT:
+		return kwgi_get32(((const struct kwgi_transport *)datagram)->receiver);
+	}
+	return 0;
+}
+
+bool kwg_tunnel_sender(const struct kwg_tunnel *t, const void *datagram, size_t len,
+		       uint8_t public_key[KWG_KEY_LEN])
+{
+	struct kwgi_opened_initiation o;
+	bool ok = len == sizeof(struct kwgi_initiation) && kwgi_get32(datagram) == KWGI_MSG_INITIATION &&
+		  kwgi_cookie_mac1_ok(&t->d->checker, datagram, len) &&
+		  kwgi_noise_open_static(&o, datagram, &t->d->identity);
+
+	if (!ok)
+		return false;
+	memcpy(public_key, o.static_public, KWG_KEY_LEN);
+	sodium_memzero(&o, sizeof(o));
+	return true;
 }
 
 int kwg_tunnel_set_psk(struct kwg_tunnel *t, const char *psk, struct kwg_error *err)

@@ -14,13 +14,12 @@
 int kwg_userspace_run(const struct kwg_userspace_options *given, struct kwg_error *err)
 {
 	struct kwg_userspace_options options = KWG_USERSPACE_OPTIONS_INIT, *o = &options;
-	int ret = kwgi_take(o, sizeof(*o), given, given->size, "kwg_userspace_options", err);
+	int ret = kwgi_take(o, sizeof(*o), given, "kwg_userspace_options", err);
 
 	if (!ret && !o->ifname)
 		ret = kwgi_fail(err, KWG_ERR_USAGE, 0, "the interface has no name");
 	if (!ret)
 		ret = kwgi_tun_check_name(o->ifname, err);
-
 	if (ret)
 		return ret;
 	if (sodium_init() < 0)

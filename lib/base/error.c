@@ -12,6 +12,7 @@ int kwgi_fail(struct kwg_error *err, enum kwg_result status, int sys_errno, cons
 	if (err) {
 		err->status = status;
 		err->sys_errno = sys_errno;
+		err->step = 0;
 		va_start(ap, fmt);
 		vsnprintf(err->text, sizeof(err->text), fmt, ap);
 		va_end(ap);

@@ -47,6 +47,9 @@ static void draw_index(void *ctx, void *out, size_t len)
 	random_bytes(d, &i, sizeof(i));
 	if (d->index_bits)
 		i = i >> d->index_bits | d->index_prefix << (32 - d->index_bits);
+	/* Who looks for the receiver of a datagram by its index takes 0 for none. */
+	if (d->index_bits && !i)
+		i = 1;
 	memcpy(out, &i, len);
 }
 

@@ -7,7 +7,8 @@
  *     cancel misuse NODE PROGRAM FILE...	runs what is not to be run
  *     cancel status NODE FILE...		asks for the health, without a PROGRAM
  *
- * Prints a line for each call: its name, what it returned, the step that failed, and the message.
+ * Prints a line for each call: its name, what it returned, the step that failed, and the message; and
+ * whether it ended "at once" when it was cancelled, or "late".
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,16 @@ struct canceller {
 	const char *after;
 	int ms;
 	unsigned steps, of;	/* as progress tells them */
+	double since;		/* s; when it was cancelled, 0: not yet */
 };
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
 
 static void on_progress(void *arg, const char *what, unsigned step, unsigned of)
 {
@@ -39,6 +49,7 @@ static void on_progress(void *arg, const char *what, unsigned step, unsigned of)
 	t.it_value.tv_sec = c->ms / 1000;
 	t.it_value.tv_nsec += c->ms % 1000 * 1000000L;
 	timerfd_settime(c->fd, 0, &t, NULL);
+	c->since = seconds() + c->ms / 1e3;
 }
 
 static int tell(const char *call, int ret, const struct kwg_error *err)
@@ -77,6 +88,8 @@ static void apply(const struct kwg_plan *plan, const struct kwg_host_options *o,
 	}
 	if (c)
 		printf("progress %u of %u\n", c->steps, c->of);
+	if (c && c->since > 0)
+		printf("%s\n", seconds() - c->since < 5 ? "at once" : "late");
 }
 
 static void misuse(const struct kwg_plan *plan, struct kwg_host_options *o)

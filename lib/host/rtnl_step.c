@@ -392,13 +392,12 @@ int kwgi_rtnl_wait_link(const char *ifname, bool up, int64_t deadline,
 	}
 	/* Subscribed first, looked second: no link can slip through in between. */
 	while (!is_there(ifname, up)) {
-		if (wait_event(sock, stop && stop->has_fd ? next_look(deadline) : deadline))
-			continue;
 		if (kwgi_stop_cancelled(stop)) {
 			ret = kwgi_stop_fail(stop, err, "the interface %s was there", ifname);
 			break;
 		}
-		if (kwgi_monotonic_ms() < deadline)
+		if (wait_event(sock, stop && stop->has_fd ? next_look(deadline) : deadline) ||
+		    kwgi_monotonic_ms() < deadline)
 			continue;
 		ret = kwgi_fail(err, KWG_ERR_TIMEOUT, 0,
 				"%s: the interface %s within interface-timeout; %s", ifname,

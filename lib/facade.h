@@ -25,6 +25,13 @@
 int kwgi_give(struct kwgi_buf *b, char **out, size_t *len, struct kwg_error *err);
 
 /*
+ * Copies a struct of the caller, which begins with its size, over one of ours that has the defaults.
+ * Of a newer header it may be larger; what the library does not know has to be zero then.
+ * KWG_ERR_USAGE, also if it is NULL; name is for the error.
+ */
+int kwgi_take(void *out, size_t size, const void *given, const char *name, struct kwg_error *err);
+
+/*
  * The preshared key of a peer, from the configuration or from its file; all
  * zero if it has none or p is NULL. The caller wipes it. KWG_ERR_IO.
  */

@@ -18,12 +18,50 @@ const char *kwg_version(void)
 	return KWG_VERSION;
 }
 
+unsigned kwg_features(void)
+{
+	unsigned features = 0;
+
+#ifdef KWG_SECCOMP
+	features |= KWG_FEATURE_SECCOMP;
+#endif
+#ifdef KWG_WITH_OPENSSL
+	features |= KWG_FEATURE_LIBCRYPTO;
+#endif
+#ifdef KWG_WITH_JANSSON
+	features |= KWG_FEATURE_CNI;
+#endif
+	return features;
+}
+
 void kwg_text_free(char *text)
 {
 	if (!text)
 		return;
 	sodium_memzero(text, strlen(text));
 	free(text);
+}
+
+/* No struct will ever grow to this: what has not been initialised is not read to its "end". */
+enum { STRUCT_MAX = 4096 };
+
+int kwgi_take(void *out, size_t size, const void *given, const char *name, struct kwg_error *err)
+{
+	const uint8_t *p = given;
+	size_t given_size = 0, i;
+
+	if (given)
+		memcpy(&given_size, given, sizeof(given_size));
+	if (given_size < sizeof(given_size) || given_size > STRUCT_MAX)
+		return kwgi_fail(err, KWG_ERR_USAGE, 0,
+				 "struct %s has no size: initialise it with its macro", name);
+	for (i = size; i < given_size; i++)
+		if (p[i])
+			return kwgi_fail(err, KWG_ERR_USAGE, 0,
+					 "struct %s has options of a newer library", name);
+	memcpy(out, given, given_size < size ? given_size : size);
+	memcpy(out, &size, sizeof(size));
+	return 0;
 }
 
 int kwgi_give(struct kwgi_buf *b, char **out, size_t *len, struct kwg_error *err)
@@ -58,10 +96,20 @@ void kwg_config_free(struct kwg_config *cfg)
 	free(cfg);
 }
 
+/* What was added later would be in none of the checks, and in no plan. */
+static int check_open(const struct kwg_config *cfg, struct kwg_error *err)
+{
+	return cfg->finished ? kwgi_fail(err, KWG_ERR_USAGE, 0, "the configuration is finished already") : 0;
+}
+
 int kwg_config_add_text(struct kwg_config *cfg, const char *name, const char *text, size_t len,
 			struct kwg_error *err)
 {
-	return kwgi_config_add_text(cfg, name, text, len) ? kwgi_nomem(err) : 0;
+	int ret = check_open(cfg, err);
+
+	if (!ret && kwgi_config_add_text(cfg, name, text, len))
+		ret = kwgi_nomem(err);
+	return ret;
 }
 
 /* What kwgi_guard_judge() looks at. */
@@ -172,8 +220,10 @@ static int add_found(struct kwg_config *cfg, struct founds *f, struct kwg_error 
 int kwg_config_add_path(struct kwg_config *cfg, const char *path, struct kwg_error *err)
 {
 	struct founds f = { 0 };
-	int ret;
+	int ret = check_open(cfg, err);
 
+	if (ret)
+		return ret;
 	if (!kwgi_file_is_dir(path))
 		return add_file(cfg, path, false, err);
 	ret = find_in_dir(cfg, path, &f, err);
@@ -187,9 +237,11 @@ int kwg_config_add_default(struct kwg_config *cfg, struct kwg_error *err)
 {
 	static const char *const dirs[] = { KWG_SYSCONFDIR, KWG_RUNDIR, KWG_VENDORDIR };
 	struct founds f = { 0 };
+	int ret = check_open(cfg, err);
 	size_t i;
-	int ret;
 
+	if (ret)
+		return ret;
 	for (i = 0; i < sizeof(dirs) / sizeof(*dirs); i++) {
 		if (!kwgi_file_is_dir(dirs[i]))
 			continue;
@@ -207,8 +259,11 @@ int kwg_config_set_local(struct kwg_config *cfg, const char *key, const char *va
 			 struct kwg_error *err)
 {
 	const char *why;
-	int ret = kwgi_config_set_local(cfg, key, value, &why);
+	int ret = check_open(cfg, err);
 
+	if (ret)
+		return ret;
+	ret = kwgi_config_set_local(cfg, key, value, &why);
 	if (ret == KWG_ERR_NOMEM)
 		return kwgi_nomem(err);
 	if (ret)
@@ -228,8 +283,10 @@ static void find_origins(struct kwg_config *cfg)
 
 int kwg_config_finish(struct kwg_config *cfg, struct kwg_error *err)
 {
-	if (cfg->finished)
-		return kwgi_fail(err, KWG_ERR_USAGE, 0, "the configuration is finished already");
+	int ret = check_open(cfg, err);
+
+	if (ret)
+		return ret;
 	cfg->finished = true;
 	find_origins(cfg);
 	kwgi_check(cfg);
@@ -585,7 +642,7 @@ int kwg_pubkey(char out[KWG_KEY_TEXT], const char *private_key, struct kwg_error
 	struct kwgi_key priv, pub;
 	int ret = 0;
 
-	if (kwgi_key_parse(&priv, private_key) || kwgi_key_public(&pub, &priv))
+	if (kwgi_key_parse(&priv, private_key) || kwgi_key_is_zero(&priv) || kwgi_key_public(&pub, &priv))
 		ret = kwgi_fail(err, KWG_ERR_USAGE, 0,
 				"the private key is no key of 32 bytes in base64 (44 characters)");
 	else

@@ -23,11 +23,12 @@ static bool is_external(const struct kwgi_local *local)
  * Somebody else makes the interface: nobody says who starts first, so wait
  * for the link, and for the socket of a daemon behind it.
  */
-static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *err)
+static int wait_for_interface(const struct kwgi_local *local, const struct kwgi_stop *stop,
+			      struct kwg_error *err)
 {
 	int64_t deadline = kwgi_monotonic_ms() + (int64_t)local->interface_timeout * 1000;
 	bool is_tun;
-	int ret = kwgi_rtnl_wait_link(local->interface, false, deadline,
+	int ret = kwgi_rtnl_wait_link(local->interface, false, deadline, stop,
 				      "create-interface = no or backend = external says that somebody else makes it",
 				      err);
 
@@ -35,11 +36,12 @@ static int wait_for_interface(const struct kwgi_local *local, struct kwg_error *
 		ret = kwgi_rtnl_is_tun(local->interface, &is_tun, err);
 	if (ret || !is_tun)
 		return ret;
-	return kwgi_uapi_wait(local->interface, deadline, NULL, err);
+	return kwgi_uapi_wait(local->interface, deadline, stop, err);
 }
 
 /* The tunnel of another CNI, which may start later than this. */
-static int wait_for_tunnel(const struct kwg_plan *plan, struct kwg_error *err)
+static int wait_for_tunnel(const struct kwg_plan *plan, const struct kwgi_stop *stop,
+			   struct kwg_error *err)
 {
 	const char *name = kwgi_desired_foreign_tunnel(plan, NULL);
 	int64_t deadline = kwgi_monotonic_ms() +
@@ -47,7 +49,7 @@ static int wait_for_tunnel(const struct kwg_plan *plan, struct kwg_error *err)
 
 	if (!name)
 		return 0;
-	return kwgi_rtnl_wait_link(name, true, deadline,
+	return kwgi_rtnl_wait_link(name, true, deadline, stop,
 				   "compatibility = flannel says that flannel makes it, and tunnel-interface under which name",
 				   err);
 }
@@ -60,8 +62,8 @@ int kwgi_steps_wait(const struct kwg_steps *s, struct kwg_error *err)
 	if (s->opt.read_only)
 		return 0;
 	if (is_external(local))
-		ret = wait_for_interface(local, err);
-	return ret ? ret : wait_for_tunnel(s->plan, err);
+		ret = wait_for_interface(local, &s->live.launch.stop, err);
+	return ret ? ret : wait_for_tunnel(s->plan, &s->live.launch.stop, err);
 }
 
 /* ---- the backend ----------------------------------------------------- */
@@ -71,7 +73,7 @@ void kwgi_steps_set_launch(struct kwg_steps *s, const struct kwg_config *cfg)
 	s->live.launch = (struct kwgi_launch){
 		.command = s->opt.userspace_command, .launcher = s->opt.userspace_launcher,
 		.log = s->opt.log, .log_arg = s->opt.log_arg, .timeout = cfg->local.interface_timeout,
-		.stop = { s->opt.stop, s->opt.stop_arg },
+		.stop = { s->opt.stop, s->opt.stop_arg, s->opt.cancel_fd >= 0, s->opt.cancel_fd },
 	};
 	s->live.dir = KWG_RUNDIR;
 	s->live.mesh = &cfg->mesh;

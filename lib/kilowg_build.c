@@ -27,6 +27,7 @@ static int find_endpoints(struct kwg_steps *s, struct kwgi_endpoint *out, struct
 	struct kwgi_endpoints_ask ask = {
 		.plan = s->plan, .host = &s->host,
 		.now = kwgi_wall_seconds(), .up = kwgi_boot_seconds(), .dont_ask = s->opt.no_lookup,
+		.stop = &s->live.launch.stop,
 		.log = s->opt.log, .log_arg = s->opt.log_arg,
 	};
 
@@ -99,12 +100,12 @@ static int find_neighbours(struct kwg_steps *s, struct kwg_error *err)
 
 /* ---- all of it ------------------------------------------------------- */
 
-/* The program itself: the last word. */
+/* The program itself: the last word. Status may have none. */
 static const char *program_of(const char *const *command)
 {
 	while (command && command[0] && command[1])
 		command++;
-	return command ? *command : NULL;
+	return command ? *command : "a userspace WireGuard";
 }
 
 static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,

@@ -361,7 +361,9 @@ void kwgi_confirm_free(struct kwg_steps *s)
 /* Nothing on this host is of the mesh. */
 static int is_nothing(const struct kwg_steps *s, bool *nothing, struct kwg_error *err)
 {
-	const struct kwg_host_options look = { .read_only = true, .no_lookup = true };
+	const struct kwg_host_options look = {
+		.size = sizeof(look), .cancel_fd = -1, .read_only = true, .no_lookup = true,
+	};
 	struct kwg_steps *down;
 	int ret = kwg_steps_new_down(&down, s->cfg, &look, err);
 
@@ -437,7 +439,9 @@ static int keep_keys(const struct kwg_steps *s, struct kwgi_record *r, struct kw
 static int try_before(const struct kwg_steps *s, struct kwgi_record *r, struct kwgi_arena *a,
 		      bool keys, struct kwg_error *err)
 {
-	const struct kwg_host_options look = { .read_only = true, .no_lookup = true };
+	const struct kwg_host_options look = {
+		.size = sizeof(look), .cancel_fd = -1, .read_only = true, .no_lookup = true,
+	};
 	struct kwg_config *cfg = NULL;
 	struct kwg_plan *plan = NULL;
 	struct kwg_steps *steps = NULL;
@@ -950,7 +954,7 @@ int kwg_keeper_begin(const char *id, struct kwg_error *err)
 		return kwgi_fail(err, KWG_ERR_USAGE, 0, "that is no number of a change");
 	snprintf(name, sizeof(name), ".keeper-%s", id);
 	/* Until the process ends. */
-	return kwgi_lock_take(KWG_RUNDIR, name, id, 0, &lock, err);
+	return kwgi_lock_take(KWG_RUNDIR, name, id, 0, NULL, &lock, err);
 }
 
 void kwg_keeper_end(const char *id)
@@ -1040,10 +1044,11 @@ int kwg_confirm(const char *mesh, const char *id, const struct kwg_host_options 
 	int lock = -1, ret = s ? kwg_pending_get(&p, mesh, err) : kwgi_nomem(err);
 
 	if (!ret)
-		ret = kwgi_lock_take(KWG_RUNDIR, p.mesh, p.mesh, CONFIRM_WAITS, &lock, err);
+		ret = kwgi_lock_take(KWG_RUNDIR, p.mesh, p.mesh, CONFIRM_WAITS, NULL, &lock, err);
 	if (!ret) {
-		s->opt = *opt;
-		ret = confirm(s, p.mesh, id, err);
+		ret = kwgi_host_options_take(&s->opt, opt, err);
+		if (!ret)
+			ret = confirm(s, p.mesh, id, err);
 	}
 	if (lock >= 0)
 		close(lock);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The facade over lib/dp: a device whose sockets and interface are the caller's. */
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,16 +10,9 @@
 #include "base/error.h"
 #include "dp/ippacket.h"
 #include "dp/protocol.h"
+#include "facade.h"
 #include "facade_dp.h"
 #include "kilowg.h"
-
-enum { DATAGRAM_MAX = 65536 };
-
-struct kwg_device {
-	struct kwgi_device *d;
-	struct kwg_device_callbacks cb;
-	uint8_t room[KWG_HEADROOM + DATAGRAM_MAX + KWG_TAILROOM];	/* for copies */
-};
 
 _Static_assert((int)KWG_HEADROOM == (int)sizeof(struct kwgi_transport), "headroom");
 _Static_assert((int)KWG_TAILROOM == KWGI_PADDING - 1 + KWGI_TAG_LEN, "tailroom");
@@ -67,25 +61,64 @@ static int ask_listen(void *arg, uint16_t port)
 	return 0;
 }
 
+static uint32_t ask_scope(void *arg, const char *name)
+{
+	struct kwg_device *dev = arg;
+
+	return dev->cb.scope ? dev->cb.scope(dev->cb.arg, name) : if_nametoindex(name);
+}
+
+static void *ask_alloc(void *arg, size_t size)
+{
+	struct kwg_device *dev = arg;
+
+	return dev->cb.alloc(dev->cb.arg, size);
+}
+
+static void ask_release(void *arg, void *p, size_t size)
+{
+	struct kwg_device *dev = arg;
+
+	dev->cb.release(dev->cb.arg, p, size);
+}
+
 /* ---- the device --------------------------------------------------------------------- */
+
+static int take_callbacks(struct kwg_device_callbacks *out, const struct kwg_device_callbacks *given,
+			  struct kwg_error *err)
+{
+	int ret = kwgi_take(out, sizeof(*out), given, "kwg_device_callbacks", err);
+
+	if (!ret && (!out->send || !out->deliver))
+		ret = kwgi_fail(err, KWG_ERR_USAGE, 0, "a device wants the callbacks send and deliver");
+	if (!ret && !out->alloc != !out->release)
+		ret = kwgi_fail(err, KWG_ERR_USAGE, 0, "the callbacks alloc and release go together");
+	return ret;
+}
 
 int kwg_device_new(struct kwg_device **out, const struct kwg_device_callbacks *callbacks,
 		   struct kwg_error *err)
 {
 	const struct kwgi_time never = { 0 };
-	struct kwgi_device_io io = {
-		.random = callbacks->random ? ask_random : kwgi_system_random,
-		.send = ask_send, .event = callbacks->event ? ask_event : NULL,
-		.listen = ask_listen,
-	};
+	struct kwg_device_callbacks cb = KWG_DEVICE_CALLBACKS_INIT;
+	struct kwgi_device_io io;
 	struct kwg_device *dev;
+	int ret = take_callbacks(&cb, callbacks, err);
 
+	if (ret)
+		return ret;
+	io = (struct kwgi_device_io){
+		.random = cb.random ? ask_random : kwgi_system_random,
+		.send = ask_send, .event = cb.event ? ask_event : NULL,
+		.listen = ask_listen, .scope = ask_scope,
+		.alloc = cb.alloc ? ask_alloc : NULL, .release = cb.alloc ? ask_release : NULL,
+	};
 	if (sodium_init() < 0)
 		return kwgi_fail(err, KWG_ERR_IO, 0, "there is no source of random numbers");
 	dev = calloc(1, sizeof(*dev));
 	if (!dev)
 		return kwgi_nomem(err);
-	dev->cb = *callbacks;
+	dev->cb = cb;
 	io.arg = dev;
 	dev->d = kwgi_device_new(&io, kwgi_aead_best());
 	if (!dev->d) {
@@ -106,23 +139,33 @@ void kwg_device_free(struct kwg_device *dev)
 	free(dev);
 }
 
+/* e: as of the parser, or 0 for a request of another kind. */
+static int not_valid(int e, const struct kwgi_uapi_fault *at, struct kwg_error *err)
+{
+	const char *what = !e ? "set=1 is wanted" :
+			   e == EPROTO ? "there it breaks off, without an empty line" :
+			   *at->key ? "this value is not valid" :
+			   "this key is not known, or not in its place";
+
+	return kwgi_fail(err, KWG_ERR_CONFIG, e ? e : EINVAL, "the request, line %u%s%s: %s",
+			 e ? at->line : 1, *at->key ? ", " : "", at->key, what);
+}
+
 int kwg_device_set(struct kwg_device *dev, const char *request, size_t len, uint64_t now,
 		   uint64_t wall, struct kwg_error *err)
 {
 	struct kwgi_time t = { now, wall };
 	struct kwgi_uapi_request r;
+	struct kwgi_uapi_fault at;
 	struct kwgi_arena a = { 0 };
-	int e = kwgi_uapi_parse(&r, &a, request, len), ret = 0;
+	int e = kwgi_uapi_parse_at(&r, &a, request, len, &at), ret;
 
 	if (e == ENOMEM)
 		ret = kwgi_nomem(err);
 	else if (e || r.op != KWGI_UAPI_SET)
-		ret = kwgi_fail(err, KWG_ERR_CONFIG, e ? e : EINVAL, "not a valid set request");
-	else if ((e = kwgi_device_configure(dev->d, &r.set, &t)))
-		ret = kwgi_fail(err, KWG_ERR_KERNEL, e, "the request cannot be carried out: %s",
-				strerror(e));
-	/* The keepalives that were turned on. */
-	kwgi_timers_run(dev->d, &t);
+		ret = not_valid(e, &at, err);
+	else
+		ret = kwgi_device_change(dev, &r.set, &t, err);
 	sodium_memzero(&r, sizeof(r));
 	kwgi_arena_free(&a);
 	return ret;
@@ -183,11 +226,14 @@ enum kwg_verdict kwg_device_write_in_place(struct kwg_device *dev, void *packet,
 					   uint64_t now, uint64_t wall)
 {
 	struct kwgi_time t = { now, wall };
+	struct kwgi_ip ip;
 
 	if (!dev->d->up)
 		return KWG_DROPPED_DOWN;
 	if (len > KWG_PACKET_MAX)
 		return KWG_DROPPED_LENGTH;
+	if (kwgi_ip_parse(&ip, packet, len))
+		return KWG_DROPPED_NO_PACKET;
 	switch (kwgi_device_send(dev->d, packet, (uint32_t)len, &t)) {
 	case KWGI_SEND_NOW: return KWG_SENT;
 	case KWGI_SEND_SLOW: return KWG_WAITS;
@@ -225,7 +271,7 @@ enum kwg_verdict kwg_device_read_in_place(struct kwg_device *dev, const struct k
 
 	if (!dev->d->up)
 		return KWG_DROPPED_DOWN;
-	if (len > DATAGRAM_MAX)
+	if (len > KWGI_DATAGRAM_MAX)
 		return KWG_DROPPED_INVALID;
 	memcpy(path.addr, from->addr, from->family == 4 ? 4 : sizeof(path.addr));
 	in.message_len = (uint32_t)len;
@@ -248,7 +294,7 @@ enum kwg_verdict kwg_device_read(struct kwg_device *dev, const struct kwg_endpoi
 				 const void *datagram, size_t len, uint8_t tos, uint64_t now,
 				 uint64_t wall)
 {
-	if (len > DATAGRAM_MAX)
+	if (len > KWGI_DATAGRAM_MAX)
 		return KWG_DROPPED_INVALID;
 	memcpy(dev->room, datagram, len);
 	return kwg_device_read_in_place(dev, from, dev->room, len, tos, now, wall);

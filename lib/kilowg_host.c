@@ -67,17 +67,20 @@ static int format_left_out(struct kwg_steps *s, struct kwg_error *err)
 	return s->left_out_texts ? 0 : kwgi_nomem(err);
 }
 
-static struct kwg_steps *steps_alloc(const struct kwg_host_options *opt)
+static int steps_alloc(struct kwg_steps **out, const struct kwg_host_options *opt,
+		       struct kwg_error *err)
 {
 	struct kwg_steps *s = calloc(1, sizeof(*s));
+	int ret = s ? kwgi_host_options_take(&s->opt, opt, err) : kwgi_nomem(err);
 
-	if (!s)
-		return NULL;
+	if (ret) {
+		free(s);
+		return ret;
+	}
 	memset(s->locks, -1, sizeof(s->locks));
-	if (opt)
-		s->opt = *opt;
 	s->live.refusals = &s->own_refusals;
-	return s;
+	*out = s;
+	return 0;
 }
 
 /*
@@ -87,6 +90,7 @@ static struct kwg_steps *steps_alloc(const struct kwg_host_options *opt)
 static int take_locks(struct kwg_steps *s, const struct kwg_config *cfg, struct kwg_error *err)
 {
 	const struct kwgi_mesh *mesh = &cfg->mesh;
+	const struct kwgi_stop *stop = &s->live.launch.stop;
 	bool swap = strcmp(mesh->origins[0], mesh->origins[1]) > 0;
 	int seconds = s->opt.lock_timeout > INT_MAX ? INT_MAX : (int)s->opt.lock_timeout;
 	int64_t deadline = kwgi_monotonic_ms() + (int64_t)seconds * 1000, left;
@@ -98,7 +102,7 @@ static int take_locks(struct kwg_steps *s, const struct kwg_config *cfg, struct 
 	if (s->opt.wait_lock && !seconds)
 		seconds = KWGI_LOCK_FOREVER;
 	kwgi_steps_progress(s, "waiting for another kilowg");
-	ret = kwgi_lock_take(KWG_RUNDIR, mesh->name, mesh->name, seconds, &s->locks[0], err);
+	ret = kwgi_lock_take(KWG_RUNDIR, mesh->name, mesh->name, seconds, stop, &s->locks[0], err);
 	for (i = 0; i < KWGI_ORIGINS && !ret; i++) {
 		const char *origin = mesh->origins[swap ? 1 - i : i];
 		char name[KWGI_ORIGIN_TEXT + 8];
@@ -110,7 +114,8 @@ static int take_locks(struct kwg_steps *s, const struct kwg_config *cfg, struct 
 			seconds = left > 0 ? (int)(left / 1000) : 0;
 		/* No mesh has such a name. */
 		snprintf(name, sizeof(name), ".file-%s", origin);
-		ret = kwgi_lock_take(KWG_RUNDIR, name, mesh->name, seconds, &s->locks[1 + i], err);
+		ret = kwgi_lock_take(KWG_RUNDIR, name, mesh->name, seconds, stop,
+				     &s->locks[1 + i], err);
 	}
 	return ret;
 }
@@ -194,11 +199,11 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 int kwgi_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 		   const struct kwg_host_options *opt, bool for_status, struct kwg_error *err)
 {
-	struct kwg_steps *s = steps_alloc(opt);
-	int ret;
+	struct kwg_steps *s;
+	int ret = steps_alloc(&s, opt, err);
 
-	if (!s)
-		return kwgi_nomem(err);
+	if (ret)
+		return ret;
 	s->given = s->plan = plan;
 	s->cfg = plan->cfg;
 	s->for_status = for_status;
@@ -263,12 +268,12 @@ static int steps_new_down(struct kwg_steps **out, const struct kwg_config *cfg,
 			  struct kwg_config *own, const struct kwg_host_options *opt,
 			  struct kwg_error *err)
 {
-	struct kwg_steps *s = steps_alloc(opt);
-	int ret;
+	struct kwg_steps *s;
+	int ret = steps_alloc(&s, opt, err);
 
-	if (!s) {
+	if (ret) {
 		kwg_config_free(own);
-		return kwgi_nomem(err);
+		return ret;
 	}
 	s->cfg = cfg;
 	s->own_cfg = own;
@@ -411,9 +416,9 @@ static int look_again(const struct kwg_steps *s, struct kwg_steps **out, struct 
 	opt.read_only = opt.no_lookup = true;
 	opt.log = NULL;
 	opt.from = opt.restore = NULL;
-	again = steps_alloc(&opt);
-	if (!again)
-		return kwgi_nomem(err);
+	ret = steps_alloc(&again, &opt, err);
+	if (ret)
+		return ret;
 	again->given = again->plan = s->given;
 	again->cfg = s->cfg;
 	again->live.refusals = s->live.refusals;
@@ -593,16 +598,30 @@ static void mark_intent(struct kwg_steps *s)
 		kwgi_steps_say(s, KWG_WARNING, "%s; so units may bring the mesh back", own.text);
 }
 
+/* Nobody holds the lock for the first kind, and the second would be at work on a host that is gone. */
+static int check_run(struct kwg_steps *s, struct kwg_error *err)
+{
+	if (s->opt.read_only)
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "steps that were made with read_only are not carried out");
+	if (s->ran)
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "these steps were carried out already; look at the host again");
+	s->ran = true;
+	return 0;
+}
+
 int kwg_steps_run(struct kwg_steps *s, struct kwg_error *err)
 {
 	bool stays = false, was_down = kwgi_downmark_is_set(KWG_RUNDIR, s->cfg->mesh.name);
 	bool only_closed = s->wanted.closed_only;
 	struct kwg_error own = { 0 };
-	int ret = only_closed ? 0 : kwgi_confirm_begin(s, err);
+	int ret = check_run(s, err);
 
+	if (!ret && !only_closed)
+		ret = kwgi_confirm_begin(s, err);
 	if (ret)
 		return ret;
 	err = err ? err : &own;
+	err->step = 0;
 	mark_intent(s);
 	ret = run_round(s, err);
 	if (!ret && s->steps.n)

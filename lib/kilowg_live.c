@@ -73,14 +73,17 @@ static int find(struct live *l, const struct kwg_host_options *kept, struct kwg_
 {
 	/* Nothing is started, so it does not matter what. */
 	static const char *const any[] = { "kilowg-userspace", NULL };
-	const struct kwg_host_options opt = { .read_only = true, .no_lookup = true,
-					      .userspace_command = any,
-					      .keep_reachable = kept ? kept->keep_reachable : NULL,
-					      .client = kept ? kept->client : NULL };
+	struct kwg_host_options opt;
 	struct kwg_error own = { 0 };
 	struct kwg_steps *s = NULL;
-	int ret;
+	int ret = kwgi_host_options_take(&opt, kept, err);
 
+	if (ret)
+		return ret;
+	opt = (struct kwg_host_options){
+		.size = sizeof(opt), .cancel_fd = -1, .read_only = true, .no_lookup = true,
+		.userspace_command = any, .keep_reachable = opt.keep_reachable, .client = opt.client,
+	};
 	ret = kwgi_steps_new(&s, l->plan, &opt, true, &own);
 	if (ret)
 		return look_failed(ret, &own, err);

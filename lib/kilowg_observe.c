@@ -145,10 +145,11 @@ int kwgi_steps_observe(struct kwg_steps *s, struct kwg_error *err)
 
 	if (hangs(ret, &own))
 		ret = replace_if_it_hangs(s, &own);
-	if (!ret) {
+	if (!ret)
 		kwgi_steps_tell_backend(s);
+	/* Status tells that the interface is missing; nothing is started for that. */
+	if (!ret && !s->for_status)
 		ret = kwgi_steps_check_program(s, &own);
-	}
 	if (ret && err)
 		*err = own;
 	return ret;

@@ -332,11 +332,13 @@ int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, 
 	       bool json, bool colour, bool *healthy, char **out, size_t *len,
 	       struct kwg_error *err)
 {
-	struct kwg_host_options read_only = opt ? *opt : (struct kwg_host_options){ 0 };
+	struct kwg_host_options read_only;
 	struct look l = { .wall_offset = now - kwgi_boot_seconds() };
 	struct kwgi_buf b = { 0 };
-	int ret;
+	int ret = kwgi_host_options_take(&read_only, opt, err);
 
+	if (ret)
+		return ret;
 	read_only.read_only = true;
 	read_only.no_lookup = true;
 	ret = kwgi_steps_new(&l.s, plan, &read_only, true, err);

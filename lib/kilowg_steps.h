@@ -47,9 +47,17 @@ struct kwg_steps {
 	char **texts, **undo_texts;	/* of each step */
 	struct kwgi_kept record;	/* of a confirmation that is missing, as it was found */
 	struct kwgi_record *wait;	/* that is asked for with these steps, or NULL */
+	bool ran;			/* kwg_steps_run() was called */
 	bool done;			/* all of them are carried out */
 	struct kwg_steps *again;	/* what was left to do then, or NULL */
 };
+
+/*
+ * What the caller has given, as far as he knows these options; NULL: the defaults. KWG_ERR_USAGE if its
+ * size cannot be.
+ */
+int kwgi_host_options_take(struct kwg_host_options *out, const struct kwg_host_options *given,
+			   struct kwg_error *err);
 
 /* One line to the log of the caller of the library, if he has one. */
 __attribute__((format(printf, 3, 4)))

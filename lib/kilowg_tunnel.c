@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "dp/deferred.h"
+#include "dp/ippacket.h"
 #include "dp/protocol.h"
 #include "facade_dp.h"
 #include "kilowg.h"
@@ -18,6 +19,7 @@ enum { QUEUE_MAX = 256 };
 struct queued {
 	struct queued *next;
 	size_t len;
+	uint8_t tos;
 	uint8_t data[];
 };
 
@@ -27,6 +29,9 @@ struct kwg_tunnel {
 	struct queued *first, **end;
 	unsigned n;
 	struct queued *given;	/* the one that the caller has, until the next call */
+	uint8_t tos, read_tos;	/* of what was sent last, and is read next */
+	void (*event)(void *arg, enum kwg_event event);
+	void *event_arg;
 };
 
 /* Datagrams have no address here; the engine wants one. */
@@ -66,13 +71,13 @@ static void queue(void *arg, struct kwgi_path *to, const uint8_t *msg, size_t le
 	struct queued *q = malloc(sizeof(*q) + len);
 
 	(void)to;
-	(void)tos;
 	if (!q)
 		return;
 	if (t->n == QUEUE_MAX)
 		free(take(t));
 	q->next = NULL;
 	q->len = len;
+	q->tos = tos;
 	memcpy(q->data, msg, len);
 	*t->end = q;
 	t->end = &q->next;
@@ -85,6 +90,7 @@ static enum kwg_tunnel_op give(struct kwg_tunnel *t, uint8_t **out, size_t *out_
 	t->given = take(t);
 	*out = t->given ? t->given->data : NULL;
 	*out_len = t->given ? t->given->len : 0;
+	t->tos = t->given ? t->given->tos : 0;
 	return t->given ? KWG_TUNNEL_SEND : KWG_TUNNEL_DONE;
 }
 
@@ -102,6 +108,7 @@ static enum kwg_tunnel_op give_copy(struct kwg_tunnel *t, void *out, size_t *out
 	}
 	memcpy(out, q->data, q->len);
 	*out_len = q->len;
+	t->tos = q->tos;
 	free(q);
 	return KWG_TUNNEL_SEND;
 }
@@ -129,27 +136,45 @@ struct keys {
 	struct kwgi_key private_key, public_key, own_public, psk;
 };
 
+/* Base64 or hex, and not all zero, which is no key. 0 or -1. */
+static int parse_key(struct kwgi_key *k, const char *text)
+{
+	return kwg_key_parse(k->b, text, NULL) || kwgi_key_is_zero(k) ? -1 : 0;
+}
+
 static int parse_keys(struct keys *k, const char *private_key, const char *peer_public_key,
 		      const char *psk, struct kwg_error *err)
 {
 	memset(k, 0, sizeof(*k));
-	if (kwgi_key_parse(&k->private_key, private_key) ||
+	if (parse_key(&k->private_key, private_key) ||
 	    kwgi_key_public(&k->own_public, &k->private_key))
 		return kwgi_fail(err, KWG_ERR_USAGE, 0, "the private key is not valid");
-	if (kwgi_key_parse(&k->public_key, peer_public_key))
+	if (parse_key(&k->public_key, peer_public_key))
 		return kwgi_fail(err, KWG_ERR_USAGE, 0, "the public key is not valid");
 	if (kwgi_key_equal(&k->public_key, &k->own_public))
 		return kwgi_fail(err, KWG_ERR_USAGE, 0, "both keys are of the same pair");
-	if (psk && kwgi_key_parse(&k->psk, psk))
+	if (psk && parse_key(&k->psk, psk))
 		return kwgi_fail(err, KWG_ERR_USAGE, 0, "the preshared key is not valid");
 	return 0;
+}
+
+static void tell(void *arg, const struct kwgi_dp_peer *p, enum kwgi_event event)
+{
+	struct kwg_tunnel *t = arg;
+
+	(void)p;
+	if (t->event)
+		t->event(t->event_arg, (enum kwg_event)event);
 }
 
 static struct kwg_tunnel *tunnel_new(const struct keys *k, unsigned keepalive,
 				     const struct kwgi_time *now)
 {
 	struct kwg_tunnel *t = calloc(1, sizeof(*t));
-	struct kwgi_device_io io = { .arg = t, .random = kwgi_system_random, .send = queue };
+	/* One peer is one source of handshakes. */
+	struct kwgi_device_io io = {
+		.arg = t, .random = kwgi_system_random, .send = queue, .event = tell, .sources = 1,
+	};
 
 	if (!t)
 		return NULL;
@@ -205,6 +230,91 @@ void kwg_tunnel_free(struct kwg_tunnel *t)
 	free(t);
 }
 
+/* ---- changes --------------------------------------------------------------------------- */
+
+void kwg_tunnel_on_event(struct kwg_tunnel *t, void (*event)(void *arg, enum kwg_event event),
+			 void *arg)
+{
+	t->event = event;
+	t->event_arg = arg;
+}
+
+int kwg_tunnel_set_index_prefix(struct kwg_tunnel *t, uint32_t prefix, unsigned bits,
+				struct kwg_error *err)
+{
+	if (bits < 1 || bits > 24 || prefix >> bits)
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "a prefix of an index has 1 to 24 bits");
+	if (t->d->indices.table.n)
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "the tunnel has an index already");
+	t->d->index_prefix = prefix;
+	t->d->index_bits = (uint8_t)bits;
+	return 0;
+}
+
+uint32_t kwg_datagram_index(const void *datagram, size_t len)
+{
+	const uint8_t *p = datagram;
+
+	if (len < sizeof(struct kwgi_transport))
+		return 0;
+	switch (kwgi_get32(p)) {
+	case KWGI_MSG_RESPONSE:		/* its sender's comes first */
+		return kwgi_get32(((const struct kwgi_response *)datagram)->receiver);
+	case KWGI_MSG_COOKIE_REPLY:
+		return kwgi_get32(((const struct kwgi_cookie_reply *)datagram)->receiver);
+	case KWGI_MSG_TRANSPORT:
+		return kwgi_get32(((const struct kwgi_transport *)datagram)->receiver);
+	}
+	return 0;
+}
+
+bool kwg_tunnel_sender(const struct kwg_tunnel *t, const void *datagram, size_t len,
+		       uint8_t public_key[KWG_KEY_LEN])
+{
+	struct kwgi_opened_initiation o;
+	bool ok = len == sizeof(struct kwgi_initiation) && kwgi_get32(datagram) == KWGI_MSG_INITIATION &&
+		  kwgi_cookie_mac1_ok(&t->d->checker, datagram, len) &&
+		  kwgi_noise_open_static(&o, datagram, &t->d->identity);
+
+	if (!ok)
+		return false;
+	memcpy(public_key, o.static_public, KWG_KEY_LEN);
+	sodium_memzero(&o, sizeof(o));
+	return true;
+}
+
+int kwg_tunnel_set_psk(struct kwg_tunnel *t, const char *psk, struct kwg_error *err)
+{
+	struct kwgi_key k = { { 0 } };
+
+	if (psk && parse_key(&k, psk))
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "the preshared key is not valid");
+	kwgi_peer_set_psk(t->p, &k);
+	sodium_memzero(&k, sizeof(k));
+	return 0;
+}
+
+int kwg_tunnel_set_keepalive(struct kwg_tunnel *t, unsigned keepalive, uint64_t now, uint64_t wall,
+			     struct kwg_error *err)
+{
+	struct kwgi_time time = { now, wall };
+
+	if (keepalive > UINT16_MAX)
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "keepalive is not within 0 to 65535 s");
+	kwgi_peer_set_persistent(t->d, t->p, keepalive * KWGI_SECOND, &time);
+	return 0;
+}
+
+uint8_t kwg_tunnel_tos(const struct kwg_tunnel *t)
+{
+	return t->tos;
+}
+
+void kwg_tunnel_set_read_tos(struct kwg_tunnel *t, uint8_t tos)
+{
+	t->read_tos = tos;
+}
+
 uint64_t kwg_tunnel_deadline(const struct kwg_tunnel *t)
 {
 	return kwgi_timers_next(t->d);
@@ -216,6 +326,7 @@ void kwg_tunnel_stats(const struct kwg_tunnel *t, uint64_t now, struct kwg_tunne
 	out->tx_bytes = atomic_load_explicit(&t->p->tx_bytes, memory_order_relaxed);
 	out->rx_bytes = atomic_load_explicit(&t->p->rx_bytes, memory_order_relaxed);
 	out->has_session = kwgi_keypair_sends(t->p->current, now);
+	out->n_waiting = t->p->staged_count;
 }
 
 enum kwg_tunnel_op kwg_tunnel_tick(struct kwg_tunnel *t, void *out, size_t *out_len, uint64_t now,
@@ -275,7 +386,21 @@ static bool seal(struct kwg_tunnel *t, void *packet, size_t len, uint8_t **out, 
 	kwgi_run_deferred(t->d, &todo, now);
 	*out = o.message;
 	*out_len = o.message_len;
+	t->tos = o.tos;
 	return o.status == KWGI_SEND_NOW;
+}
+
+static bool is_for_peer(const struct kwg_tunnel *t, const void *packet, size_t len)
+{
+	struct kwgi_ip ip;
+
+	return t->d->up && len <= KWG_PACKET_MAX && !kwgi_ip_parse(&ip, packet, len);
+}
+
+/* A packet that was not sealed has been kept, whether there is a datagram to be sent for it or not. */
+static enum kwg_tunnel_op kept(enum kwg_tunnel_op op)
+{
+	return op == KWG_TUNNEL_DONE ? KWG_TUNNEL_KEPT : op;
 }
 
 enum kwg_tunnel_op kwg_tunnel_write_in_place(struct kwg_tunnel *t, void *packet, size_t len,
@@ -284,13 +409,13 @@ enum kwg_tunnel_op kwg_tunnel_write_in_place(struct kwg_tunnel *t, void *packet,
 {
 	struct kwgi_time time = { now, wall };
 
-	if (!t->d->up || len > KWG_PACKET_MAX) {
+	if (!is_for_peer(t, packet, len)) {
 		*out_len = 0;
 		return KWG_TUNNEL_DROPPED;
 	}
 	if (seal(t, packet, len, out, out_len, &time))
 		return KWG_TUNNEL_SEND;
-	return give(t, out, out_len);
+	return kept(give(t, out, out_len));
 }
 
 enum kwg_tunnel_op kwg_tunnel_write(struct kwg_tunnel *t, const void *packet, size_t len,
@@ -300,13 +425,13 @@ enum kwg_tunnel_op kwg_tunnel_write(struct kwg_tunnel *t, const void *packet, si
 	uint8_t *room = out, *message;
 	size_t message_len;
 
-	if (!t->d->up || len > KWG_PACKET_MAX || *out_len < len + KWG_OVERHEAD || *out_len < KWG_DATAGRAM_MIN) {
+	if (!is_for_peer(t, packet, len) || *out_len < len + KWG_OVERHEAD || *out_len < KWG_DATAGRAM_MIN) {
 		*out_len = 0;
 		return KWG_TUNNEL_DROPPED;
 	}
 	memmove(room + KWG_HEADROOM, packet, len);
 	if (!seal(t, room + KWG_HEADROOM, len, &message, &message_len, &time))
-		return give_copy(t, out, out_len);
+		return kept(give_copy(t, out, out_len));
 	*out_len = message_len;
 	return KWG_TUNNEL_SEND;
 }
@@ -317,6 +442,7 @@ static enum kwgi_receive_status receive(struct kwg_tunnel *t, struct kwgi_incomi
 	struct kwgi_time time = { now, wall };
 
 	in->from = &the_peer;
+	in->tos = t->read_tos;
 	return kwgi_device_receive(t->d, in, &time);
 }
 

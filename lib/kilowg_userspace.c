@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include "base/error.h"
+#include "facade.h"
 #include "kilowg.h"
 #include "sys/errtext.h"
 #include "userspace/dataplane.h"
@@ -10,10 +11,15 @@
 #include "userspace/sandbox.h"
 #include "userspace/tun.h"
 
-int kwg_userspace_run(const struct kwg_userspace_options *o, struct kwg_error *err)
+int kwg_userspace_run(const struct kwg_userspace_options *given, struct kwg_error *err)
 {
-	int ret = kwgi_tun_check_name(o->ifname, err);
+	struct kwg_userspace_options options = KWG_USERSPACE_OPTIONS_INIT, *o = &options;
+	int ret = kwgi_take(o, sizeof(*o), given, "kwg_userspace_options", err);
 
+	if (!ret && !o->ifname)
+		ret = kwgi_fail(err, KWG_ERR_USAGE, 0, "the interface has no name");
+	if (!ret)
+		ret = kwgi_tun_check_name(o->ifname, err);
 	if (ret)
 		return ret;
 	if (sodium_init() < 0)

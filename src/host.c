@@ -76,6 +76,7 @@ void host_options(struct kwg_host_options *opt, struct cli *cli, const struct op
 {
 	find_userspace(cli);
 	*opt = (struct kwg_host_options){
+		.size = sizeof(*opt), .cancel_fd = -1,
 		.log = log_line, .log_arg = cli, .userspace_command = cli->userspace,
 		.userspace_launcher = *cli->launcher ? cli->launcher : NULL,
 		.keep_reachable = keep ? keep->v : NULL, .client = find_client(cli->client),

@@ -118,7 +118,7 @@ int job_prepare(struct job *job)
 		if (!ret)
 			ret = prepare_restore(job, &err);
 		/* Told once it is known that it can be done. */
-		progress_show(NULL, NULL);
+		progress_show(NULL, NULL, 0, 0);
 		fprintf(stderr, "kilowg: not applied: %s\n", held.text);
 		job->held = true;
 	}
@@ -157,7 +157,7 @@ static int run_steps(struct job *job)
 		status = report(&err);
 	else
 		job->partial = kwg_steps_left_out_count(job->steps);
-	progress_show(NULL, NULL);
+	progress_show(NULL, NULL, 0, 0);
 	number = signals_release();
 	if (!number)
 		return status;
@@ -254,11 +254,11 @@ static int probe(struct job *job)
 
 	for (i = 0; i < job->probes->n; i++)
 		addresses[i] = job->addresses[i];
-	progress_show(NULL, "waiting for answers through the mesh");
+	progress_show(NULL, "waiting for answers through the mesh", 0, 0);
 	while (missing > 0 && (left = time_left(job) - margin(job)) > 0)
 		missing = kwg_probe(addresses, (size_t)job->probes->n, answered,
 				    left < 1000 ? (unsigned)left : 1000, &err);
-	progress_show(NULL, NULL);
+	progress_show(NULL, NULL, 0, 0);
 	if (!missing)
 		return confirm_now(job);
 	if (missing < 0)
@@ -361,7 +361,7 @@ int job_carry_out(struct job *job, int status)
 	struct kwg_pending old = { .waits = false };
 	int printed = EXIT_DONE;
 
-	progress_show(NULL, NULL);
+	progress_show(NULL, NULL, 0, 0);
 	if (!job->steps) {
 		job_free(job);
 		return status;

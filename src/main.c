@@ -60,9 +60,9 @@ int usage_error(const char *fmt, ...)
 
 int report(const struct kwg_error *err)
 {
-	progress_show(NULL, NULL);
+	progress_show(NULL, NULL, 0, 0);
 	fprintf(stderr, "kilowg: %s\n", err->text);
-	switch ((enum kwg_status)err->status) {
+	switch ((enum kwg_result)err->status) {
 	case KWG_OK:
 		return EXIT_DONE;
 	case KWG_ERR_USAGE:
@@ -71,6 +71,7 @@ int report(const struct kwg_error *err)
 	case KWG_ERR_KERNEL:
 	case KWG_ERR_TIMEOUT:
 	case KWG_ERR_STOPPED:
+	case KWG_ERR_CANCELLED:
 		return EXIT_REFUSED;
 	case KWG_ERR_LOCKED:
 		return EXIT_LOCKED;

@@ -82,9 +82,11 @@ void progress_begin(void)
 		pthread_detach(thread);
 }
 
-void progress_show(void *arg, const char *what)
+void progress_show(void *arg, const char *what, unsigned step, unsigned of)
 {
 	(void)arg;
+	(void)step;
+	(void)of;
 	if (!state.runs)
 		return;
 	pthread_mutex_lock(&state.mutex);

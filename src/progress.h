@@ -6,7 +6,7 @@
 /* To be called once, if somebody looks: standard error is a terminal. */
 void progress_begin(void);
 /* For kwg_host_options.progress: what has begun, NULL: nothing takes its time. */
-void progress_show(void *arg, const char *what);
+void progress_show(void *arg, const char *what, unsigned step, unsigned of);
 /* Before anything else is printed there. */
 void progress_hide(void);
 

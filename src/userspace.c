@@ -199,7 +199,7 @@ int main(int argc, char **argv)
 		{ "version", no_argument, NULL, 'V' },
 		{ 0 },
 	};
-	struct kwg_userspace_options o = { 0 };
+	struct kwg_userspace_options o = KWG_USERSPACE_OPTIONS_INIT;
 	struct program p = { .level = environment_log_level() };
 	bool foreground = environment_foreground();
 	int c;

@@ -131,12 +131,18 @@ program_commands_and_options() {
 
 header_prototypes() {
 	tr '\n\t' '  ' <"$tmp/header" | tr ';{}' '[\n*]' |
-		grep '[ *]kwg_[a-z0-9_]*(' | grep -v '^ *typedef' | tr -d ' '
+		grep '[ *]kwg_[a-z0-9_]*(' | grep -v '^ *typedef' | sed 's/KWG_API//' | tr -d ' '
+}
+
+# Each struct as one line, without blanks: its name, and member for member with its type.
+structs() {
+	awk '/^struct [a-z_]* \{/ { here = 1 } here { line = line $0 }
+		here && /^};/ { print line; line = ""; here = 0 }' | tr -d ' \t'
 }
 
 # ---- tests -----------------------------------------------------------------
 
-echo 1..30
+echo 1..32
 
 for page in kilowg-agent.8 kilowg-label.8 kilowg-publish.8 kilowg-render.8 kilowg-userspace.8 \
 	kilowg.8 kilowg.ini.5 kilowg.service.8 libkilowg.3; do
@@ -219,6 +225,7 @@ fi
 # Comments away, so that only declarations are left.
 sed -e 's,/\*.*\*/,,' -e '/\/\*/,/\*\//d' -e '/^#/d' -e '/^extern "C"/d' \
 	"$top/lib/kilowg.h" >"$tmp/header"
+sed -e 's,/\*.*\*/,,' -e '/\/\*/,/\*\//d' -e '/^#if/d' -e '/_H$/d' "$top/lib/kilowg.h" >"$tmp/constants"
 header_prototypes >"$tmp/program"
 page_prototypes >"$tmp/page"
 same "libkilowg(3) has every function as kilowg.h declares it, and no other" \
@@ -232,6 +239,16 @@ same "libkilowg(3) describes every function, and no other" "$tmp/program" "$tmp/
 sed -n 's/.*\(KWG_ERR_[A-Z]*\) = .*/\1/p' "$tmp/header" >"$tmp/program"
 section "$man/libkilowg.3" ERRORS | sed -n 's/^\.It Dv //p' >"$tmp/page"
 same "libkilowg(3) has every error" "$tmp/program" "$tmp/page"
+
+grep -o 'KWG_[A-Z0-9_]*' "$tmp/constants" | grep -vxE 'KWG_API|KWG_.*_' | sort -u >"$tmp/program"
+grep -o 'KWG_[A-Z0-9_]*' "$man/libkilowg.3" | grep -vxE 'KWG_API|KWG_.*_' | sort -u >"$tmp/page"
+same "libkilowg(3) has every constant: results, verdicts, events, flags, sizes, initialisers" \
+	"$tmp/program" "$tmp/page"
+
+structs <"$tmp/header" >"$tmp/program"
+sed 's,/\*.*\*/,,' "$man/libkilowg.3" | structs >"$tmp/page"
+same "libkilowg(3) has every struct that callers see, with all members and their types" \
+	"$tmp/program" "$tmp/page"
 
 display "$man/libkilowg.3" EXAMPLES >"$tmp/example.c"
 # shellcheck disable=SC2086  # CC may hold flags

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: ISC
-# What an embedder relies on: names in the archive, what the library never
-# calls, least of all where README says "pure", and the embedding example.
+# What an embedder relies on: names in the archive, what a shared object of it
+# exports, what the library never calls, least of all where README says "pure",
+# the dialects that the header is valid in, and the embedding example.
 
 lib=${top_builddir:-.}/libkilowg.a
 example=${top_builddir:-.}/contrib/embed/nodes
@@ -67,6 +68,71 @@ point 'the library has no state of its own' "$(objdump -t "$lib" |
 		NF < 3 || $(NF - 1) ~ /^0*$/ { next }
 		$0 ~ / O (\.data|\.bss|\.data\.rel|\.data\.rel\.local|\*COM\*)\t/ && $NF !~ /^(__|_?asan|\.)/ {
 			print object, $NF }')"
+
+# ---- a shared object of it ----
+
+tmp=$(mktemp -d) || exit 99
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 99' HUP INT TERM
+header=${top_srcdir:-.}/lib/kilowg.h
+
+skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
+
+# shellcheck disable=SC2046,SC2086  # CC may hold flags; a list of libraries
+if ${CC:-cc} -shared -o "$tmp/libkilowg.so" -Wl,--whole-archive "$lib" -Wl,--no-whole-archive \
+	$(sed -n 's/^DEPS_LIBS = //p' "${top_builddir:-.}/Makefile") 2>"$tmp/link"; then
+	nm -D --defined-only "$tmp/libkilowg.so" | sed -n 's/^[0-9a-f]* [A-Z] //p' |
+		grep -vE '^__(asan|odr|gcov|llvm|ubsan|lsan)' | sort >"$tmp/exported"
+	sed -e 's,/\*.*\*/,,' -e '/\/\*/,/\*\//d' "$header" | tr '\n' ' ' | tr ';' '\n' |
+		sed -n 's/.*KWG_API [^(]*[ *]\(kwg_[a-z0-9_]*\)(.*/\1/p' | sort >"$tmp/declared"
+	point 'a shared object exports exactly the functions of kilowg.h' "$(
+		[ -s "$tmp/declared" ] || echo 'there are none'
+		diff "$tmp/declared" "$tmp/exported")"
+else
+	skip 'a shared object exports exactly the functions of kilowg.h' \
+		"it cannot be linked: $(tail -n 1 "$tmp/link")"
+fi
+
+# ---- the header ----
+
+cat >"$tmp/use.c" <<'END'
+#include "kilowg.h"
+int use(void);
+int use(void)
+{
+	struct kwg_host_options o = KWG_HOST_OPTIONS_INIT;
+	struct kwg_userspace_options u = KWG_USERSPACE_OPTIONS_INIT;
+	struct kwg_device_callbacks c = KWG_DEVICE_CALLBACKS_INIT;
+	struct kwg_peer p = KWG_PEER_INIT;
+	enum kwg_result r = KWG_OK;
+	return (int)(o.size + u.size + c.size + p.size) + r;
+}
+END
+cp "$tmp/use.c" "$tmp/use.cc"
+echo '#include "kilowg.h"' >"$tmp/only.c"
+echo '#include "kilowg.h"' >"$tmp/only.cc"
+
+# COMPILER... -- FILE FLAG...: what it complains about
+compile() {
+	# shellcheck disable=SC2086  # CC may hold flags
+	$1 -Wall -Wextra -Werror -I "${header%/*}" -o "$tmp/out.o" -c "$tmp/$2" $3 2>&1
+}
+
+for std in c99 c11 c17; do
+	point "the header is valid $std, and nothing but that, and so are initialisers" \
+		"$(compile "${CC:-cc}" use.c "-std=$std -pedantic-errors")"
+done
+# In front of C++20 there are no designated initialisers, but compilers take them.
+for std in c++11 c++14 c++17 c++20; do
+	text="the header is valid $std, and initialisers can be used"
+	case $std in c++20) pedantic=-pedantic-errors ;; *) pedantic=-Wno-pedantic ;; esac
+	if command -v "${CXX:-g++}" >/dev/null; then
+		point "$text" "$(compile "${CXX:-g++}" only.cc "-std=$std -pedantic-errors" &&
+			compile "${CXX:-g++}" use.cc "-std=$std $pedantic -Wno-missing-field-initializers")"
+	else
+		skip "$text" 'there is no C++ compiler'
+	fi
+done
 
 if [ -x "$example" ]; then
 	digest=$("$kilowg" -f "$sample" --node berlin-1 plan | sed -n 's/^digest blake2b-256 //p')

@@ -5,13 +5,14 @@
 
 #include "base/error.h"
 
-int kwgi_fail(struct kwg_error *err, enum kwg_status status, int sys_errno, const char *fmt, ...)
+int kwgi_fail(struct kwg_error *err, enum kwg_result status, int sys_errno, const char *fmt, ...)
 {
 	va_list ap;
 
 	if (err) {
 		err->status = status;
 		err->sys_errno = sys_errno;
+		err->step = 0;
 		va_start(ap, fmt);
 		vsnprintf(err->text, sizeof(err->text), fmt, ap);
 		va_end(ap);

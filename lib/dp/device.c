@@ -23,7 +23,7 @@ struct kwgi_device *kwgi_device_new(const struct kwgi_device_io *io, const struc
 	io->random(io->arg, seed, sizeof(seed));
 	kwgi_keymap_init(&d->by_key, seed + KWGI_RATELIMITER_SEED,
 			 offsetof(struct kwgi_dp_peer, remote.static_public));
-	if (kwgi_ratelimiter_init(&d->limiter, LIMITED_SOURCES, seed)) {
+	if (kwgi_ratelimiter_init(&d->limiter, io->sources ? io->sources : LIMITED_SOURCES, seed)) {
 		kwgi_keymap_free(&d->by_key);
 		kwgi_secret_free(io, d, sizeof(*d));
 		d = NULL;

@@ -67,6 +67,8 @@ struct kwgi_device_io {
 	 */
 	void *(*alloc)(void *arg, size_t size);
 	void (*release)(void *arg, void *p, size_t size);
+	/* How many sources of handshakes are told apart under load; 0: as many as may attack a host. */
+	uint32_t sources;
 };
 
 enum {
@@ -101,6 +103,8 @@ struct kwgi_device {
 	const struct kwgi_aead *aead;
 	struct kwgi_allowedips allowed_ips;
 	struct kwgi_indextable indices;
+	uint32_t index_prefix;		/* what all of them begin with, */
+	uint8_t index_bits;		/* in so many bits */
 	uint32_t mtu;			/* caps padding; 0: unknown */
 	bool up;
 	bool new_paths;			/* some peer's path has no way yet; the caller resets it */
@@ -116,8 +120,8 @@ struct kwgi_device {
 	struct kwgi_ratelimiter limiter;
 	uint64_t under_load_until;
 	uint64_t busy_until;		/* all that came, at KWGI_LOAD_COST each */
-	struct kwgi_queued_handshake *queue;	/* ring, allocated when first needed */
-	unsigned queue_head, queue_len;
+	struct kwgi_queued_handshake *queue;	/* ring of queue_size, which grows when needed */
+	unsigned queue_head, queue_len, queue_size;
 
 	struct kwgi_dp_peer **heap;	/* of timers, by scheduled */
 	uint32_t heap_len, heap_cap;

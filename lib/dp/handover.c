@@ -358,13 +358,16 @@ static void queue(struct cursor *c, struct kwgi_device *d)
 	uint32_t i, count = d->queue_len;
 
 	number(c, &count, KWGI_HANDSHAKE_QUEUE);
-	if (count && !d->queue)
-		d->queue = kwgi_device_queue_new();
-	if (count && !d->queue)
-		c->failed = true;
-	for (i = 0; i < count && !c->failed; i++)
-		queued(c, &d->queue[(d->queue_head + i) % KWGI_HANDSHAKE_QUEUE]);
-	d->queue_len = c->failed ? 0 : count;
+	for (i = 0; i < count && !c->failed; i++) {
+		struct kwgi_queued_handshake *q = c->in ? kwgi_device_queue_add(d) : kwgi_device_queued(d, i);
+
+		if (q)
+			queued(c, q);
+		c->failed |= !q;
+	}
+	/* queue_head and queue_size are of the ring that it is in. */
+	if (c->failed)
+		d->queue_len = 0;
 }
 
 static void checker(struct cursor *c, struct kwgi_cookie_checker *k)
@@ -377,6 +380,7 @@ static void checker(struct cursor *c, struct kwgi_cookie_checker *k)
 /*
  * io and aead are of the process. The tables indices, by_key and heap (heap_len, heap_cap), the
  * holders and staged_bytes come with the peers (first, last; prev_peer). The limiter begins anew.
+ * index_prefix and index_bits are for embedders, who hand nothing over.
  */
 static void device(struct cursor *c, struct kwgi_device *d)
 {

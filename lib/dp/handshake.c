@@ -10,6 +10,8 @@
 
 #include "dp/protocol.h"
 
+enum { QUEUE_FIRST = 4 };	/* a device worked off after each datagram needs no more */
+
 /* ---- out ------------------------------------ */
 
 static void send_handshake(struct kwgi_device *d, struct kwgi_dp_peer *p, void *msg, size_t len,
@@ -36,6 +38,21 @@ static const struct kwgi_remote *remote_of(struct kwgi_device *d, struct kwgi_dp
 	return &p->remote;
 }
 
+/* For kwgi_indextable_insert(). */
+static void draw_index(void *ctx, void *out, size_t len)
+{
+	const struct kwgi_device *d = ctx;
+	uint32_t i;
+
+	random_bytes(d, &i, sizeof(i));
+	if (d->index_bits)
+		i = i >> d->index_bits | d->index_prefix << (32 - d->index_bits);
+	/* Who looks for the receiver of a datagram by its index takes 0 for none. */
+	if (d->index_bits && !i)
+		i = 1;
+	memcpy(out, &i, len);
+}
+
 static bool create_initiation(struct kwgi_device *d, struct kwgi_dp_peer *p,
 			      struct kwgi_initiation *msg, uint64_t wall)
 {
@@ -43,7 +60,7 @@ static bool create_initiation(struct kwgi_device *d, struct kwgi_dp_peer *p,
 	bool ok;
 
 	kwgi_peer_drop_handshake(d, p);
-	if (kwgi_indextable_insert(&d->indices, KWGI_INDEX_HANDSHAKE, p, d->io.random, d->io.arg,
+	if (kwgi_indextable_insert(&d->indices, KWGI_INDEX_HANDSHAKE, p, draw_index, d,
 				   &p->handshake.local_index))
 		return false;
 	p->handshake_indexed = true;
@@ -101,7 +118,7 @@ static void respond(struct kwgi_device *d, struct kwgi_dp_peer *p,
 	kp = kwgi_keypair_new(d, p, &keys, o->remote_index, false, t->now);
 	if (!kp)
 		return;
-	if (kwgi_indextable_insert(&d->indices, KWGI_INDEX_KEYPAIR, kp, d->io.random, d->io.arg,
+	if (kwgi_indextable_insert(&d->indices, KWGI_INDEX_KEYPAIR, kp, draw_index, d,
 				   &kp->local_index)) {
 		kwgi_secret_free(&d->io, kp, sizeof(*kp));
 		return;
@@ -279,9 +296,9 @@ bool kwgi_is_handshake(const uint8_t *msg, size_t len)
 	return false;
 }
 
-static struct kwgi_queued_handshake *queue_slot(struct kwgi_device *d, unsigned i)
+struct kwgi_queued_handshake *kwgi_device_queued(struct kwgi_device *d, unsigned i)
 {
-	return &d->queue[(d->queue_head + i) % KWGI_HANDSHAKE_QUEUE];
+	return &d->queue[(d->queue_head + i) % d->queue_size];
 }
 
 /*
@@ -300,9 +317,37 @@ static bool too_many(struct kwgi_device *d, uint64_t now)
 	return false;
 }
 
-struct kwgi_queued_handshake *kwgi_device_queue_new(void)
+/* Room for so many; false without memory, or if that is more than there may be. */
+static bool queue_room(struct kwgi_device *d, unsigned n)
 {
-	return calloc(KWGI_HANDSHAKE_QUEUE, sizeof(struct kwgi_queued_handshake));
+	unsigned i, size = d->queue_size ? d->queue_size : QUEUE_FIRST;
+	struct kwgi_queued_handshake *v;
+
+	if (n <= d->queue_size)
+		return true;
+	if (n > KWGI_HANDSHAKE_QUEUE)
+		return false;
+	while (size < n)
+		size *= 2;
+	if (size > KWGI_HANDSHAKE_QUEUE)
+		size = KWGI_HANDSHAKE_QUEUE;
+	v = calloc(size, sizeof(*v));
+	if (!v)
+		return false;
+	for (i = 0; i < d->queue_len; i++)
+		v[i] = *kwgi_device_queued(d, i);
+	free(d->queue);
+	d->queue = v;
+	d->queue_size = size;
+	d->queue_head = 0;
+	return true;
+}
+
+struct kwgi_queued_handshake *kwgi_device_queue_add(struct kwgi_device *d)
+{
+	if (!queue_room(d, d->queue_len + 1))
+		return NULL;
+	return kwgi_device_queued(d, d->queue_len++);
 }
 
 void kwgi_queue_handshake(struct kwgi_device *d, const struct kwgi_incoming *in, uint64_t now)
@@ -319,14 +364,12 @@ void kwgi_queue_handshake(struct kwgi_device *d, const struct kwgi_incoming *in,
 	}
 	if (!kwgi_cookie_mac1_ok(&d->checker, in->message, in->message_len))
 		return;
-	if (!d->queue)
-		d->queue = kwgi_device_queue_new();
 	if (d->queue_len == KWGI_HANDSHAKE_QUEUE || too_many(d, now))
 		d->under_load_until = now + KWGI_SECOND;
 	places = now < d->under_load_until ? KWGI_UNDER_LOAD_QUEUE : KWGI_HANDSHAKE_QUEUE;
-	if (!d->queue || d->queue_len >= places)
+	q = d->queue_len < places ? kwgi_device_queue_add(d) : NULL;
+	if (!q)
 		return;
-	q = queue_slot(d, d->queue_len++);
 	q->from = *in->from;
 	q->suspect = now < d->under_load_until;
 	q->len = (uint8_t)in->message_len;
@@ -346,8 +389,8 @@ static void work(struct kwgi_device *d, struct kwgi_queued_handshake *q, const s
 unsigned kwgi_work_handshakes(struct kwgi_device *d, unsigned max, const struct kwgi_time *t)
 {
 	for (; max && d->queue_len; max--) {
-		work(d, queue_slot(d, 0), t);
-		d->queue_head = (d->queue_head + 1) % KWGI_HANDSHAKE_QUEUE;
+		work(d, kwgi_device_queued(d, 0), t);
+		d->queue_head = (d->queue_head + 1) % d->queue_size;
 		d->queue_len--;
 	}
 	return d->queue_len;

@@ -46,8 +46,9 @@ void kwgi_initiate(struct kwgi_device *d, struct kwgi_dp_peer *p, bool retry,
 
 /* Has it type and length of a handshake message, cookie replies included? */
 bool kwgi_is_handshake(const uint8_t *msg, size_t len);
-/* Room for handshakes that wait; NULL without memory. */
-struct kwgi_queued_handshake *kwgi_device_queue_new(void);
+/* The i-th of the handshakes that wait; room for one more at the end, NULL without memory. */
+struct kwgi_queued_handshake *kwgi_device_queued(struct kwgi_device *d, unsigned i);
+struct kwgi_queued_handshake *kwgi_device_queue_add(struct kwgi_device *d);
 
 /* ---- send.c ------------------------------------ */
 

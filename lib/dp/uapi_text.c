@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <sodium.h>
@@ -23,6 +24,7 @@ struct parser {
 	struct kwgi_uapi_ip *ips;		/* of all peers, in order; likewise */
 	uint32_t n_ips;
 	struct kwgi_uapi_peer *peer;		/* the section, or NULL before the first */
+	struct kwgi_uapi_fault at;		/* what is being read */
 };
 
 /* ---- spans ------------------------------------ */
@@ -335,8 +337,10 @@ static int read_line(struct parser *p, struct span line)
 	if (line.len > KWGI_UAPI_LINE_MAX)
 		return EINVAL;
 	for (; s->name; s++)
-		if (is(key, s->name))
+		if (is(key, s->name)) {
+			snprintf(p->at.key, sizeof(p->at.key), "%s", s->name);
 			return s->set(p, value);
+		}
 	return EINVAL;
 }
 
@@ -381,10 +385,13 @@ static int read_request(struct parser *p, struct span text, enum kwgi_uapi_op *o
 
 	if (!take_line(&text, &line))
 		return EPROTO;
+	p->at.line = 1;
 	ret = read_op(line, op);
 	if (!ret && *op == KWGI_UAPI_SET)
 		ret = reserve(p, text);
 	while (!ret) {
+		p->at.line++;
+		p->at.key[0] = '\0';
 		if (!take_line(&text, &line))
 			return EPROTO;
 		if (!line.len)
@@ -397,6 +404,14 @@ static int read_request(struct parser *p, struct span text, enum kwgi_uapi_op *o
 int kwgi_uapi_parse(struct kwgi_uapi_request *out, struct kwgi_arena *a,
 		    const char *text, size_t len)
 {
+	struct kwgi_uapi_fault fault;
+
+	return kwgi_uapi_parse_at(out, a, text, len, &fault);
+}
+
+int kwgi_uapi_parse_at(struct kwgi_uapi_request *out, struct kwgi_arena *a,
+		       const char *text, size_t len, struct kwgi_uapi_fault *fault)
+{
 	struct parser p = { .arena = a, .set = &out->set };
 	int ret;
 
@@ -404,6 +419,7 @@ int kwgi_uapi_parse(struct kwgi_uapi_request *out, struct kwgi_arena *a,
 	ret = len ? read_request(&p, (struct span){ text, len }, &out->op) : EPROTO;
 	if (ret)
 		sodium_memzero(out, sizeof(*out));
+	*fault = p.at;
 	return ret;
 }
 

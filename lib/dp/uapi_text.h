@@ -94,6 +94,12 @@ struct kwgi_uapi_request {
  */
 size_t kwgi_uapi_request_len(const char *text, size_t len, size_t *scanned);
 
+/* Where a request is wrong: its line, from 1 on, and the key that stands there. */
+struct kwgi_uapi_fault {
+	unsigned line;
+	char key[32];		/* only letters and underscores; "" if it is none that is known */
+};
+
 /*
  * Reads exactly one request, empty line included. What it points to is in the
  * arena and holds keys: kwgi_arena_free() and wiping *out are the caller's,
@@ -105,6 +111,9 @@ size_t kwgi_uapi_request_len(const char *text, size_t len, size_t *scanned);
  */
 int kwgi_uapi_parse(struct kwgi_uapi_request *out, struct kwgi_arena *a,
 		    const char *text, size_t len);
+/* The same, and says where the fault is. */
+int kwgi_uapi_parse_at(struct kwgi_uapi_request *out, struct kwgi_arena *a,
+		       const char *text, size_t len, struct kwgi_uapi_fault *fault);
 
 /* ---- answers ------------------------------------ */
 

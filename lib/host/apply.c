@@ -307,6 +307,7 @@ static void name_step(const struct kwgi_steps *s, uint32_t i, struct kwg_error *
 
 	if (!err)
 		return;
+	err->step = i + 1;
 	memcpy(reason, err->text, sizeof(reason));
 	kwgi_step_format(&line, &s->v[i], s->host, false);
 	snprintf(err->text, sizeof(err->text), "step %u of %u (%.220s): %.250s", i + 1, s->n,
@@ -441,7 +442,7 @@ static void tell_progress(const struct kwgi_live *live, uint32_t i, uint32_t n)
 	if (!live->progress)
 		return;
 	snprintf(what, sizeof(what), "step %u of %u", i + 1, n);
-	live->progress(live->progress_arg, what);
+	live->progress(live->progress_arg, what, i + 1, n);
 }
 
 static int run_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint32_t from, uint32_t to,
@@ -451,6 +452,10 @@ static int run_steps(struct kwgi_live *live, const struct kwgi_steps *s, uint32_
 	int ret;
 
 	for (i = from; i < to; i++) {
+		if (kwgi_stop_cancelled(&live->launch.stop)) {
+			ret = kwgi_stop_fail(&live->launch.stop, err, "step %u of %u", i + 1, s->n);
+			return give_up(live, s, i, ret, log, log_arg);
+		}
 		tell_progress(live, i, s->n);
 		n = i < one_by_one ? 0 : run_together(live, s, i, to);
 		if (n) {

@@ -19,7 +19,8 @@ struct kwgi_live {
 	const struct kwgi_mesh *mesh;
 	struct kwgi_launch launch;	/* how a userspace WireGuard is started */
 	struct kwgi_refusals *refusals;	/* NULL, or where routes go that the kernel does not take */
-	void (*progress)(void *arg, const char *what);	/* of steps; NULL: nobody looks */
+	/* Of steps, numbered from 1; NULL: nobody looks. */
+	void (*progress)(void *arg, const char *what, unsigned step, unsigned of);
 	void *progress_arg;
 };
 

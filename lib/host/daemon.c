@@ -108,8 +108,7 @@ static int run(const struct kwgi_launch *l, const char *const *argv, int64_t dea
 	if (fd >= 0)
 		close(fd);
 	if (!ended && kwgi_stop_asked(&l->stop))
-		return kwgi_fail(err, KWG_ERR_STOPPED, 0, "stopped before %.200s went into the background",
-				 argv[0]);
+		return kwgi_stop_fail(&l->stop, err, "%.200s went into the background", argv[0]);
 	if (!ended)
 		return kwgi_fail(err, KWG_ERR_TIMEOUT, 0,
 				 "%.200s has not gone into the background within interface-timeout (%u s)",
@@ -164,7 +163,8 @@ static int run_launcher(const struct kwgi_launch *l, const char *const *argv,
 	struct kwg_error own = { 0 };
 	int ret = run(l, argv, deadline, &own);
 
-	if (!ret || ret == KWG_ERR_TIMEOUT || ret == KWG_ERR_STOPPED) {
+	if (!ret || ret == KWG_ERR_TIMEOUT || ret == KWG_ERR_STOPPED ||
+	    ret == KWG_ERR_CANCELLED) {
 		if (ret && err)
 			*err = own;
 		return ret;

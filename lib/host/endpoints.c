@@ -167,7 +167,8 @@ int kwgi_endpoints_find(struct kwgi_endpoint *out, const struct kwgi_endpoints_a
 		if (kwgi_names_is_named(&plan->peers[i]) && !works(ask, i))
 			l.of_peer[i] = add_lookup(&l, plan->peers[i].endpoint.host);
 	if (!ret)
-		ret = kwgi_resolve(l.v, l.n, local->resolve_timeout * 1000, local->fwmark, err);
+		ret = kwgi_resolve(l.v, l.n, local->resolve_timeout * 1000, local->fwmark,
+				   ask->stop, err);
 	for (i = 0; i < plan->n_peers && !ret; i++)
 		if (kwgi_names_is_named(&plan->peers[i]))
 			settle(&out[i], ask, i,

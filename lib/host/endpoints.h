@@ -3,6 +3,7 @@
 #ifndef KWGI_ENDPOINTS_H
 #define KWGI_ENDPOINTS_H
 
+#include "host/stop.h"
 #include "kilowg.h"
 #include "steps/names.h"
 
@@ -13,6 +14,7 @@ struct kwgi_endpoints_ask {
 	int64_t up;			/* seconds since the start of the host */
 	struct kwgi_turn *turns;	/* of each plan->peers[i]; are changed */
 	bool dont_ask;			/* only say what is known */
+	const struct kwgi_stop *stop;	/* of waiting for answers, or NULL */
 	kwg_log_fn *log;		/* NULL: silent */
 	void *log_arg;
 };

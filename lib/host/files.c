@@ -447,16 +447,19 @@ static void describe_holder(int lock, char *out, size_t size)
 }
 
 /* 0, or -1 with errno. */
-static int lock_within(int lock, int seconds)
+static int lock_within(int lock, int seconds, const struct kwgi_stop *stop)
 {
-	const struct timespec pause = { .tv_nsec = LOCK_LOOK * 1000000 };
 	int64_t deadline = kwgi_monotonic_ms() + (int64_t)seconds * 1000;
 	bool forever = seconds == KWGI_LOCK_FOREVER;
 
 	for (;;) {
-		if (!flock(lock, LOCK_EX | (forever ? 0 : LOCK_NB)))
+		if (!flock(lock, LOCK_EX | LOCK_NB))
 			return 0;
-		if (errno == EWOULDBLOCK && kwgi_monotonic_ms() >= deadline) {
+		if (errno == EWOULDBLOCK && kwgi_stop_cancelled(stop)) {
+			errno = ECANCELED;
+			return -1;
+		}
+		if (errno == EWOULDBLOCK && !forever && kwgi_monotonic_ms() >= deadline) {
 			errno = EWOULDBLOCK;
 			return -1;
 		}
@@ -464,7 +467,7 @@ static int lock_within(int lock, int seconds)
 			return -1;
 		/* There is no lock with a time limit. */
 		if (errno == EWOULDBLOCK)
-			nanosleep(&pause, NULL);
+			kwgi_stop_pause(stop, LOCK_LOOK);
 	}
 }
 
@@ -482,15 +485,15 @@ static int open_lock(const char *dir, const char *name, char path[4096], int *fd
 	return *fd < 0 ? fail_errno(err, path, "opening the lock") : 0;
 }
 
-int kwgi_lock_take(const char *dir, const char *name, const char *mesh, int seconds, int *fd,
-		   struct kwg_error *err)
+int kwgi_lock_take(const char *dir, const char *name, const char *mesh, int seconds,
+		   const struct kwgi_stop *stop, int *fd, struct kwg_error *err)
 {
 	char path[4096], holder[HOLDER_TEXT + 64];
 	int lock = -1, ret = open_lock(dir, name, path, &lock, err);
 
 	if (ret)
 		return ret;
-	if (!lock_within(lock, seconds)) {
+	if (!lock_within(lock, seconds, stop)) {
 		note_holder(lock);
 		*fd = lock;
 		return 0;
@@ -499,6 +502,8 @@ int kwgi_lock_take(const char *dir, const char *name, const char *mesh, int seco
 		describe_holder(lock, holder, sizeof(holder));
 		ret = kwgi_fail(err, KWG_ERR_LOCKED, 0, "%s is at work on mesh %s (%.150s is locked)",
 				holder, mesh, path);
+	} else if (errno == ECANCELED) {
+		ret = kwgi_stop_fail(stop, err, "mesh %s was free", mesh);
 	} else {
 		ret = fail_errno(err, path, "locking");
 	}

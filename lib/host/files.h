@@ -11,6 +11,7 @@
 #include "base/key.h"
 #include "config/config.h"
 #include "config/ini.h"
+#include "host/stop.h"
 #include "kilowg.h"
 
 enum { KWGI_FILE_MAX_CONFIG = KWGI_INI_MAX_TEXT };
@@ -69,10 +70,10 @@ enum { KWGI_LOCK_FOREVER = -1 };
 /*
  * Takes the lock DIR/NAME.lock, held until *fd is closed, and notes in it who has
  * it. Makes the folder if it is missing. Waits for so many seconds if somebody else
- * has it, then KWG_ERR_LOCKED with who that is. KWG_ERR_IO.
+ * has it, then KWG_ERR_LOCKED with who that is; stop (NULL: nobody) may end that. KWG_ERR_IO.
  */
-int kwgi_lock_take(const char *dir, const char *name, const char *mesh, int seconds, int *fd,
-		   struct kwg_error *err);
+int kwgi_lock_take(const char *dir, const char *name, const char *mesh, int seconds,
+		   const struct kwgi_stop *stop, int *fd, struct kwg_error *err);
 /* Has anybody the lock DIR/NAME.lock? */
 bool kwgi_lock_is_taken(const char *dir, const char *name);
 

@@ -259,20 +259,36 @@ static int start_threads(struct job *job)
 	return job->shares > 1 ? 0 : e;
 }
 
-static void wait_until_done(struct job *job, unsigned timeout_ms)
+static struct timespec in_ms(unsigned ms)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += timeout_ms / 1000;
-	t.tv_nsec += timeout_ms % 1000 * 1000000L;
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += ms % 1000 * 1000000L;
 	if (t.tv_nsec >= 1000000000L) {
 		t.tv_sec++;
 		t.tv_nsec -= 1000000000L;
 	}
-	while (job->n_done < job->n &&
-	       pthread_cond_timedwait(&job->finished, &job->lock, &t) != ETIMEDOUT)
-		;
+	return t;
+}
+
+/* Who may be cancelled looks now and then. */
+static void wait_until_done(struct job *job, unsigned timeout_ms, const struct kwgi_stop *stop)
+{
+	unsigned ms = timeout_ms;
+	struct timespec t;
+
+	do {
+		if (stop && stop->has_fd && ms > KWGI_STOP_LOOK)
+			ms = KWGI_STOP_LOOK;
+		t = in_ms(ms);
+		while (job->n_done < job->n &&
+		       pthread_cond_timedwait(&job->finished, &job->lock, &t) != ETIMEDOUT)
+			;
+		timeout_ms -= ms;
+		ms = timeout_ms;
+	} while (job->n_done < job->n && timeout_ms && !kwgi_stop_cancelled(stop));
 }
 
 /* ---- routes ---------------------------------------------------------- */
@@ -325,7 +341,7 @@ static void hand_over(struct job *job, struct kwgi_lookup *lookups)
 }
 
 int kwgi_resolve(struct kwgi_lookup *lookups, uint32_t n, unsigned timeout_ms, uint32_t fwmark,
-		 struct kwg_error *err)
+		 const struct kwgi_stop *stop, struct kwg_error *err)
 {
 	struct job *job;
 	uint32_t i, k;
@@ -339,7 +355,7 @@ int kwgi_resolve(struct kwgi_lookup *lookups, uint32_t n, unsigned timeout_ms, u
 	pthread_mutex_lock(&job->lock);
 	e = start_threads(job);
 	if (!e)
-		wait_until_done(job, timeout_ms);
+		wait_until_done(job, timeout_ms, stop);
 	job->over = true;
 	hand_over(job, lookups);
 	let_go(job);
@@ -349,7 +365,7 @@ int kwgi_resolve(struct kwgi_lookup *lookups, uint32_t n, unsigned timeout_ms, u
 		for (k = 0; k < lookups[i].n; k++)
 			lookups[i].answers[k].reachable = has_route(&lookups[i].answers[k].addr, fwmark);
 	}
-	return 0;
+	return kwgi_stop_cancelled(stop) ? kwgi_stop_fail(stop, err, "names were looked up") : 0;
 }
 
 void kwgi_resolve_free(struct kwgi_lookup *lookups, uint32_t n)

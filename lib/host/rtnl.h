@@ -3,6 +3,7 @@
 #ifndef KWGI_RTNL_H
 #define KWGI_RTNL_H
 
+#include "host/stop.h"
 #include "steps/step.h"
 #include "sys/mnl.h"
 
@@ -67,10 +68,10 @@ int kwgi_rtnl_probe_wireguard(struct kwgi_nl *nl, const char *ifname, bool *has,
 /*
  * Waits until the link exists, and is set up if that is asked for; deadline in
  * ms of the monotonic clock. who: for the error, what says that somebody else
- * makes it. KWG_ERR_TIMEOUT, KWG_ERR_KERNEL.
+ * makes it. stop (may be NULL) ends it, when it is cancelled. KWG_ERR_TIMEOUT, KWG_ERR_KERNEL.
  */
-int kwgi_rtnl_wait_link(const char *ifname, bool up, int64_t deadline, const char *who,
-			struct kwg_error *err);
+int kwgi_rtnl_wait_link(const char *ifname, bool up, int64_t deadline,
+			const struct kwgi_stop *stop, const char *who, struct kwg_error *err);
 /* Is it a TUN device, so that there may be a userspace WireGuard behind it? KWG_ERR_KERNEL. */
 int kwgi_rtnl_is_tun(const char *ifname, bool *is_tun, struct kwg_error *err);
 

@@ -367,8 +367,15 @@ static bool is_there(const char *ifname, bool up)
 	return !ret && ifr.ifr_flags & IFF_UP;
 }
 
-int kwgi_rtnl_wait_link(const char *ifname, bool up, int64_t deadline, const char *who,
-			struct kwg_error *err)
+static int64_t next_look(int64_t deadline)
+{
+	int64_t next = kwgi_monotonic_ms() + KWGI_STOP_LOOK;
+
+	return next < deadline ? next : deadline;
+}
+
+int kwgi_rtnl_wait_link(const char *ifname, bool up, int64_t deadline,
+			const struct kwgi_stop *stop, const char *who, struct kwg_error *err)
 {
 	struct mnl_socket *sock;
 	int ret = 0;
@@ -385,7 +392,12 @@ int kwgi_rtnl_wait_link(const char *ifname, bool up, int64_t deadline, const cha
 	}
 	/* Subscribed first, looked second: no link can slip through in between. */
 	while (!is_there(ifname, up)) {
-		if (wait_event(sock, deadline))
+		if (kwgi_stop_cancelled(stop)) {
+			ret = kwgi_stop_fail(stop, err, "the interface %s was there", ifname);
+			break;
+		}
+		if (wait_event(sock, stop && stop->has_fd ? next_look(deadline) : deadline) ||
+		    kwgi_monotonic_ms() < deadline)
 			continue;
 		ret = kwgi_fail(err, KWG_ERR_TIMEOUT, 0,
 				"%s: the interface %s within interface-timeout; %s", ifname,

@@ -656,9 +656,8 @@ int kwgi_uapi_wait(const char *ifname, int64_t deadline, const struct kwgi_stop 
 			break;
 		}
 		if (kwgi_stop_asked(stop)) {
-			ret = kwgi_fail(err, KWG_ERR_STOPPED, 0,
-					"%s: stopped before anything answered on " KWGI_UAPI_DIR "/%s.sock",
-					ifname, ifname);
+			ret = kwgi_stop_fail(stop, err, "anything answered on " KWGI_UAPI_DIR "/%s.sock",
+					     ifname);
 			break;
 		}
 		if (stop && left > KWGI_STOP_LOOK)

@@ -55,7 +55,7 @@ struct nlmsghdr *kwgi_nl_begin(struct kwgi_nl *nl, uint16_t type, uint16_t flags
 
 /*
  * What a request returns whose answer was not received (ENOBUFS, say, when the kernel has no
- * memory for it): nobody knows whether it was carried out. Less than any enum kwg_status.
+ * memory for it): nobody knows whether it was carried out. Less than any enum kwg_result.
  */
 enum { KWGI_IN_DOUBT = -1000 };
 

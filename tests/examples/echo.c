@@ -154,7 +154,7 @@ static int configure(struct kwg_device *dev, const char *private_key, const char
 static int serve(int fd, const char *private_key, const char *peer)
 {
 	static struct service s;
-	struct kwg_device_callbacks cb = { .arg = &s, .send = on_send, .deliver = on_deliver };
+	struct kwg_device_callbacks cb = { .size = sizeof(cb), .arg = &s, .send = on_send, .deliver = on_deliver };
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	struct kwg_error err;
 	uint64_t now, next;

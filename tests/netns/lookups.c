@@ -50,7 +50,7 @@ static int look_up(unsigned seconds, char **names, uint32_t n)
 		return -1;
 	for (i = 0; i < n; i++)
 		v[i].host = names[i];
-	ret = kwgi_resolve(v, n, seconds * 1000, 0, &err);
+	ret = kwgi_resolve(v, n, seconds * 1000, 0, NULL, &err);
 	for (i = 0; i < n && !ret; i++)
 		print(&v[i]);
 	kwgi_resolve_free(v, n);

@@ -141,7 +141,7 @@ START_TEST(tunnel_with_little_room)
 		len = sizeof(out);
 		op = kwg_tunnel_write(a, p, packet(p, i == 2 ? 40 : 1000, 1, 2), out, &len, now,
 				      wall);
-		ck_assert_int_eq(op, i ? KWG_TUNNEL_DONE : KWG_TUNNEL_SEND);
+		ck_assert_int_eq(op, i ? KWG_TUNNEL_KEPT : KWG_TUNNEL_SEND);
 		ck_assert_uint_eq(len, i ? 0 : 148);
 		if (!i) {
 			n = sizeof(response);
@@ -360,7 +360,7 @@ static void on_event(void *arg, const uint8_t *public_key, enum kwg_event event)
 
 static void host_init(struct host *h)
 {
-	struct kwg_device_callbacks cb = { .arg = h, .send = on_send, .deliver = on_deliver,
+	struct kwg_device_callbacks cb = { .size = sizeof(cb), .arg = h, .send = on_send, .deliver = on_deliver,
 					   .event = on_event };
 	char text[512], hex[2][KWGI_KEY_HEX];
 	struct kwgi_key k;

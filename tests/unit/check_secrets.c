@@ -259,9 +259,14 @@ static void drop(void *arg, const struct kwg_endpoint *to, const uint8_t *datagr
 	(void)arg, (void)to, (void)datagram, (void)len, (void)tos;
 }
 
+static void forget(void *arg, const uint8_t *public_key, uint8_t *packet, size_t len)
+{
+	(void)arg, (void)public_key, (void)packet, (void)len;
+}
+
 START_TEST(configured_device)
 {
-	struct kwg_device_callbacks cb = { .send = drop };
+	struct kwg_device_callbacks cb = { .size = sizeof(cb), .send = drop, .deliver = forget };
 	char hex[2][KWGI_KEY_HEX], text[400], *answer;
 	struct kwg_device *dev;
 	struct kwgi_key k[2];

@@ -41,7 +41,7 @@ static int find_ways(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_er
 	int ret = kwgi_ways_observe(&s->live.nl, &ways, &s->wanted, &s->host, err);
 
 	if (!ret) {
-		kwgi_ways_judge(&ways, &s->host, f);
+		kwgi_ways_judge(&ways, &s->wanted, &s->host, f);
 		find_around(s, &ways, f);
 	}
 	kwgi_ways_free(&ways);

@@ -202,7 +202,7 @@ START_TEST(ways_are_asked)
 	v = way_by(&s, &a.o.rules[1]);
 	ck_assert_ptr_nonnull(v);
 	ck_assert_uint_eq(v->way.iif, WG);
-	kwgi_ways_judge(&s, &a.o.h, &a.f);
+	kwgi_ways_judge(&s, &a.o.w, &a.o.h, &a.f);
 	ck_assert_msg(!a.f.n, "%d: %s", ALL(a.f));
 	kwgi_ways_free(&s);
 	unmake(&a);
@@ -238,10 +238,41 @@ START_TEST(rule_before_ours)
 			s.v[i].way.route = route("192.168.1.0/24", "", "", 7, MAIN);
 			s.v[i].way.match = s.v[i].way.route;
 		}
-	kwgi_ways_judge(&s, &a.o.h, &a.f);
+	kwgi_ways_judge(&s, &a.o.w, &a.o.h, &a.f);
 	ck_assert_msg(a.f.n == 1, "%d: %s", ALL(a.f));
 	ck_assert_str_eq(a.f.v[0].code, "way-rule");
 	ck_assert_str_eq(a.f.v[0].remedy, before[_i].remedy);
+	kwgi_ways_free(&s);
+	unmake(&a);
+}
+END_TEST
+
+/* Routes of others in our table: all that pods send looks there. */
+START_TEST(strangers)
+{
+	struct kwgi_host_route in_table = route("192.0.2.0/24", "", "", ETH, TABLE), elsewhere, more;
+	struct around_world a;
+	struct kwgi_ways s;
+	uint32_t i;
+
+	make(&a);
+	make_ways(&a, &s);
+	elsewhere = in_table;
+	elsewhere.table = 77;
+	kwgi_ways_add_stranger(&s, &a.o.w, &elsewhere);
+	ck_assert_uint_eq(s.n_strangers, 0);
+	kwgi_ways_add_stranger(&s, &a.o.w, &in_table);
+	more = route("192.168.1.9/32", "", "", ETH, TABLE);
+	more.metric = 9;
+	kwgi_ways_add_stranger(&s, &a.o.w, &more);
+	kwgi_ways_judge(&s, &a.o.w, &a.o.h, &a.f);
+	ck_assert_msg(a.f.n == 2, "%d: %s", ALL(a.f));
+	ck_assert_str_eq(a.f.v[0].code, "table-shared");
+	ck_assert(!a.f.v[0].error);
+	ck_assert_msg(a.f.v[1].error, "%s", a.f.v[1].text);
+	for (i = 0; i < 2 * KWGI_STRANGERS; i++)
+		kwgi_ways_add_stranger(&s, &a.o.w, &in_table);
+	ck_assert_uint_eq(s.n_strangers, KWGI_STRANGERS);
 	kwgi_ways_free(&s);
 	unmake(&a);
 }
@@ -256,7 +287,7 @@ START_TEST(more_specific_route)
 	make_ways(&a, &s);
 	ck_assert_ptr_null(s.v[0].rule);
 	s.v[0].way.route = s.v[0].way.match = route("10.42.2.0/25", "", "", ETH, MAIN);
-	kwgi_ways_judge(&s, &a.o.h, &a.f);
+	kwgi_ways_judge(&s, &a.o.w, &a.o.h, &a.f);
 	ck_assert_msg(a.f.n == 1, "%d: %s", ALL(a.f));
 	ck_assert_str_eq(a.f.v[0].text, "packets for 10.42.2.0/25 leave by eth0, not wg0: the route 10.42.2.0/25 dev eth0 table main is more specific");
 	ck_assert_str_eq(a.f.v[0].remedy, "take it away: ip route del 10.42.2.0/25 dev eth0 table main");
@@ -482,6 +513,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, forwards_nothing);
 	tcase_add_test(tc, ways_are_asked);
 	tcase_add_loop_test(tc, rule_before_ours, 0, N_OF(before));
+	tcase_add_test(tc, strangers);
 	tcase_add_test(tc, more_specific_route);
 	tcase_add_loop_test(tc, leader_answers, 0, N_OF(leaders));
 	tcase_add_test(tc, leader_itself);

@@ -4,6 +4,7 @@
  * everywhere, firewalls of others; and the policy rules of a large location.
  */
 #include "steps/around.h"
+#include "steps/beside.h"
 #include "steps/default.h"
 #include "steps/desired_rules.h"
 #include "steps/input.h"
@@ -507,6 +508,55 @@ START_TEST(input)
 }
 END_TEST
 
+/* ---- beside the exit node --------------------------------------------- */
+
+static void be_behind_an_exit(struct around_world *a, const struct kwgi_node *members[2])
+{
+	make(a);
+	members[0] = &a->node;
+	members[1] = &a->leader;
+	a->segments[0].members = members;
+	a->o.w.default_way = (struct kwgi_default){ .state = { KWGI_DEFAULT_TAKEN, KWGI_DEFAULT_OFF }, .mark = 7 };
+}
+
+START_TEST(beside_the_exit)
+{
+	const struct kwgi_host_route way = route("0.0.0.0/0", "192.168.1.254", "", ETH, MAIN);
+	const struct kwgi_host_route lan = route("10.9.0.0/16", "192.168.1.254", "", ETH, MAIN);
+	const struct kwgi_prefix kept[] = { prefix("192.0.2.9/32"), prefix("10.9.1.1/32"), prefix("192.168.7.9/32"),
+					    prefix("2001:db8::9/128") };
+	const struct kwgi_node *members[2];
+	struct kwgi_vitals vitals = { 0 };
+	struct around_world a;
+	struct kwgi_desired *w = &a.o.w;
+	int i;
+
+	/* A neighbour on the link needs none. */
+	be_behind_an_exit(&a, members);
+	ck_assert(!kwgi_keep_beside(w, &a.plan, &vitals));
+	ck_assert_uint_eq(w->n_closed, 0);
+	/* A member elsewhere, and what is to be kept and is known by the default route only, once. */
+	a.leader.internal_ip = prefix("192.168.7.9/24");
+	for (i = 0; i < 4; i++)
+		ck_assert(!kwgi_vitals_add(&vitals, KWGI_VITAL_KEPT, &kept[i], NULL));
+	ck_assert(!kwgi_vitals_add_way(&vitals, &way) && !kwgi_vitals_add_way(&vitals, &lan) &&
+		  !kwgi_vitals_build(&vitals));
+	ck_assert(!kwgi_keep_beside(w, &a.plan, &vitals));
+	ck_assert_uint_eq(w->n_closed, 2);
+	for (i = 0; i < 2; i++)
+		ck_assert(w->closed[i].closed && w->closed[i].passed && w->closed[i].table == 1108);
+	ck_assert(kwgi_prefix_equal(&w->closed[0].dst, &kept[2]));
+	ck_assert(kwgi_prefix_equal(&w->closed[1].dst, &kept[0]));
+	/* Nothing without the exit. */
+	w->n_closed = 0;
+	w->default_way = (struct kwgi_default){ .mark = 0 };
+	ck_assert(!kwgi_keep_beside(w, &a.plan, &vitals));
+	ck_assert_uint_eq(w->n_closed, 0);
+	kwgi_vitals_free(&vitals);
+	unmake(&a);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
 	tcase_add_loop_test(tc, forwards, 0, N_OF(forwarding));
@@ -519,6 +569,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, leader_itself);
 	tcase_add_loop_test(tc, few_rules, 0, 4);
 	tcase_add_loop_test(tc, way_to_everywhere, 0, N_OF(defaults));
+	tcase_add_test(tc, beside_the_exit);
 	tcase_add_loop_test(tc, input, 0, N_OF(inputs));
 }
 

@@ -137,7 +137,7 @@ if command -v python3 >/dev/null; then
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind(sys.argv[1])
 while True: print(s.recv(4096).decode())' "$T/notify" >"$T/notified" 2>"$T/notify.err" &
-	must wait_for 10 test -S "$T/notify"
+	must wait_for 60 test -S "$T/notify"
 	NOTIFY_SOCKET=$T/notify
 	export NOTIFY_SOCKET
 fi

@@ -16,6 +16,7 @@
 #include "host/turns.h"
 #include "host/vitals.h"
 #include "kilowg_steps.h"
+#include "steps/beside.h"
 #include "steps/forward.h"
 #include "steps/mark.h"
 #include "steps/mtu.h"
@@ -222,6 +223,8 @@ static int leave_out(struct kwg_steps *s, struct kwg_error *err)
 	if (!ret && kwgi_leave_out(&s->wanted, s->plan, &s->host, &vitals, s->live.refusals,
 				   &s->left_out))
 		ret = kwgi_nomem(err);
+	if (!ret && kwgi_keep_beside(&s->wanted, s->plan, &vitals))
+		ret = kwgi_nomem(err);
 	kwgi_vitals_free(&vitals);
 	return ret;
 }
@@ -284,7 +287,8 @@ static int build_nftables(struct kwg_steps *s, struct kwg_error *err)
 		    "this kernel has no nftables; packets may be too large for the path (firewall = none says that you know)");
 		return 0;
 	}
-	if (kwgi_nft_encode(&s->table, &s->wanted.arena, s->plan, s->wanted.default_way.mark))
+	if (kwgi_nft_encode(&s->table, &s->wanted.arena, s->plan, s->wanted.default_way.mark,
+			    s->wanted.tunnel.name))
 		return kwgi_nomem(err);
 	s->wanted.table = &s->table;
 	return 0;
@@ -298,7 +302,8 @@ static int build_iptables(struct kwg_steps *s, struct kwg_error *err)
 	for (i = 0; i < s->host.n_iptables && n < 2; i++)
 		if (s->host.iptables[i].variant == KWGI_IPT_DEFAULT &&
 		    kwgi_ipt_build(&s->iptables[n++], &s->wanted.arena, s->plan,
-				   &s->host.iptables[i], s->wanted.default_way.mark))
+				   &s->host.iptables[i], s->wanted.default_way.mark,
+				   s->wanted.tunnel.name))
 			return kwgi_nomem(err);
 	s->wanted.iptables = s->iptables;
 	s->wanted.n_iptables = n;

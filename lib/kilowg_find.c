@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "host/around.h"
+#include "host/ipt_input.h"
 #include "host/nft_input.h"
 #include "host/rtnl_ways.h"
 #include "kilowg_steps.h"
@@ -40,7 +41,7 @@ static int find_ways(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_er
 	int ret = kwgi_ways_observe(&s->live.nl, &ways, &s->wanted, &s->host, err);
 
 	if (!ret) {
-		kwgi_ways_judge(&ways, &s->host, f);
+		kwgi_ways_judge(&ways, &s->wanted, &s->host, f);
 		find_around(s, &ways, f);
 	}
 	kwgi_ways_free(&ways);
@@ -55,6 +56,8 @@ static int find_inputs(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_
 
 	kwgi_inputs_list(&in, s->plan, &s->wanted);
 	ret = kwgi_nft_inputs(&in, err);
+	if (!ret)
+		ret = kwgi_ipt_inputs(&in, err);
 	if (!ret)
 		kwgi_inputs_judge(&in, s->plan, f);
 	return ret;

@@ -257,7 +257,7 @@ static int prepare_down(struct kwg_steps *s, struct kwg_error *err)
 	kwgi_steps_observe_old(s, cfg, NULL);
 	kwgi_desired_nothing(&s->wanted, cfg);
 	s->wanted.keep_closed = s->opt.keep_closed;
-	if (s->opt.keep_closed && !s->host.n_closed)
+	if (s->opt.keep_closed && !kwgi_host_is_closed(&s->host))
 		kwgi_steps_say(s, KWG_WARNING, "no network is closed that could be kept so: fail-closed = yes does it, with apply");
 	ret = kwgi_steps_diff(&s->steps, &s->wanted, &s->host, err);
 	return ret ? ret : format_steps(s, err);
@@ -536,7 +536,7 @@ static bool keeps_link(const struct kwg_steps *s)
 /* Closed routes have no mark but their number, which the journal knows. */
 static bool keeps_closed(const struct kwg_steps *s)
 {
-	return s->wanted.keep_closed && s->host.n_closed;
+	return s->wanted.keep_closed && kwgi_host_is_closed(&s->host);
 }
 
 /* What is kept for the next time. */

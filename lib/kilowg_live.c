@@ -35,7 +35,7 @@ static int look_at_iptables(struct live *l, bool wanted, struct kwg_error *err)
 	for (i = 0; wanted && i < l->host.n_iptables && l->wanted.n_iptables < 2; i++)
 		if (l->host.iptables[i].variant == KWGI_IPT_DEFAULT &&
 		    kwgi_ipt_build(&l->iptables[l->wanted.n_iptables++], &l->host.arena, l->plan,
-				   &l->host.iptables[i], 0))
+				   &l->host.iptables[i], 0, ""))
 			return kwgi_nomem(err);
 	l->wanted.iptables = l->iptables;
 	return 0;

@@ -35,6 +35,7 @@ struct watcher {
 	bool reading;			/* this round is for files that have changed */
 	bool refused;			/* what the files say now is not followed */
 	bool down;			/* the mesh was taken down by somebody */
+	bool ready;			/* the service manager knows that we have started */
 };
 
 /* ---- words ------------------------------------------------------------- */
@@ -96,6 +97,13 @@ static void tell_manager(const struct watcher *w, const char *state)
 {
 	/* Nobody is worse off if it does not hear. */
 	(void)kwg_notify(w->notify, state, NULL);
+}
+
+static void tell_ready(struct watcher *w)
+{
+	if (!w->ready)
+		tell_manager(w, "READY=1");
+	w->ready = true;
 }
 
 static void tell_status(const struct watcher *w)
@@ -178,10 +186,17 @@ static void set_plan(struct watcher *w, struct kwg_config *cfg, struct kwg_plan 
 	kwg_watch_follow(w->watch, plan);
 }
 
-static void refuse(struct watcher *w, const char *state)
+/* At the start there is nothing that could hold instead. */
+static void refuse(struct watcher *w, const char *what)
 {
-	fputs("kilowg: what the files said before still holds\n", stderr);
-	tell_manager(w, state);
+	const char *then = w->plan ? "what the files said before still holds"
+				   : "waiting until the files change";
+	char text[160];
+
+	fprintf(stderr, "kilowg: %s\n", then);
+	snprintf(text, sizeof(text), "STATUS=%s; %s", what, then);
+	tell_ready(w);
+	tell_manager(w, text);
 	w->refused = true;
 }
 
@@ -205,12 +220,12 @@ static void read_files(struct watcher *w)
 
 	forget_told(w);
 	if (!load_plan(w->cli, &cfg, &plan, &status)) {
-		refuse(w, "STATUS=The files have errors; what they said before still holds");
+		refuse(w, "The files have errors");
 		return;
 	}
 	if (kwg_config_guard(cfg, &err)) {
 		report(&err);
-		refuse(w, "STATUS=The files are refused; what they said before still holds");
+		refuse(w, "The files are refused");
 		kwg_plan_free(plan);
 		kwg_config_free(cfg);
 		return;
@@ -219,7 +234,8 @@ static void read_files(struct watcher *w)
 	set_plan(w, cfg, plan);
 	w->opt.restore = NULL;
 	w->reading = true;
-	tell_status(w);
+	if (w->ready)
+		tell_status(w);
 }
 
 /* ---- rounds ------------------------------------------------------------- */
@@ -463,20 +479,64 @@ static int run_loop(struct watcher *w)
 	}
 }
 
-/* From now on a run is finished before we end. */
-static bool hold_signals(struct watcher *w)
+/* While we only wait, SIGTERM and SIGINT end us at once; else after what is being done. */
+static void end_at_once(bool yes)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(yes ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+}
+
+static bool open_signals(struct watcher *w)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
 	w->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (w->signals < 0)
 		perror("kilowg: signalfd");
 	return w->signals >= 0;
+}
+
+/* SIGHUP, or other files. */
+static bool may_be_right_now(struct watcher *w, const struct pollfd p[2])
+{
+	struct signalfd_siginfo info;
+	bool again = false;
+
+	while (p[0].revents && read(w->signals, &info, sizeof(info)) == sizeof(info))
+		again = true;
+	if (p[1].revents && kwg_watch_process(w->watch) == KWG_WATCH_READ)
+		again = true;
+	return again;
+}
+
+/* Who has started us has not to do it again when the files are there and right. */
+static int wait_for_files(struct watcher *w)
+{
+	struct pollfd p[] = {
+		{ .fd = w->signals, .events = POLLIN },
+		{ .fd = kwg_watch_fd(w->watch), .events = POLLIN },
+	};
+
+	read_files(w);
+	while (!w->plan) {
+		give_back();
+		if (poll(p, 2, -1) < 0 && errno != EINTR) {
+			perror("kilowg: poll");
+			return EXIT_OTHER;
+		}
+		if (may_be_right_now(w, p))
+			read_files(w);
+	}
+	return EXIT_DONE;
 }
 
 /*
@@ -497,14 +557,12 @@ static int first_apply(struct watcher *w)
 	w->opt.unless_down = true;
 	if (ret)
 		return report(&err);
-	if (!hold_signals(w)) {
-		kwg_steps_free(steps);
-		return EXIT_OTHER;
-	}
+	end_at_once(false);
 	if (w->cli->verbose)
 		print_steps(steps);
 	ret = kwg_steps_run(steps, &err);
 	(void)kwg_watch_ran(w->watch, steps, ret);
+	w->reading = false;
 	kwg_steps_free(steps);
 	return ret ? report(&err) : EXIT_DONE;
 }
@@ -516,14 +574,15 @@ static int watch(struct watcher *w)
 
 	if (kwg_watch_new(&w->watch, w->cli->paths, (size_t)w->cli->n_paths, &err))
 		return report(&err);
-	if (!load_plan(w->cli, &w->cfg, &w->plan, &status))
-		return status;
-	kwg_watch_follow(w->watch, w->plan);
-	status = first_apply(w);
+	if (!open_signals(w))
+		return EXIT_OTHER;
+	status = wait_for_files(w);
+	if (!status)
+		status = first_apply(w);
 	give_back();
 	if (status)
 		return status;
-	tell_manager(w, "READY=1");
+	tell_ready(w);
 	tell_status(w);
 	status = run_loop(w);
 	tell_manager(w, "STOPPING=1");
@@ -549,17 +608,35 @@ static void watcher_init(struct watcher *w, struct cli *cli, const struct option
 	unsetenv("NOTIFY_SOCKET");
 }
 
+/* What no change of a file will put right. */
+static int check_options(const struct cli *cli)
+{
+	struct kwg_config *cfg;
+	struct kwg_error err = { 0 };
+	int i, ret;
+
+	for (i = 0; i < cli->n_paths; i++)
+		if (!strcmp(cli->paths[i], "-"))
+			return usage_error("watch reads its files again, which standard input cannot do");
+	cfg = cli->interface ? kwg_config_new() : NULL;
+	if (!cfg)
+		return EXIT_DONE;
+	ret = kwg_config_set_local(cfg, "interface", cli->interface, &err);
+	kwg_config_free(cfg);
+	return ret ? report(&err) : EXIT_DONE;
+}
+
 static int run(struct cli *cli, int argc, char **argv, const struct option_values *given)
 {
 	struct watcher w;
-	int i, status;
+	int status;
 
 	(void)argv;
 	if (argc)
 		return usage_error("watch takes no operand");
-	for (i = 0; i < cli->n_paths; i++)
-		if (!strcmp(cli->paths[i], "-"))
-			return usage_error("watch reads its files again, which standard input cannot do");
+	status = check_options(cli);
+	if (status)
+		return status;
 	watcher_init(&w, cli, &given[KEEP]);
 	status = watch(&w);
 	kwg_plan_free(w.plan);
@@ -575,7 +652,8 @@ const struct command command_watch = {
 	.name = "watch", .args = "",
 	.summary = "apply, and stay to repair what others take away, at once",
 	.details = "Also applies the files when they change, or on SIGHUP, and looks names up again every\n"
-		   "two minutes. SIGTERM ends it; the network stays. One line on stderr for each repair.",
+		   "two minutes. Waits for files that are missing or not right. SIGTERM ends it; the network\n"
+		   "stays. One line on stderr for each repair.",
 	.options = {
 		[KEEP] = OPTION_KEEP,
 	},

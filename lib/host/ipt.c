@@ -43,8 +43,8 @@ static bool has_ipv6(void)
 	return !access("/proc/net/if_inet6", F_OK);
 }
 
-/* The kernel's list of the tables that iptables-legacy has in use here. */
-static bool has_legacy(bool v6)
+/* The kernel's list of them. */
+bool kwgi_ipt_has_legacy(bool v6)
 {
 	int fd = open(v6 ? "/proc/net/ip6_tables_names" : "/proc/net/ip_tables_names",
 		      O_RDONLY | O_CLOEXEC);
@@ -149,7 +149,7 @@ static int observe_other(struct kwgi_host *h, uint8_t family, uint8_t variant,
  */
 static int observe_family(struct kwgi_host *h, uint8_t family, bool wanted, struct kwg_error *err)
 {
-	bool legacy = has_legacy(family == KWGI_AF_V6), nft = h->nft_iptables;
+	bool legacy = kwgi_ipt_has_legacy(family == KWGI_AF_V6), nft = h->nft_iptables;
 	struct kwgi_ipt_rules r = { .family = family };
 	char path[KWGI_PROGRAM_PATH_MAX], restore[KWGI_PROGRAM_PATH_MAX];
 	int ret;

@@ -14,6 +14,9 @@
  */
 int kwgi_ipt_observe(struct kwgi_host *h, bool wanted, struct kwg_error *err);
 
+/* Has iptables-legacy tables in use here, in this network namespace? */
+bool kwgi_ipt_has_legacy(bool v6);
+
 /* Carries out or undoes a step KWGI_STEP_IPTABLES: one run of iptables-restore. */
 int kwgi_ipt_step(const struct kwgi_step *s, bool undo, struct kwg_error *err);
 

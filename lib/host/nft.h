@@ -13,10 +13,10 @@
  * nft_encode.c: the table for the firewall rules of a plan, in a's memory. Not
  * a system call. Networks become sets of intervals, so the number of rules is
  * fixed. mark: that of the default route (steps/default.h), 0: it is not taken.
- * 0 or -1 (no memory).
+ * tunnel: the device of that of the location, or "". 0 or -1 (no memory).
  */
 int kwgi_nft_encode(struct kwgi_nft_table *out, struct kwgi_arena *a, const struct kwg_plan *plan,
-		    uint32_t mark);
+		    uint32_t mark, const char *tunnel);
 
 /* What an element adds to the sum of a shape. key: its bytes, end: of an interval. */
 uint64_t kwgi_nft_element_sum(const char *set, const void *key, size_t len, bool end);

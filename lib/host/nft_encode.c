@@ -56,6 +56,7 @@ struct encoder {
 	uint32_t vxlan_id;		/* of the tunnel; 0: it is IPIP */
 	uint16_t vxlan_port;
 	uint32_t mark;			/* of the default route; 0: it is not taken */
+	const char *tunnel;		/* of the location; "": none */
 	char ifname[KWGI_IFNAME_MAX + 1];
 	bool failed;
 };
@@ -529,12 +530,25 @@ static void has_no_mark(struct rule *r)
 	equals(r, &none, sizeof(none));
 }
 
-static void mark_connection(struct rule *r, uint32_t mark)
+static void immediate(struct rule *r, const void *v, size_t len)
 {
 	begin_expr(r, "immediate");
 	put_u32(r->nlh, NFTA_IMMEDIATE_DREG, NFT_REG_1);
-	put_value(r, NFTA_IMMEDIATE_DATA, &mark, sizeof(mark));
+	put_value(r, NFTA_IMMEDIATE_DATA, v, len);
 	end_expr(r);
+}
+
+static void mark_packet(struct rule *r)
+{
+	begin_expr(r, "meta");
+	put_u32(r->nlh, NFTA_META_KEY, NFT_META_MARK);
+	put_u32(r->nlh, NFTA_META_SREG, NFT_REG_1);
+	end_expr(r);
+}
+
+static void mark_connection(struct rule *r, uint32_t mark)
+{
+	immediate(r, &mark, sizeof(mark));
 	begin_expr(r, "ct");
 	put_u32(r->nlh, NFTA_CT_KEY, NFT_CT_MARK);
 	put_u32(r->nlh, NFTA_CT_SREG, NFT_REG_1);
@@ -550,10 +564,30 @@ static void put_mark_rule(struct encoder *e, const char *chain)
 	ct(&r, NFT_CT_MARK);
 	equals(&r, &e->mark, sizeof(e->mark));
 	ct(&r, NFT_CT_MARK);
-	begin_expr(&r, "meta");
-	put_u32(r.nlh, NFTA_META_KEY, NFT_META_MARK);
-	put_u32(r.nlh, NFTA_META_SREG, NFT_REG_1);
-	end_expr(&r);
+	mark_packet(&r);
+	end_rule(e, &r);
+}
+
+/*
+ * A packet that comes out of the tunnel of the location has the mark of the one that it came in,
+ * which was for this host: it is another one, and may be for the exit node.
+ */
+static void put_fresh(struct encoder *e)
+{
+	static const uint32_t none = 0;
+	char name[KWGI_IFNAME_MAX + 1] = "";
+	struct rule r;
+
+	if (!*e->tunnel)
+		return;
+	snprintf(name, sizeof(name), "%s", e->tunnel);
+	begin_rule(e, &r, "mark-in");
+	meta(&r, NFT_META_IIFNAME);
+	equals(&r, name, sizeof(name));
+	meta(&r, NFT_META_MARK);
+	equals(&r, &e->mark, sizeof(e->mark));
+	immediate(&r, &none, sizeof(none));
+	mark_packet(&r);
 	end_rule(e, &r);
 }
 
@@ -571,6 +605,7 @@ static void put_mark(struct encoder *e)
 	if (!e->mark)
 		return;
 	put_chain(e, "mark-in", "filter", NF_INET_PRE_ROUTING, MANGLE);
+	put_fresh(e);
 	for (i = 0; i < 2; i++) {
 		begin_rule(e, &r, "mark-in");
 		meta(&r, NFT_META_IIFNAME);
@@ -701,9 +736,9 @@ static void complete(struct encoder *e, const struct kwg_plan *plan)
 }
 
 int kwgi_nft_encode(struct kwgi_nft_table *out, struct kwgi_arena *a, const struct kwg_plan *plan,
-		    uint32_t mark)
+		    uint32_t mark, const char *tunnel)
 {
-	struct encoder e = { .arena = a, .out = out, .mark = mark,
+	struct encoder e = { .arena = a, .out = out, .mark = mark, .tunnel = tunnel,
 			     .message = kwgi_arena_alloc(a, MESSAGE, 1) };
 	struct kwgi_nft_shape *s = &out->shape;
 

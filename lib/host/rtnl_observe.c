@@ -436,7 +436,7 @@ static bool can_be_ours(const struct nlmsghdr *nlh, const struct rtmsg *rtm)
 }
 
 /* IPv6 puts them on the loopback device, which says nothing. */
-static int keep_closed(struct collect *c, const struct kwgi_host_route *route)
+static int keep_closed(struct collect *c, const struct kwgi_host_route *route, bool passed)
 {
 	struct kwgi_host_route *r;
 
@@ -447,7 +447,7 @@ static int keep_closed(struct collect *c, const struct kwgi_host_route *route)
 		return nomem(c);
 	*r = (struct kwgi_host_route){
 		.dst = route->dst, .table = route->table, .metric = route->metric,
-		.protocol = route->protocol, .closed = true,
+		.protocol = route->protocol, .closed = true, .passed = passed,
 	};
 	return MNL_CB_OK;
 }
@@ -458,7 +458,9 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 	struct collect *c = arg;
 
 	if (kwgi_rtnl_read_dumped(&route, nlh, c->family, RTN_UNREACHABLE))
-		return keep_closed(c, &route);
+		return keep_closed(c, &route, false);
+	if (kwgi_rtnl_read_dumped(&route, nlh, c->family, RTN_THROW))
+		return keep_closed(c, &route, true);
 	if (!kwgi_rtnl_read_dumped(&route, nlh, c->family, RTN_UNICAST))
 		return MNL_CB_OK;
 	if (!is_wanted(c, route.protocol) || !can_be_ours(nlh, mnl_nlmsg_get_payload(nlh)))

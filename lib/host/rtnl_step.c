@@ -126,7 +126,7 @@ static struct nlmsghdr *begin_route(struct kwgi_nl *nl, enum verb verb,
 	rtm->rtm_dst_len = r->dst.len;
 	rtm->rtm_table = RT_TABLE_UNSPEC;	/* RTA_TABLE says */
 	rtm->rtm_protocol = r->protocol;
-	rtm->rtm_type = r->closed ? RTN_UNREACHABLE : RTN_UNICAST;
+	rtm->rtm_type = r->passed ? RTN_THROW : r->closed ? RTN_UNREACHABLE : RTN_UNICAST;
 	/* NOWHERE: whatever scope the route to remove has (net/ipv4/fib_trie.c). */
 	if (verb == REMOVE)
 		rtm->rtm_scope = RT_SCOPE_NOWHERE;

@@ -179,6 +179,7 @@ static int on_other_route(const struct nlmsghdr *nlh, void *arg)
 		return MNL_CB_OK;
 	if (r.protocol == RTPROT_RA && !r.dst.len)
 		c->s->ra_link = r.oif;
+	kwgi_ways_add_stranger(c->s, c->w, &r);
 	c->nomem |= kwgi_ways_add_part(c->s, c->w, &r) != 0;
 	return c->nomem ? MNL_CB_ERROR : MNL_CB_OK;
 }

@@ -41,7 +41,7 @@ void kwgi_diff_close(struct kwgi_diff *d)
 					  .u.route = { .route = d->w->closed[i] } };
 
 		r = find(have, d->h->n_closed, &d->w->closed[i]);
-		if (r && r->protocol == d->w->closed[i].protocol)
+		if (r && r->protocol == d->w->closed[i].protocol && r->passed == d->w->closed[i].passed)
 			continue;
 		if (r) {
 			step.kind = KWGI_STEP_ROUTE_CHANGE;
@@ -57,8 +57,8 @@ void kwgi_diff_reopen(struct kwgi_diff *d)
 	const struct kwgi_host_route *want = sorted(d, d->w->closed, d->w->n_closed);
 	uint32_t i;
 
-	for (i = 0; want && !d->w->keep_closed && i < d->h->n_closed; i++)
-		if (!find(want, d->w->n_closed, &d->h->closed[i]))
+	for (i = 0; want && i < d->h->n_closed; i++)
+		if ((!d->w->keep_closed || d->h->closed[i].passed) && !find(want, d->w->n_closed, &d->h->closed[i]))
 			kwgi_diff_break(d, &(struct kwgi_step){
 				.kind = KWGI_STEP_ROUTE_DEL, .link = "",
 				.u.route = { .old = d->h->closed[i] } });

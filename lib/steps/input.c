@@ -50,7 +50,7 @@ static void put_remedy(struct kwgi_buf *b, const struct kwgi_input_packet *p,
 			kwgi_buf_puts(b, "firewall-cmd --permanent --add-protocol=ipip");
 		kwgi_buf_puts(b, ", and firewall-cmd --reload");
 	} else if (c->iptables) {
-		kwgi_buf_printf(b, "%s -I INPUT ", program);
+		kwgi_buf_printf(b, "%s%s -I INPUT ", program, c->legacy ? "-legacy" : "");
 		if (p->port)
 			kwgi_buf_printf(b, "-p udp --dport %u -j ACCEPT (with ufw: ufw allow %u/udp)",
 					p->port, p->port);
@@ -80,7 +80,8 @@ void kwgi_inputs_judge(const struct kwgi_inputs *in, const struct kwg_plan *plan
 			bool sure = c->verdict == KWGI_INPUT_DROPPED;
 
 			kwgi_buf_printf(&text, "the %s chain %s %s packets of ",
-					c->iptables ? "iptables" : "nftables", c->chain,
+					c->legacy ? "iptables-legacy" : c->iptables ? "iptables" : "nftables",
+					c->chain,
 					sure ? "drops" : "may drop");
 			put_packet(&text, p, wireguard);
 			put_remedy(&remedy, p, c);

@@ -23,7 +23,7 @@ enum kwgi_input_verdict {
 
 struct kwgi_input_chain {
 	char chain[KWGI_NFT_NAME_MAX];	/* "FAMILY TABLE CHAIN" */
-	bool iptables;
+	bool iptables, legacy;		/* legacy: iptables-legacy, which no nf_tables knows */
 	uint8_t verdict;		/* enum kwgi_input_verdict */
 };
 

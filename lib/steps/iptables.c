@@ -76,6 +76,7 @@ struct builder {
 	const struct kwg_plan *plan;
 	uint8_t family;
 	uint32_t fwmark;		/* of the default route; 0: it is not taken */
+	const char *tunnel;		/* of the location; "": none */
 	char mark[KWGI_IPT_MARK_MAX];
 	bool failed;
 };
@@ -313,12 +314,18 @@ static void build_mark(struct builder *b)
 	static const char in_mark[] = "%s-i %s -m conntrack --ctdir ORIGINAL -m addrtype --dst-type LOCAL -m connmark --mark 0x0 -j CONNMARK --set-xmark 0x%x/0xffffffff";
 	static const char reply[] = "-m conntrack --ctdir REPLY -m connmark --mark 0x0 -j CONNMARK --set-xmark 0x%x/0xffffffff";
 	static const char older[] = "-p tcp -m conntrack --ctstate NEW -m tcp ! --tcp-flags SYN SYN -m connmark --mark 0x0 -j CONNMARK --set-xmark 0x%x/0xffffffff";
+	/* Out of the tunnel: the mark is that of the packet that it came in, which was for this host. */
+	static const char fresh[] = "-i %s -m mark --mark 0x%x -j MARK --set-xmark 0x0/0xffffffff";
 	struct kwgi_ipt_chain *in, *out, *post;
 	struct kwgi_buf text = { 0 };
 
 	if (!b->fwmark)
 		return;
 	in = add_chain(b, KWGI_IPT_MANGLE, "min");
+	if (*b->tunnel) {
+		kwgi_buf_printf(&text, fresh, b->tunnel, b->fwmark);
+		add_rule(b, in, &text);
+	}
 	kwgi_buf_printf(&text, in_mark, "! ", b->plan->cfg->local.interface, b->fwmark);
 	add_rule(b, in, &text);
 	kwgi_buf_printf(&text, in_mark, "", b->plan->cfg->local.interface,
@@ -342,10 +349,10 @@ static void build_mark(struct builder *b)
 }
 
 int kwgi_ipt_build(struct kwgi_ipt_rules *out, struct kwgi_arena *a, const struct kwg_plan *plan,
-		   const struct kwgi_ipt_rules *here, uint32_t mark)
+		   const struct kwgi_ipt_rules *here, uint32_t mark, const char *tunnel)
 {
 	struct builder b = { .arena = a, .out = out, .plan = plan, .here = here,
-			     .family = here->family, .fwmark = mark };
+			     .family = here->family, .fwmark = mark, .tunnel = tunnel };
 
 	*out = (struct kwgi_ipt_rules){ .family = here->family };
 	snprintf(b.mark, sizeof(b.mark), "kilowg mesh=%s protocol=%u", plan->cfg->mesh.name,

@@ -77,10 +77,11 @@ const char *kwgi_ipt_table_name(int table);
 
 /*
  * The rules of a plan for the family of what is here, in a's memory. mark: that of the default
- * route (steps/default.h), 0: it is not taken. 0 or -1 (no memory).
+ * route (steps/default.h), 0: it is not taken. tunnel: the device of
+ * that of the location, or "". 0 or -1 (no memory).
  */
 int kwgi_ipt_build(struct kwgi_ipt_rules *out, struct kwgi_arena *a, const struct kwg_plan *plan,
-		   const struct kwgi_ipt_rules *here, uint32_t mark);
+		   const struct kwgi_ipt_rules *here, uint32_t mark, const char *tunnel);
 
 /*
  * What is of kilowg, of whichever mesh, in what iptables-save prints. Lines that

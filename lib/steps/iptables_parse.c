@@ -7,67 +7,11 @@
 #include <string.h>
 
 #include "steps/iptables.h"
+#include "steps/iptables_words.h"
 
 static const char own_prefix[] = "kilowg-", own_mark[] = "kilowg mesh=";
 
 /* ---- words of a rule ------------------------------------------------- */
-
-enum { WORDS = 32, WORD_MAX = 256 };
-
-/* Quotes gone, and what they and backslashes keep together. */
-struct words {
-	char v[WORDS][WORD_MAX];
-	int n;
-	bool whole;		/* nothing was too long */
-};
-
-static const char *take_word(const char *p, char out[WORD_MAX], bool *fits)
-{
-	bool quoted = false;
-	size_t n = 0;
-
-	for (; *p && (quoted || *p != ' '); p++) {
-		if (*p == '"') {
-			quoted = !quoted;
-			continue;
-		}
-		if (*p == '\\' && p[1])
-			p++;
-		if (n + 1 < WORD_MAX)
-			out[n++] = *p;
-		else
-			*fits = false;
-	}
-	out[n] = '\0';
-	return p;
-}
-
-static void split(struct words *w, const char *rule)
-{
-	w->n = 0;
-	w->whole = true;
-	for (;;) {
-		while (*rule == ' ')
-			rule++;
-		if (!*rule)
-			return;
-		if (w->n == WORDS) {
-			w->whole = false;
-			return;
-		}
-		rule = take_word(rule, w->v[w->n++], &w->whole);
-	}
-}
-
-static const char *value_of(const struct words *w, const char *option)
-{
-	int i;
-
-	for (i = 0; i + 1 < w->n; i++)
-		if (!strcmp(w->v[i], option))
-			return w->v[i + 1];
-	return NULL;
-}
 
 static bool is_option(const char *word, const char *a, const char *b)
 {
@@ -75,7 +19,7 @@ static bool is_option(const char *word, const char *a, const char *b)
 }
 
 /* What an option means, however this version of iptables writes it (/etc/protocols has a say). */
-static void tidy_value(const char *option, char value[WORD_MAX])
+static void tidy_value(const char *option, char value[KWGI_IPT_WORD_MAX])
 {
 	struct kwgi_prefix net;
 	struct kwgi_addr host;
@@ -98,7 +42,7 @@ static void tidy_value(const char *option, char value[WORD_MAX])
  * Options in the order in which they stand, of which iptables-save has a fixed
  * one; "-m tcp" says no more than "-p tcp".
  */
-static void tidy(struct words *w)
+static void tidy(struct kwgi_ipt_words *w)
 {
 	int i, n = 0;
 
@@ -110,7 +54,7 @@ static void tidy(struct words *w)
 		if (i)
 			tidy_value(w->v[i - 1], w->v[i]);
 		if (n != i)
-			memcpy(w->v[n], w->v[i], WORD_MAX);
+			memcpy(w->v[n], w->v[i], KWGI_IPT_WORD_MAX);
 		n++;
 	}
 	w->n = n;
@@ -118,13 +62,13 @@ static void tidy(struct words *w)
 
 bool kwgi_ipt_equal_rules(const char *a, const char *b)
 {
-	struct words x, y;
+	struct kwgi_ipt_words x, y;
 	int i;
 
 	if (!strcmp(a, b))
 		return true;
-	split(&x, a);
-	split(&y, b);
+	kwgi_ipt_split(&x, a);
+	kwgi_ipt_split(&y, b);
 	if (!x.whole || !y.whole)
 		return false;
 	tidy(&x);
@@ -138,9 +82,9 @@ bool kwgi_ipt_equal_rules(const char *a, const char *b)
 }
 
 /* Does it drop all packets, so that none gets to a rule behind it? */
-static bool drops_all(const struct words *w)
+static bool drops_all(const struct kwgi_ipt_words *w)
 {
-	const char *target = value_of(w, "-j");
+	const char *target = kwgi_ipt_value_of(w, "-j");
 	int i = 0;
 
 	if (!target || !is_option(target, "DROP", "REJECT"))
@@ -160,7 +104,7 @@ struct parser {
 	char chain[KWGI_IPT_NAME_MAX];
 	uint32_t at;
 	bool dropped;
-	struct words words;
+	struct kwgi_ipt_words words;
 };
 
 static bool is_own_name(const char *name, size_t len)
@@ -250,8 +194,8 @@ static int on_other_rule(struct parser *p, const char *chain, size_t chain_len, 
 		return 0;
 	memcpy(text, rule, len);
 	text[len] = '\0';
-	split(&p->words, text);
-	mark = value_of(&p->words, "--comment");
+	kwgi_ipt_split(&p->words, text);
+	mark = kwgi_ipt_value_of(&p->words, "--comment");
 	if (mark && !strncmp(mark, own_mark, sizeof(own_mark) - 1))
 		return add_jump(p, chain, chain_len, rule, len);
 	p->dropped |= drops_all(&p->words);
@@ -346,20 +290,20 @@ static bool is_of_any(const struct picker *p, const char *chain)
 	return false;
 }
 
-static bool wants_jump(const struct picker *p, const struct kwgi_ipt_jump *j, struct words *w)
+static bool wants_jump(const struct picker *p, const struct kwgi_ipt_jump *j, struct kwgi_ipt_words *w)
 {
 	const char *mark, *target;
 
-	split(w, j->rule);
-	mark = value_of(w, "--comment");
-	target = value_of(w, "-j");
+	kwgi_ipt_split(w, j->rule);
+	mark = kwgi_ipt_value_of(w, "--comment");
+	target = kwgi_ipt_value_of(w, "-j");
 	if (target && is_own_name(target, strlen(target)) && is_of_any(p, target))
 		return true;
 	return mark && p->accepts(mark, p->arg);
 }
 
 /* Does a jump that is wanted lead to a chain of the same interface? */
-static bool wants_chain(const struct picker *p, const char *name, struct words *w)
+static bool wants_chain(const struct picker *p, const char *name, struct kwgi_ipt_words *w)
 {
 	const char *target, *dash;
 	uint32_t i;
@@ -371,7 +315,7 @@ static bool wants_chain(const struct picker *p, const char *name, struct words *
 		for (i = 0; i < p->all->tables[t].n_jumps; i++) {
 			if (!wants_jump(p, &p->all->tables[t].jumps[i], w))
 				continue;
-			target = value_of(w, "-j");
+			target = kwgi_ipt_value_of(w, "-j");
 			dash = target ? strrchr(target, '-') : NULL;
 			if (dash && is_own_name(target, strlen(target)) &&
 			    dash >= target + sizeof(own_prefix) - 1 &&
@@ -388,7 +332,7 @@ int kwgi_ipt_pick(struct kwgi_ipt_rules *out, struct kwgi_arena *a,
 		  bool (*accepts)(const char *mark, const void *arg), const void *arg)
 {
 	const struct picker p = { ifnames, n_ifnames, accepts, arg, all };
-	struct words w;
+	struct kwgi_ipt_words w;
 	uint32_t i;
 	int t;
 

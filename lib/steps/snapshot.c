@@ -99,6 +99,16 @@ int kwgi_host_route_cmp(const struct kwgi_host_route *a, const struct kwgi_host_
 	return kwgi_prefix_cmp(&a->dst, &b->dst);
 }
 
+bool kwgi_host_is_closed(const struct kwgi_host *h)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->n_closed; i++)
+		if (!h->closed[i].passed)
+			return true;
+	return false;
+}
+
 enum kwgi_company kwgi_host_company(const struct kwgi_host *h, const struct kwgi_host_route *r,
 				    uint32_t i)
 {

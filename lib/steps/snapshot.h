@@ -75,6 +75,7 @@ struct kwgi_host_route {
 	uint8_t protocol, tos;
 	bool onlink;
 	bool closed;			/* leads nowhere (RTN_UNREACHABLE); no gateway, source or link */
+	bool passed;			/* closed as well: the next rule is asked (RTN_THROW) */
 };
 
 /* The way that a datagram to an address takes, as the kernel says when asked. */
@@ -275,6 +276,8 @@ const struct kwgi_host_peer *kwgi_host_peer(const struct kwgi_host_wg *wg,
 					    const struct kwgi_key *key);
 /* By what makes them one: table, metric, type of service and destination. */
 int kwgi_host_route_cmp(const struct kwgi_host_route *a, const struct kwgi_host_route *b);
+/* Is any of its networks closed, so that packets for it are refused? */
+bool kwgi_host_is_closed(const struct kwgi_host *h);
 /*
  * Routes of others with the table, metric and destination of r, which is h->routes[i] or not there:
  * of several, packets take the first.

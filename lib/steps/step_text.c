@@ -15,7 +15,7 @@ static void put_dev(struct kwgi_buf *b, const char *link)
 static void put_route(struct kwgi_buf *b, const struct kwgi_host_route *r, const char *link)
 {
 	if (r->closed)
-		kwgi_buf_puts(b, "unreachable ");
+		kwgi_buf_puts(b, r->passed ? "throw " : "unreachable ");
 	kwgi_buf_prefix(b, &r->dst);
 	if (r->gw.family) {
 		kwgi_buf_puts(b, " via ");

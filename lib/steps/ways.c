@@ -169,6 +169,19 @@ int kwgi_ways_add_part(struct kwgi_ways *s, const struct kwgi_desired *w,
 	return ask(s, &q);
 }
 
+void kwgi_ways_add_stranger(struct kwgi_ways *s, const struct kwgi_desired *w,
+			    const struct kwgi_host_route *other)
+{
+	uint32_t i;
+
+	for (i = 0; i < w->n_rules && s->n_strangers < KWGI_STRANGERS; i++)
+		if (w->rules[i].table == other->table && w->rules[i].table != KWGI_TABLE_MAIN &&
+		    w->rules[i].family == other->dst.addr.family) {
+			s->strangers[s->n_strangers++] = *other;
+			return;
+		}
+}
+
 /* ---- answers --------------------------------------------------------- */
 
 static bool leads_there(const struct kwgi_host_route *r, const struct kwgi_host_route *want)
@@ -330,7 +343,46 @@ static void tell_of_route(const struct culprit *c, const struct kwgi_host *h, st
 	kwgi_findings_add(f, !own, own ? "way-own-network" : "way-route", &text, &remedy);
 }
 
-void kwgi_ways_judge(const struct kwgi_ways *s, const struct kwgi_host *h, struct kwgi_findings *f)
+/* Does it take packets from a route of ours in that table? */
+static bool takes_from_ours(const struct kwgi_desired *w, const struct kwgi_host_route *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < w->n_routes; i++) {
+		const struct kwgi_host_route *own = &w->routes[i].route;
+
+		if (own->table == r->table && own->dst.addr.family == r->dst.addr.family &&
+		    own->dst.len <= r->dst.len && kwgi_prefix_contains(&own->dst, &r->dst.addr))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A rule of ours leads all that pods send into the table, so that a route in it counts for them,
+ * whatever it was meant for. It is not ours to remove.
+ */
+static void tell_of_stranger(const struct kwgi_host_route *r, const struct kwgi_desired *w,
+			     const struct kwgi_host *h, struct kwgi_findings *f)
+{
+	const struct kwgi_link *l = kwgi_host_link_by_index(h, r->oif);
+	struct kwgi_buf text = { 0 }, remedy = { 0 };
+
+	/* Another mesh of this host, for the same pods. */
+	if (l && !strncmp(l->alias, "kilowg ", 7))
+		return;
+	kwgi_buf_puts(&text, "the route ");
+	put_route(&text, r, h);
+	kwgi_buf_printf(&text, " is of somebody else (protocol %u), in a table of kilowg, and so leads what pods here send",
+			r->protocol);
+	kwgi_buf_printf(&remedy, "take it away: %s route del ", r->dst.addr.family == KWGI_AF_V4 ? "ip" : "ip -6");
+	put_route(&remedy, r, h);
+	kwgi_buf_puts(&remedy, ", or give kilowg a table that nobody else has: route-table or default-route-table in [local]");
+	kwgi_findings_add(f, takes_from_ours(w, r), "table-shared", &text, &remedy);
+}
+
+void kwgi_ways_judge(const struct kwgi_ways *s, const struct kwgi_desired *w,
+		     const struct kwgi_host *h, struct kwgi_findings *f)
 {
 	struct culprit v[CULPRITS_MAX], c;
 	uint32_t i, j, n = 0;
@@ -346,6 +398,8 @@ void kwgi_ways_judge(const struct kwgi_ways *s, const struct kwgi_host *h, struc
 		else if (n < CULPRITS_MAX)
 			v[n++] = c;
 	}
+	for (j = 0; j < s->n_strangers; j++)
+		tell_of_stranger(&s->strangers[j], w, h, f);
 	for (j = 0; j < n; j++) {
 		if (v[j].rule)
 			tell_of_rule(&v[j], h, f);

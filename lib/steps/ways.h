@@ -18,11 +18,15 @@ struct kwgi_wanted_way {
 	bool part;				/* only what another route has of the network */
 };
 
+enum { KWGI_STRANGERS = 8 };		/* more are not told */
+
 struct kwgi_ways {
 	struct kwgi_arena arena;
 	struct kwgi_prefixset set;	/* of wanted routes in the main table; value: index */
 	struct kwgi_wanted_way *v;
 	uint32_t n, cap;
+	struct kwgi_host_route strangers[KWGI_STRANGERS];	/* of others, in tables of ours */
+	uint32_t n_strangers;
 	uint32_t ra_link;		/* of an IPv6 default route by a router's advertisement; 0: none */
 };
 
@@ -34,9 +38,13 @@ int kwgi_ways_list(struct kwgi_ways *s, const struct kwgi_desired *w, const stru
 /* A route of somebody else, of the main table: asks about it if it is part of a wanted network. 0 or -1. */
 int kwgi_ways_add_part(struct kwgi_ways *s, const struct kwgi_desired *w,
 		       const struct kwgi_host_route *other);
+/* A route of somebody else: is noted if it is in a table that rules of ours lead to. */
+void kwgi_ways_add_stranger(struct kwgi_ways *s, const struct kwgi_desired *w,
+			    const struct kwgi_host_route *other);
 /* An answer is as it should be, or tells nothing. */
 bool kwgi_ways_is_right(const struct kwgi_wanted_way *v);
-void kwgi_ways_judge(const struct kwgi_ways *s, const struct kwgi_host *h, struct kwgi_findings *f);
+void kwgi_ways_judge(const struct kwgi_ways *s, const struct kwgi_desired *w,
+		     const struct kwgi_host *h, struct kwgi_findings *f);
 void kwgi_ways_free(struct kwgi_ways *s);
 
 #endif

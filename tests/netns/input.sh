@@ -182,6 +182,43 @@ else
 	skip 'iptables' 'there is no iptables-nft'
 fi
 
+# The other one, whose rules no nf_tables knows.
+# shellcheck disable=SC2086  # words on purpose
+if command -v iptables-legacy >/dev/null && on a iptables-legacy -w -S >/dev/null 2>&1; then
+	ipt() { must on a iptables-legacy -w "$@"; }
+	legacy='error the iptables-legacy chain ip filter INPUT drops packets of WireGuard, port 51820/udp'
+	open_to_all 'iptables-legacy without rules'
+	ipt -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+	ipt -A INPUT -i lo -j ACCEPT
+	ipt -A INPUT -p tcp -m tcp --dport 22 -m comment --comment 'ssh, -j ACCEPT' -j ACCEPT
+	ipt -P INPUT DROP
+	# The counter of "arrives" comes behind it.
+	check 'iptables-legacy: no packet arrives' gone arrives
+	is 'iptables-legacy: told' "$legacy" "$(told)"
+	run kwg a status
+	like 'with what helps' "$T/out" '^ +iptables-legacy -I INPUT -p udp --dport 51820 -j ACCEPT \(with ufw'
+	for rule in '-p udp --dport 51820' '-p udp -m multiport --dports 53,51820' '-i wan0 -p udp --dport 50000:60000' \
+		'-p udp -m conntrack --ctstate NEW -m udp --dport 51820' '-p udp -m udp ! --dport 53'; do
+		ipt -A INPUT $rule -j ACCEPT
+		open_to_all "iptables-legacy $rule"
+		ipt -D INPUT $rule -j ACCEPT
+	done
+	ipt -N ours
+	ipt -A INPUT -j ours
+	is 'iptables-legacy, a chain: told' "$legacy" "$(told)"
+	ipt -A ours -p udp --dport 51820 -j ACCEPT
+	open_to_all 'iptables-legacy, a chain'
+	ipt -F ours
+	ipt -A INPUT -s 203.0.113.0/24 -j ACCEPT
+	is 'iptables-legacy, a network that is trusted: not sure' \
+		'warning the iptables-legacy chain ip filter INPUT may drop packets of WireGuard, port 51820/udp' "$(told)"
+	ipt -P INPUT ACCEPT
+	ipt -F
+	ipt -X
+else
+	skip 'iptables-legacy' 'it does not work here'
+fi
+
 # ---- the tunnel ----
 
 if [ $vxlan = yes ]; then

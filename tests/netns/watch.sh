@@ -94,8 +94,42 @@ has_address() { ip -n a addr show dev kilo0 | grep -q 'inet 10\.4\.'; }
 expect 1 'an operand is refused' kilowg_a watch now
 run sh -c '"$1" -f - watch </dev/null' sh "$KILOWG"
 is 'standard input is refused' 1 "$status"
-printf '[mesh]\nformat = 1\ncolour = red\n' >"$T/bad.ini"
-expect 1 'files with errors at the start: as apply' "$KILOWG" -f "$T/bad.ini" watch
+expect 1 'so is a name that no interface can have' kilowg_a --interface an-interface-name watch
+
+# ---- files that are not right yet -----------------------------------------------
+
+told() { grep -q -- "$1" "$T/watch.err"; }
+mkdir "$T/soon"
+watch_start a -f "$T/soon"
+check 'no file yet: it waits' wait_for 10 told 'waiting until the files change'
+check 'and sleeps' settled
+printf '[mesh]\nformat = 1\ncolour = red\n' >"$T/soon/mesh.ini"
+check 'a file with errors: told of' wait_for 10 told 'soon/mesh.ini:3: colour: unknown key'
+kill -HUP "$pid"
+hung_up() { [ "$(grep -c colour "$T/watch.err")" -ge 2 ]; }
+check 'SIGHUP: read again' wait_for 10 hung_up
+: >"$T/empty" && mv "$T/empty" "$T/soon/local.ini"
+cp "$T/mesh.ini" "$T/soon"
+check 'a file that is refused: told of' wait_for 10 told 'local.ini.*empty'
+check 'it still sleeps' settled
+check 'nothing has been made' gone ip -n a link show kilo0
+cp "$T/conf/local.ini" "$T/soon"
+there() { on a "$KILOWG" -f "$T/soon" --node a diff; }
+check 'the files are right: the mesh is there' wait_for 10 there
+like 'it says so' "$T/watch.err" '^kilowg: the files are whole again'
+check 'it goes on' settled
+kill -TERM "$pid"
+status=0
+wait "$pid" || status=$?
+is 'and ends well' 0 "$status"
+must on a "$KILOWG" -f "$T/soon" --node a down
+watch_start a -f "$T/nowhere"
+check 'a folder that is not there' wait_for 10 told 'waiting until the files change'
+kill -TERM "$pid"
+check 'while it waits SIGTERM ends it at once' wait_for 5 gone kill -0 "$pid"
+wait "$pid"
+
+# ---- the first apply, with files that are right ------------------------------------
 
 if command -v python3 >/dev/null; then
 	# Prints what comes, one line each.
@@ -103,7 +137,7 @@ if command -v python3 >/dev/null; then
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind(sys.argv[1])
 while True: print(s.recv(4096).decode())' "$T/notify" >"$T/notified" 2>"$T/notify.err" &
-	must wait_for 10 test -S "$T/notify"
+	must wait_for 60 test -S "$T/notify"
 	NOTIFY_SOCKET=$T/notify
 	export NOTIFY_SOCKET
 fi
@@ -314,6 +348,40 @@ most=5000
 repaired 'and the other in the end' has_address
 settled
 most=1000
+
+# ---- a storm -------------------------------------------------------------------------
+
+# All at once, again and again: by a loop, as a script that has gone wild does it.
+if [ "$firewall" = nftables ]; then
+	nsenter --net=/run/netns/a -- sh -c 'while :; do nft flush ruleset; ip route flush proto 107; done' \
+		>/dev/null 2>&1 &
+	storm=$!
+	before=$(repairs)
+	cpu_ms() { awk -v hz="$(getconf CLK_TCK)" '{ print int(($14 + $15) * 1000 / hz) }' "/proc/$pid/stat"; }
+	cpu=$(cpu_ms)
+	sleep 5
+	cpu=$(($(cpu_ms) - cpu))
+	count=$(($(repairs) - before))
+	check "a storm: it repairs ($count times in 5 s)" [ "$count" -ge 2 ]
+	check 'not at every blow' [ "$count" -le 12 ]
+	check "and is not kept busy ($cpu ms of 5 s)" [ "$cpu" -le 1000 ]
+	like 'it names both' "$T/watch.err" 'routes removed by ip \(pid' 'firewall changed by nft \(pid'
+	# By timer it is one apply, which comes between two blows or not, and each ends and is told.
+	wild() { run kilowg_a apply --wait; [ "$status" = 0 ] || [ "$status" = 2 ]; }
+	check 'one apply in a storm ends, with 0 or 2' wild
+	say "with $status: $(head -n 1 "$T/err")"
+	kill "$storm"
+	wait "$storm" 2>/dev/null
+	since=$(ms)
+	most=9000
+	has_firewall() { on a nft list table inet kilowg-kilo | grep -q chain; }
+	calm() { has_all_routes && has_firewall && no_difference; }
+	repaired 'after the storm all is repaired' calm
+	most=1000
+	settled
+else
+	skip 'a storm' 'no nftables here'
+fi
 
 # ---- the end ------------------------------------------------------------------------
 

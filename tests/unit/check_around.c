@@ -4,6 +4,7 @@
  * everywhere, firewalls of others; and the policy rules of a large location.
  */
 #include "steps/around.h"
+#include "steps/beside.h"
 #include "steps/default.h"
 #include "steps/desired_rules.h"
 #include "steps/input.h"
@@ -202,7 +203,7 @@ START_TEST(ways_are_asked)
 	v = way_by(&s, &a.o.rules[1]);
 	ck_assert_ptr_nonnull(v);
 	ck_assert_uint_eq(v->way.iif, WG);
-	kwgi_ways_judge(&s, &a.o.h, &a.f);
+	kwgi_ways_judge(&s, &a.o.w, &a.o.h, &a.f);
 	ck_assert_msg(!a.f.n, "%d: %s", ALL(a.f));
 	kwgi_ways_free(&s);
 	unmake(&a);
@@ -238,10 +239,41 @@ START_TEST(rule_before_ours)
 			s.v[i].way.route = route("192.168.1.0/24", "", "", 7, MAIN);
 			s.v[i].way.match = s.v[i].way.route;
 		}
-	kwgi_ways_judge(&s, &a.o.h, &a.f);
+	kwgi_ways_judge(&s, &a.o.w, &a.o.h, &a.f);
 	ck_assert_msg(a.f.n == 1, "%d: %s", ALL(a.f));
 	ck_assert_str_eq(a.f.v[0].code, "way-rule");
 	ck_assert_str_eq(a.f.v[0].remedy, before[_i].remedy);
+	kwgi_ways_free(&s);
+	unmake(&a);
+}
+END_TEST
+
+/* Routes of others in our table: all that pods send looks there. */
+START_TEST(strangers)
+{
+	struct kwgi_host_route in_table = route("192.0.2.0/24", "", "", ETH, TABLE), elsewhere, more;
+	struct around_world a;
+	struct kwgi_ways s;
+	uint32_t i;
+
+	make(&a);
+	make_ways(&a, &s);
+	elsewhere = in_table;
+	elsewhere.table = 77;
+	kwgi_ways_add_stranger(&s, &a.o.w, &elsewhere);
+	ck_assert_uint_eq(s.n_strangers, 0);
+	kwgi_ways_add_stranger(&s, &a.o.w, &in_table);
+	more = route("192.168.1.9/32", "", "", ETH, TABLE);
+	more.metric = 9;
+	kwgi_ways_add_stranger(&s, &a.o.w, &more);
+	kwgi_ways_judge(&s, &a.o.w, &a.o.h, &a.f);
+	ck_assert_msg(a.f.n == 2, "%d: %s", ALL(a.f));
+	ck_assert_str_eq(a.f.v[0].code, "table-shared");
+	ck_assert(!a.f.v[0].error);
+	ck_assert_msg(a.f.v[1].error, "%s", a.f.v[1].text);
+	for (i = 0; i < 2 * KWGI_STRANGERS; i++)
+		kwgi_ways_add_stranger(&s, &a.o.w, &in_table);
+	ck_assert_uint_eq(s.n_strangers, KWGI_STRANGERS);
 	kwgi_ways_free(&s);
 	unmake(&a);
 }
@@ -256,7 +288,7 @@ START_TEST(more_specific_route)
 	make_ways(&a, &s);
 	ck_assert_ptr_null(s.v[0].rule);
 	s.v[0].way.route = s.v[0].way.match = route("10.42.2.0/25", "", "", ETH, MAIN);
-	kwgi_ways_judge(&s, &a.o.h, &a.f);
+	kwgi_ways_judge(&s, &a.o.w, &a.o.h, &a.f);
 	ck_assert_msg(a.f.n == 1, "%d: %s", ALL(a.f));
 	ck_assert_str_eq(a.f.v[0].text, "packets for 10.42.2.0/25 leave by eth0, not wg0: the route 10.42.2.0/25 dev eth0 table main is more specific");
 	ck_assert_str_eq(a.f.v[0].remedy, "take it away: ip route del 10.42.2.0/25 dev eth0 table main");
@@ -476,17 +508,68 @@ START_TEST(input)
 }
 END_TEST
 
+/* ---- beside the exit node --------------------------------------------- */
+
+static void be_behind_an_exit(struct around_world *a, const struct kwgi_node *members[2])
+{
+	make(a);
+	members[0] = &a->node;
+	members[1] = &a->leader;
+	a->segments[0].members = members;
+	a->o.w.default_way = (struct kwgi_default){ .state = { KWGI_DEFAULT_TAKEN, KWGI_DEFAULT_OFF }, .mark = 7 };
+}
+
+START_TEST(beside_the_exit)
+{
+	const struct kwgi_host_route way = route("0.0.0.0/0", "192.168.1.254", "", ETH, MAIN);
+	const struct kwgi_host_route lan = route("10.9.0.0/16", "192.168.1.254", "", ETH, MAIN);
+	const struct kwgi_prefix kept[] = { prefix("192.0.2.9/32"), prefix("10.9.1.1/32"), prefix("192.168.7.9/32"),
+					    prefix("2001:db8::9/128") };
+	const struct kwgi_node *members[2];
+	struct kwgi_vitals vitals = { 0 };
+	struct around_world a;
+	struct kwgi_desired *w = &a.o.w;
+	int i;
+
+	/* A neighbour on the link needs none. */
+	be_behind_an_exit(&a, members);
+	ck_assert(!kwgi_keep_beside(w, &a.plan, &vitals));
+	ck_assert_uint_eq(w->n_closed, 0);
+	/* A member elsewhere, and what is to be kept and is known by the default route only, once. */
+	a.leader.internal_ip = prefix("192.168.7.9/24");
+	for (i = 0; i < 4; i++)
+		ck_assert(!kwgi_vitals_add(&vitals, KWGI_VITAL_KEPT, &kept[i], NULL));
+	ck_assert(!kwgi_vitals_add_way(&vitals, &way) && !kwgi_vitals_add_way(&vitals, &lan) &&
+		  !kwgi_vitals_build(&vitals));
+	ck_assert(!kwgi_keep_beside(w, &a.plan, &vitals));
+	ck_assert_uint_eq(w->n_closed, 2);
+	for (i = 0; i < 2; i++)
+		ck_assert(w->closed[i].closed && w->closed[i].passed && w->closed[i].table == 1108);
+	ck_assert(kwgi_prefix_equal(&w->closed[0].dst, &kept[2]));
+	ck_assert(kwgi_prefix_equal(&w->closed[1].dst, &kept[0]));
+	/* Nothing without the exit. */
+	w->n_closed = 0;
+	w->default_way = (struct kwgi_default){ .mark = 0 };
+	ck_assert(!kwgi_keep_beside(w, &a.plan, &vitals));
+	ck_assert_uint_eq(w->n_closed, 0);
+	kwgi_vitals_free(&vitals);
+	unmake(&a);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
 	tcase_add_loop_test(tc, forwards, 0, N_OF(forwarding));
 	tcase_add_test(tc, forwards_nothing);
 	tcase_add_test(tc, ways_are_asked);
 	tcase_add_loop_test(tc, rule_before_ours, 0, N_OF(before));
+	tcase_add_test(tc, strangers);
 	tcase_add_test(tc, more_specific_route);
 	tcase_add_loop_test(tc, leader_answers, 0, N_OF(leaders));
 	tcase_add_test(tc, leader_itself);
 	tcase_add_loop_test(tc, few_rules, 0, 4);
 	tcase_add_loop_test(tc, way_to_everywhere, 0, N_OF(defaults));
+	tcase_add_test(tc, beside_the_exit);
 	tcase_add_loop_test(tc, input, 0, N_OF(inputs));
 }
 

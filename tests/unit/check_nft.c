@@ -47,7 +47,7 @@ static void make(struct made *m, const char *mesh, const char *local)
 	ck_assert_int_eq(kwg_config_add_text(m->cfg, "t", text.p, text.len, &err), 0);
 	ck_assert_msg(!kwg_config_finish(m->cfg, &err), "%s", err.text);
 	ck_assert_msg(!kwg_plan_new(&m->plan, m->cfg, "a", &err), "%s", err.text);
-	ck_assert_int_eq(kwgi_nft_encode(&m->table, &m->arena, m->plan, 0), 0);
+	ck_assert_int_eq(kwgi_nft_encode(&m->table, &m->arena, m->plan, 0, ""), 0);
 	kwgi_buf_free(&text);
 }
 

@@ -63,13 +63,10 @@ topology() {
 	sed "s/NUMBER/$1/" /peers.ini
 }
 
-state_of() { systemctl show -P ActiveState "$1"; }
+# All at one moment: with a timer each second there may be no time for several questions.
 idle() {
-	local u
-	for u in kilowg.service kilowg-recheck.service; do
-		case $(state_of $u) in inactive | failed) ;; *) return 1 ;; esac
-	done
-	! systemctl list-jobs --no-legend 'kilowg*' | grep -q .
+	systemctl show -p ActiveState -p Job kilowg.service kilowg-recheck.service >"$T/states" &&
+		! grep -Eq '^ActiveState=(active|activating|deactivating|reloading)|^Job=[1-9]' "$T/states"
 }
 # With a timer each second: it has come twice meanwhile.
 left_alone() {

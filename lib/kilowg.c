@@ -10,7 +10,9 @@
 #include "host/files.h"
 #include "kilowg.h"
 #include "plan/graph.h"
+#include "plan/overlaps.h"
 #include "plan/plan.h"
+#include "plan/reach.h"
 #include "plan/showconf.h"
 
 const char *kwg_version(void)
@@ -291,7 +293,8 @@ int kwg_config_finish(struct kwg_config *cfg, struct kwg_error *err)
 	find_origins(cfg);
 	kwgi_check(cfg);
 	/* Also with errors: it may have more to say. */
-	if (kwgi_topology_build(cfg))
+	if (kwgi_topology_build(cfg) || kwgi_overlaps(cfg, cfg->topology) ||
+	    kwgi_reach(cfg, cfg->topology))
 		return kwgi_nomem(err);
 	if (cfg->diags.failed)
 		return kwgi_nomem(err);

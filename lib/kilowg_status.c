@@ -13,6 +13,7 @@
 #include "kilowg_steps.h"
 #include "steps/around.h"
 #include "steps/health.h"
+#include "steps/status.h"
 
 enum { LOOK_AGAIN = 250 };	/* ms between two looks at the peers */
 

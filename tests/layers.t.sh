@@ -18,6 +18,8 @@ pure_headers='errno.h inttypes.h limits.h stdalign.h stdarg.h stdatomic.h stdboo
 #   table     a folder without a row, a row without a folder, rows that allow a circle
 #   layers    an include that the table does not allow
 #   circles   folders that include each other
+#   files     files that do, NAME.c and NAME.h being one, where no header of theirs says
+#             "circle of files", and why
 #   pure      a header of the system in a folder that is pure
 findings() {
 	awk -v root="$1/" -v kind="$2" -v headers="$pure_headers" '
@@ -40,6 +42,10 @@ findings() {
 		rows[folder] = 1
 		pure[folder] = $i == "yes"
 	}
+	function part_of(path) {
+		sub(/\.[ch]$/, "", path)
+		return path
+	}
 	# The path of what a file includes, or nothing if it is none of ours.
 	function resolve(name, quoted) {
 		if (quoted && folder_of(file) "/" name in known)
@@ -58,6 +64,8 @@ findings() {
 				found("pure", file " includes <" name ">; " from " is pure")
 		} else if (path != "lib/kilowg.h") {	# the public types, for all
 			to = folder_of(path)
+			if (part_of(file) != part_of(path))
+				file_edge[part_of(file), part_of(path)] = 1
 			if (from == to)
 				return
 			edge[from, to] = 1
@@ -65,12 +73,12 @@ findings() {
 				found("layers", file " includes \"" name "\": " from " may not include " to)
 		}
 	}
-	# Takes away, again and again, folders that point at none of the rest.
-	function circle(edges, what,  left, more, f, g, points, text, pair) {
-		for (f in rows)
-			left[f] = 1
-		for (f in folders)
-			left[f] = 1
+	# Takes away, again and again, those that point at none of the rest.
+	function circle(edges, what,  left, more, f, g, points, pair, end) {
+		for (pair in edges) {
+			split(pair, end, SUBSEP)
+			left[end[1]] = left[end[2]] = 1
+		}
 		do {
 			more = 0
 			for (f in left) {
@@ -90,6 +98,15 @@ findings() {
 				found(what, "in a circle: " end[1] " includes " end[2])
 		}
 	}
+	# What such a header includes is the half of a circle that its comment is about.
+	function file_circles(  pair, end) {
+		for (pair in file_edge) {
+			split(pair, end, SUBSEP)
+			if (end[1] in says)
+				delete file_edge[pair]
+		}
+		circle(file_edge, "files")
+	}
 	BEGIN {
 		gsub(/[ \t\n]+/, " ", headers)
 		for (i = 1; i < ARGC; i++) {
@@ -101,6 +118,9 @@ findings() {
 		}
 	}
 	{ file = substr(FILENAME, length(root) + 1) }
+	FNR == 1 { comment = 1 }
+	/^#/ { comment = 0 }
+	comment && /circle of files/ { says[part_of(file)] = 1 }
 	file == "README" {
 		if ($0 == "Where things are")
 			here = 1
@@ -126,6 +146,7 @@ findings() {
 				found("table", "README has a row for " f ", which is not there")
 		circle(may, "table")
 		circle(edge, "circles")
+		file_circles()
 	}' "$1/README" "$1"/lib/*.[ch] "$1"/lib/*/*.[ch] "$1"/src/*.[ch] 2>&1 || echo "awk failed"
 }
 
@@ -169,6 +190,7 @@ trap 'exit 99' HUP INT TERM
 point 'README has a row for each folder, and they allow no circle' "$(findings "$top" table)"
 point 'each include is one that README allows' "$(findings "$top" layers)"
 point 'no folders include each other' "$(findings "$top" circles)"
+point 'no files include each other without a word about it' "$(findings "$top" files)"
 point 'what is pure includes no header of the system' "$(findings "$top" pure)"
 
 # Would it be seen?
@@ -189,6 +211,10 @@ add lib/sys/mnl.h '#include "host/nft.h"'
 finds circles 'in a circle: lib/sys includes lib/host' 'a circle of two folders'
 add lib/base/addr.h '#include "plan/plan.h"'
 finds circles 'in a circle: lib/plan includes lib/config' 'a circle of three folders'
+add lib/steps/diff.h '#include "steps/steps.h"'
+finds files 'in a circle: lib/steps/diff includes lib/steps/steps' 'a circle of files'
+sed 's/in a circle of files/in none/' "$top/lib/userspace/udp_work.h" >"$T/lib/userspace/udp_work.h"
+finds files 'in a circle: lib/userspace/udp_work includes lib/userspace/udp' 'a circle that has no reason'
 add lib/steps/mtu.c '#include <time.h>'
 finds pure 'lib/steps/mtu.c includes <time.h>; lib/steps is pure' 'a clock in a pure folder'
 add lib/dp/send.c '#include <sys/socket.h>'

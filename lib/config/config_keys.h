@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* The sections of kilowg.ini(5), their keys, and how a value becomes a field. Internal to config*.c. */
+/*
+ * The sections of kilowg.ini(5), their keys, and how a value becomes a field. With config.h it is in
+ * a circle of files: config.c reads by these tables, which are about the fields of its structs.
+ */
 #ifndef KWGI_CONFIG_KEYS_H
 #define KWGI_CONFIG_KEYS_H
 

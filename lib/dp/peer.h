@@ -6,6 +6,9 @@
  * alone. kwgi_send_batch() and kwgi_receive_batch() run in several threads at once;
  * they read everything, and change only what is atomic here or guarded by a
  * keypair's replay_lock.
+ *
+ * With device.h it is in a circle of files: a device has its peers, and what a peer's sessions do
+ * changes the tables of the device.
  */
 #ifndef KWGI_PEER_H
 #define KWGI_PEER_H

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/prefixset.h"
+#include "plan/overlaps.h"
 #include "plan/verdict.h"
 
 /* "of A, B": which is to be complained about, and why. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/prefixset.h"
-#include "plan/reach.h"
+#include "plan/topology.h"
 #include "plan/verdict.h"
 
 static void *alloc(struct kwg_config *cfg, size_t n, size_t size)
@@ -753,8 +753,7 @@ int kwgi_topology_build(struct kwg_config *cfg)
 	for (i = 0; i < t->n_segments; i++)
 		if (build_allowed_ips(cfg, &t->segments[i]))
 			return KWG_ERR_NOMEM;
-	if (build_peers(cfg, t) || filter_location_ips(cfg, t) || build_discovered(cfg, t) ||
-	    kwgi_overlaps(cfg, t) || kwgi_reach(cfg, t))
+	if (build_peers(cfg, t) || filter_location_ips(cfg, t) || build_discovered(cfg, t))
 		return KWG_ERR_NOMEM;
 	cfg->topology = t;
 	return 0;

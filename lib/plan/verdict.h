@@ -7,7 +7,7 @@
 #ifndef KWGI_VERDICT_H
 #define KWGI_VERDICT_H
 
-#include "plan/topology.h"
+#include "config/config.h"
 
 /* What a network or an address is of. */
 enum kwgi_net_kind {
@@ -69,8 +69,5 @@ bool kwgi_verdict_needs_port(enum kwgi_net_kind first, enum kwgi_net_kind second
 /* Says so in cfg->diags; more: of how many others the same is true. */
 void kwgi_verdict_say(struct kwg_config *cfg, enum kwgi_verdict verdict, const struct kwgi_net *a,
 		      const struct kwgi_net *b, enum kwgi_nearness near, uint32_t more);
-
-/* overlaps.c: compares all that is not left out with all, for cfg->diags. 0 or -1. */
-int kwgi_overlaps(struct kwg_config *cfg, const struct kwgi_topology *t);
 
 #endif

@@ -7,20 +7,9 @@
 #ifndef KWGI_DEFAULT_H
 #define KWGI_DEFAULT_H
 
+#include "steps/connmark.h"
 #include "steps/finding.h"
 #include "steps/snapshot.h"
-
-/* Of packets that go out as if there were no such route, if the host has not been given another. */
-enum { KWGI_DEFAULT_MARK = 0x106b };
-
-/*
- * Of connections from the tunnel to this host, which no packet gets: so that one without any is
- * known to be older than the marks.
- */
-static inline uint32_t kwgi_default_tunnel_mark(uint32_t mark)
-{
-	return mark ^ 1 ? mark ^ 1 : 2;
-}
 
 enum kwgi_default_state {
 	KWGI_DEFAULT_NONE,	/* nobody offers it */

@@ -322,6 +322,19 @@ int kwgi_desired_closed(struct kwgi_desired *w, const struct kwg_plan *plan, str
 	return build_closed(w, plan) ? kwgi_nomem(err) : 0;
 }
 
+static int build_rules(struct kwgi_desired *w, const struct kwg_plan *plan)
+{
+	struct kwgi_desired_rules r = {
+		.protocol = w->protocol, .ifname = w->ifname, .tunnel = *w->tunnel.name,
+		.default_way = &w->default_way,
+	};
+	int ret = kwgi_desired_rules(&r, &w->arena, plan);
+
+	w->rules = r.rules;
+	w->n_rules = r.n_rules;
+	return ret;
+}
+
 int kwgi_desired_build(struct kwgi_desired *w, const struct kwg_plan *plan,
 		      const struct kwgi_host *h, const struct kwgi_resolved *resolved,
 		      struct kwg_error *err)
@@ -352,7 +365,7 @@ int kwgi_desired_build(struct kwgi_desired *w, const struct kwg_plan *plan,
 		return ret;
 	find_devices(&d, w, plan, h);
 	if (kwgi_desired_peers(w, plan, resolved) || build_routes(w, plan, &d) ||
-	    build_closed(w, plan) || kwgi_desired_rules(w, plan))
+	    build_closed(w, plan) || build_rules(w, plan))
 		return kwgi_nomem(err);
 	return 0;
 }

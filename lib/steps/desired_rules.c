@@ -6,12 +6,12 @@
 enum { RULES_OF_DEFAULT = 2 * KWGI_RULES_OF_DEFAULT };	/* for both families */
 
 /* How many numbers before rule-priority the first rules stand. */
-static uint32_t first_priority(const struct kwgi_desired *w, const struct kwgi_local *local)
+static uint32_t first_priority(const struct kwgi_desired_rules *w, const struct kwgi_local *local)
 {
-	return local->rule_priority - (w->default_way.mark ? KWGI_RULES_OF_DEFAULT : 0);
+	return local->rule_priority - (w->default_way->mark ? KWGI_RULES_OF_DEFAULT : 0);
 }
 
-static bool has(const struct kwgi_desired *w, const struct kwgi_host_rule *r)
+static bool has(const struct kwgi_desired_rules *w, const struct kwgi_host_rule *r)
 {
 	uint32_t i;
 
@@ -22,7 +22,7 @@ static bool has(const struct kwgi_desired *w, const struct kwgi_host_rule *r)
 }
 
 /* A rule of the plan without its destination. */
-static struct kwgi_host_rule to_all(const struct kwgi_desired *w, const struct kwg_plan *plan,
+static struct kwgi_host_rule to_all(const struct kwgi_desired_rules *w, const struct kwg_plan *plan,
 				    const struct kwgi_rule *r)
 {
 	struct kwgi_host_rule rule = {
@@ -41,9 +41,9 @@ static struct kwgi_host_rule to_all(const struct kwgi_desired *w, const struct k
  * the rest goes into the other table, but for WireGuard's own packets, and the answers to who came
  * another way (firewall), which have the mark.
  */
-static void add_default(struct kwgi_desired *w, const struct kwgi_local *local, uint8_t family)
+static void add_default(struct kwgi_desired_rules *w, const struct kwgi_local *local, uint8_t family)
 {
-	if (!kwgi_default_is_taken(&w->default_way, family))
+	if (!kwgi_default_is_taken(w->default_way, family))
 		return;
 	w->rules[w->n_rules++] = (struct kwgi_host_rule){
 		.family = family, .table = KWGI_TABLE_MAIN, .suppress = 1,
@@ -51,20 +51,21 @@ static void add_default(struct kwgi_desired *w, const struct kwgi_local *local, 
 	};
 	w->rules[w->n_rules++] = (struct kwgi_host_rule){
 		.family = family, .table = local->default_table, .invert = true,
-		.fwmark = w->default_way.mark, .mask = UINT32_MAX,
+		.fwmark = w->default_way->mark, .mask = UINT32_MAX,
 		.priority = local->rule_priority, .protocol = w->protocol,
 	};
 }
 
-int kwgi_desired_rules(struct kwgi_desired *w, const struct kwg_plan *plan)
+int kwgi_desired_rules(struct kwgi_desired_rules *w, struct kwgi_arena *a,
+		       const struct kwg_plan *plan)
 {
 	uint32_t i;
 
-	w->rules = kwgi_arena_alloc(&w->arena, plan->n_rules + (size_t)RULES_OF_DEFAULT, sizeof(*w->rules));
+	w->rules = kwgi_arena_alloc(a, plan->n_rules + (size_t)RULES_OF_DEFAULT, sizeof(*w->rules));
 	if (!w->rules)
 		return -1;
 	/* Those of the plan lead to routes over the tunnel, if there is one. */
-	for (i = 0; *w->tunnel.name && i < plan->n_rules; i++) {
+	for (i = 0; w->tunnel && i < plan->n_rules; i++) {
 		struct kwgi_host_rule rule = to_all(w, plan, &plan->rules[i]);
 
 		if (!has(w, &rule))

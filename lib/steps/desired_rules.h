@@ -8,9 +8,20 @@
 #ifndef KWGI_DESIRED_RULES_H
 #define KWGI_DESIRED_RULES_H
 
-#include "steps/desired.h"
+#include "steps/default.h"
+#include "steps/snapshot.h"
 
-/* Those of a plan, into w->rules; w->ifname, protocol and default_way are set. 0 or -1. */
-int kwgi_desired_rules(struct kwgi_desired *w, const struct kwg_plan *plan);
+struct kwgi_desired_rules {
+	uint8_t protocol;
+	const char *ifname;
+	bool tunnel;				/* there is one within the location */
+	const struct kwgi_default *default_way;	/* that of 0.0.0.0/0 and ::/0 */
+	struct kwgi_host_rule *rules;
+	uint32_t n_rules;
+};
+
+/* Those of a plan, into w->rules, from a; all else is set. 0 or -1. */
+int kwgi_desired_rules(struct kwgi_desired_rules *w, struct kwgi_arena *a,
+		       const struct kwg_plan *plan);
 
 #endif

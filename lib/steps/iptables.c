@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "config/encap.h"
-#include "steps/default.h"
+#include "steps/connmark.h"
 #include "steps/iptables.h"
 
 static const char *const table_names[] = {

@@ -8,6 +8,9 @@
  * Notices of the kernel say where to look. The questions are asked in turns, and without any lock,
  * so that packets wait for none of them; whole passes over the peers keep a distance that grows
  * with what they cost.
+ *
+ * With worker.h it is in a circle of files: a pass takes the locks of the workers, and the worker
+ * that lets them all go wakes the first one for the next pass.
  */
 #ifndef KWGI_SOURCES_H
 #define KWGI_SOURCES_H

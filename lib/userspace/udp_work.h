@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* What sending and receiving in batches keep between calls. */
+/*
+ * What sending and receiving in batches keep between calls. With udp.h it is in a circle of files:
+ * udp.c, which makes it, udp_send.c and udp_receive.c are one part, and only they see it.
+ */
 #ifndef KWGI_UDP_WORK_H
 #define KWGI_UDP_WORK_H
 

@@ -16,8 +16,8 @@
  *
  * The library never prints, exits, changes signal handlers, umask or working
  * directory, and keeps no global state: objects of different threads are
- * independent, one object is for one thread at a time. It does not start
- * threads, but kwg_userspace_run() as many as it is told. It starts other
+ * independent, one object is for one thread at a time. It starts threads for names
+ * to look up, and kwg_userspace_run() as many as it is told. It starts other
  * programs (posix_spawn, no shell) in two cases only: kwg_steps_run() the one
  * that kwg_host_options.userspace_command names, if a step says so; and all that
  * look at this host or change it iptables-save and iptables-restore, if the

@@ -354,7 +354,9 @@ static void check_trust(struct kwg_config *cfg)
 	for (i = 0; i < cfg->n_nodes; i++) {
 		const struct kwgi_node *n = &cfg->nodes[i];
 
-		if (!is_sent_in_clear(n) || is_trusted(&cfg->mesh, &n->internal_ip.addr))
+		/* One that is none is an error already. */
+		if (!is_sent_in_clear(n) || kwgi_addr_useless(&n->internal_ip.addr) ||
+		    is_trusted(&cfg->mesh, &n->internal_ip.addr))
 			continue;
 		other = other_in_clear(cfg, n);
 		if (other)

@@ -190,7 +190,9 @@ class Checker:
         if len(objects) != len(docs):
             self.fault(name, "an object stands twice")
         versions = {"DaemonSet": "apps/v1", "ClusterRole": "rbac.authorization.k8s.io/v1",
-                    "ClusterRoleBinding": "rbac.authorization.k8s.io/v1"}
+                    "ClusterRoleBinding": "rbac.authorization.k8s.io/v1",
+                    "ValidatingAdmissionPolicy": "admissionregistration.k8s.io/v1",
+                    "ValidatingAdmissionPolicyBinding": "admissionregistration.k8s.io/v1"}
         for (kind, oname), d in objects.items():
             where = "%s: %s/%s" % (name, kind, oname)
             self.value(where, kind, d)

@@ -30,7 +30,7 @@ done
 is 'and no other is there' "$(cd "$T/new" && ls)" "$(cd "$manifests" && ls -- *.yaml)"
 check 'all are fit for the API, and have no more rights than needed' faults "$manifests"/*.yaml
 
-# Policies. What they deny, an API server alone can tell: tests/contrib/real.
+# Policies. What they deny, an API server alone can tell, and there is none here.
 policies=$top/contrib/kubernetes/policies
 check 'the policies are fit for the API' faults "$policies"/*.yaml
 sed 's/matchConditions:/matchCondition:/' "$policies/own-node.yaml" >"$T/policy.yaml"

@@ -26,7 +26,7 @@ cp $T/local.ini $T/nodes/a/kilowg/local.ini
 
 # N: told to end at its fork number N. Fails with 137 if it does not get that far.
 agent_stopped_at() {
-	NODE_NAME=a on a timeout -s KILL 15 strace -o $T/strace -e trace=clone,clone3,fork \
+	NODE_NAME=a on a timeout -s KILL 60 strace -o $T/strace -e trace=clone,clone3,fork \
 		-e inject=clone,clone3,fork:signal=TERM:when=$1 \
 		$shell "$source/contrib/kubernetes/kilowg-agent" --watch no --interval 60 --max-age 90 \
 		--clean-up yes --save none -v >$T/a.log 2>&1

@@ -92,6 +92,18 @@ is 'and it is gone' '' "$(field b .kind)"
 make node b ".metadata.annotations = {\"kilo.squat.ai/last-seen\": \"$(api_time)\"}"
 wait_for 60 grep -q '"b"' state.json
 
+# What nobody reads is not parsed: images and the like, whatever stands in them, and no other text.
+jq -n --arg now "$(api_time)" '{apiVersion: "v1", kind: "Node", status: {images: [{names: ["]\\\"[{", "x"]}, []], conditions: []},
+	metadata: {name: "c", managedFields: [{"\"]": ["}"]}, "\\"], labels: {images: "x", "topology.kubernetes.io/region": "images"},
+	annotations: {"kilo.squat.ai/location": "\"images\": [", "kilo.squat.ai/last-seen": $now, conditions: "["}},
+	spec: {podCIDR: "10.3.0.0/24"}}' >"$T/object"
+kubectl create node c "$T/object"
+check 'a node with much that nobody reads' wait_for 60 grep -q '"c"' state.json
+is 'all that is read is there' '"images": [ images 10.3.0.0/24' \
+	"$(field c '"\(.metadata.annotations["kilo.squat.ai/location"]) \(.metadata.labels["topology.kubernetes.io/region"]) \(.spec.podCIDR)"')"
+must kubectl delete node c
+wait_for 60 sh -c '! grep -q "\"c\"" state.json'
+
 # ---- where we are ----
 
 lists() { asked 'GET .*resourceVersion=0'; }

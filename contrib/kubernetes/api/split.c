@@ -104,13 +104,87 @@ static bool closes(struct split *s)
 	return s->taking && s->depth == s->from_depth;
 }
 
+/* ---- what nobody reads ------------------------------------------------ */
+
+/* Most of a node, and of what it takes to read one. None is a field that anything depends on. */
+static const char *const unread[] = {
+	"conditions", "images", "managedFields", "volumesAttached", "volumesInUse",
+};
+
+/* The end of the string that begins at I, behind its quote. */
+static size_t skip_string(const char *text, size_t len, size_t i)
+{
+	for (i++; i < len && text[i] != '"'; i++)
+		i += text[i] == '\\';
+	return i < len ? i + 1 : len;
+}
+
+/* The end of the array that begins at I. */
+static size_t skip_array(const char *text, size_t len, size_t i)
+{
+	size_t depth = 0;
+
+	while (i < len) {
+		if (text[i] == '"') {
+			i = skip_string(text, len, i);
+			continue;
+		}
+		depth += text[i] == '[';
+		depth -= text[i] == ']';
+		i++;
+		if (!depth)
+			break;
+	}
+	return i;
+}
+
+static bool is_unread(const char *key, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(unread) / sizeof(*unread); i++)
+		if (strlen(unread[i]) == len && !memcmp(unread[i], key, len))
+			return true;
+	return false;
+}
+
+size_t split_prune(char *text, size_t len)
+{
+	size_t i = 0, n = 0, from, to;
+
+	while (i < len) {
+		from = i;
+		if (text[i] != '"') {
+			text[n++] = text[i++];
+			continue;
+		}
+		i = skip_string(text, len, from);
+		memmove(text + n, text + from, i - from);
+		n += i - from;
+		if (i - from < 2 || !is_unread(text + n - (i - from) + 1, i - from - 2))
+			continue;
+		for (to = i; to < len && strchr(": \t\r\n", text[to]) && text[to]; to++)
+			;
+		/* A label of that name has text. */
+		if (to == i || to >= len || text[to] != '[')
+			continue;
+		to = skip_array(text, len, to);
+		if (to - i < 3)
+			continue;	/* it is no JSON; who parses it says so */
+		memcpy(text + n, ":[]", 3);
+		n += 3;
+		i = to;
+	}
+	return n;
+}
+
 static void hand_over(struct split *s, void (*take)(void *, enum split_part, const char *, size_t),
 		      void *user)
 {
 	if (s->too_long)
 		s->passed_over++;
 	else
-		take(user, s->part, s->text, s->len);
+		take(user, s->part, s->text, split_prune(s->text, s->len));
 	s->taking = s->too_long = false;
 	s->len = 0;
 	if (s->room > KEEP_ROOM) {

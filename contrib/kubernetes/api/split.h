@@ -38,4 +38,10 @@ void split_feed(struct split *s, const char *text, size_t len,
 		void (*take)(void *user, enum split_part part, const char *text, size_t len),
 		void *user);
 
+/*
+ * Makes arrays of JSON that nobody reads, such as the images of a node, empty ones, in place: to
+ * parse them would take five times as long as all else. Returns the new length.
+ */
+size_t split_prune(char *text, size_t len);
+
 #endif

@@ -4,6 +4,7 @@
 a cluster of this size, in ten locations. Each node has KIB (10) KiB, most of it images, as real
 ones have. The first nodes' pod networks are 10.128.0.0/24 and up."""
 import base64
+import functools
 import hashlib
 import json
 import sys
@@ -15,6 +16,16 @@ def key(text):
     k[0] &= 248
     k[31] = k[31] & 127 | 64
     return base64.b64encode(bytes(k)).decode()
+
+
+@functools.lru_cache
+def images(size):
+    """So many bytes of them; nodes of a cluster have much the same."""
+    made = []
+    while size > 0:
+        made.append({"names": [f"registry.example.org/some/image-{len(made)}@sha256:" + "0" * 64], "sizeBytes": 123456789})
+        size -= len(json.dumps(made[-1])) + 2
+    return made
 
 
 def node(i, size):
@@ -35,12 +46,7 @@ def node(i, size):
         "spec": {"podCIDR": pods, "podCIDRs": [pods]},
         "status": {"addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}],
                    "images": []}}
-    short = len(json.dumps(obj))
-    while short < size:
-        image = {"names": [f"registry.example.org/some/image-{len(obj['status']['images'])}@sha256:" + "0" * 64],
-                 "sizeBytes": 123456789}
-        obj["status"]["images"].append(image)
-        short += len(json.dumps(image)) + 2
+    obj["status"]["images"] = images(size - len(json.dumps(obj)))
     return obj
 
 

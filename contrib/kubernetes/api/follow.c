@@ -85,6 +85,7 @@ struct follower {
 	int64_t skew_written;
 	bool dirty, written;
 	int64_t due;
+	int64_t next_age;	/* when to look for nodes that have got too old */
 	char *self;		/* of the own node, as last written; NULL: not there */
 	char *self_waking;
 	int wake_fd;
@@ -729,8 +730,11 @@ static void turn(struct follower *f)
 				continue_feed(&f->feeds[i]);
 	if (!all_listed(f))
 		return;
-	if (f->written && !f->away)
+	/* Ages are in seconds, and check-ins of others come many times in one. */
+	if (f->written && !f->away && now_ms() >= f->next_age) {
+		f->next_age = now_ms() + TICK;
 		store_each(&f->feeds[0].store, look_at_age, f);
+	}
 	if (f->dirty && now_ms() >= f->due)
 		write_state(f);
 	write_skew(f);

@@ -747,6 +747,10 @@ count_mutations() { mutations "$1" | grep -c .; }
 kubernetes_start() {
 	source=$(cd -- "${lib_dir%/*}" && pwd -P)
 	PATH=$source/tests/contrib/bin:$source/contrib/kubernetes:$(cd -- "${KILOWG%/*}" && pwd -P):$PATH
+	# Python itself: a wrapper that looks for it takes longer than what kubectl stands in for.
+	mkdir -p "$T/python"
+	ln -sf "$(python3 -c 'import sys; print(sys.executable)')" "$T/python/python3"
+	PATH=$T/python:$PATH
 	KUBE_STATE=$T/api
 	KUBECONFIG=$T/nothing
 	export PATH KUBE_STATE KUBECONFIG

@@ -499,14 +499,14 @@ int kwg_showconf_node(const struct kwg_config *cfg, const char *node, bool as_pe
 
 	if (ret)
 		return ret;
-	if (as_peer)
-		ret = kwgi_showconf_segment(plan, &b) ? kwgi_nomem(err) : 0;
-	else if (plan->leader)
-		ret = showconf_leader(plan, &b, err);
-	else
+	if (!plan->leader)
 		ret = kwgi_fail(err, KWG_ERR_USAGE, 0,
 				"node \"%.100s\" has no WireGuard configuration: \"%.100s\" leads its segment",
 				node, plan->segment->leader->name);
+	else if (as_peer)
+		ret = kwgi_showconf_segment(plan, &b) ? kwgi_nomem(err) : 0;
+	else
+		ret = showconf_leader(plan, &b, err);
 	kwg_plan_free(plan);
 	if (ret) {
 		kwgi_buf_free(&b);
@@ -571,6 +571,8 @@ static int show_as_peer(const struct kwg_config *cfg, const struct kwgi_node *vi
 	if (ret)
 		return ret;
 	kwgi_wg_peer(&wg, cfg->topology, viewpoint, p);
+	/* Nodes have one of their own for all peers; as kgctl has it, this is what the peer wants. */
+	wg.keepalive = p->peer->keepalive;
 	kwgi_wg_format_peer(b, &wg, &psk);
 	sodium_memzero(&psk, sizeof(psk));
 	return 0;

@@ -216,7 +216,7 @@ KWG_API int kwg_graph_dot(const struct kwg_config *cfg, char **out, size_t *len,
  * WireGuard configuration of a node that leads its segment, without its
  * private key. With as_peer: how another WireGuard machine configures the
  * node's segment as its peer. Preshared keys are in the text. KWG_ERR_USAGE
- * also for a node that does not lead, unless as_peer.
+ * also for a node that does not lead, as of kgctl.
  */
 KWG_API int kwg_showconf_node(const struct kwg_config *cfg, const char *node, bool as_peer,
 		      char **out, size_t *len, struct kwg_error *err);

@@ -312,12 +312,67 @@ static void check_ipip(struct kwg_config *cfg)
 	}
 }
 
+/* Do packets to N's internal address go in clear, if somebody of its location sends them? */
+static bool is_sent_in_clear(const struct kwgi_node *n)
+{
+	return kwgi_node_is_ready(n) && n->internal_ip.addr.family && !n->internal_ip_off;
+}
+
+static bool is_trusted(const struct kwgi_mesh *m, const struct kwgi_addr *a)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->trusted_networks.n; i++)
+		if (kwgi_prefix_contains(&m->trusted_networks.v[i].prefix, a))
+			return true;
+	return kwgi_addr_is_private(a);
+}
+
+static const struct kwgi_node *other_in_clear(const struct kwg_config *cfg, const struct kwgi_node *n)
+{
+	uint32_t i;
+
+	for (i = 0; i < cfg->n_nodes; i++)
+		if (&cfg->nodes[i] != n && !strcmp(cfg->nodes[i].location, n->location) &&
+		    is_sent_in_clear(&cfg->nodes[i]))
+			return &cfg->nodes[i];
+	return NULL;
+}
+
+/*
+ * Within a location nothing is encrypted, and where nobody has given one all nodes are in the
+ * same. Kilo takes no public address for an internal one by itself: only if it is forced to.
+ */
+static void check_trust(struct kwg_config *cfg)
+{
+	const struct kwgi_node *other;
+	char text[KWGI_ADDR_TEXT];
+	uint32_t i;
+
+	if (cfg->mesh.granularity == KWGI_GRANULARITY_FULL)
+		return;
+	for (i = 0; i < cfg->n_nodes; i++) {
+		const struct kwgi_node *n = &cfg->nodes[i];
+
+		/* One that is none is an error already. */
+		if (!is_sent_in_clear(n) || kwgi_addr_useless(&n->internal_ip.addr) ||
+		    is_trusted(&cfg->mesh, &n->internal_ip.addr))
+			continue;
+		other = other_in_clear(cfg, n);
+		if (other)
+			kwgi_diags_add(&cfg->diags, KWG_ERROR, n->internal_ip_at, "internal-ip",
+				       "%s is no private address, and packets between nodes of one location, as \"%s\" and \"%s\", are not encrypted; give internal-ip = - or another location, or name its network as trusted-network in [mesh]",
+				       kwgi_addr_format(text, &n->internal_ip.addr), n->name, other->name);
+	}
+}
+
 static void check_encapsulation(struct kwg_config *cfg)
 {
 	const struct kwgi_mesh *m = &cfg->mesh;
 	const struct kwgi_local *l = &cfg->local;
 
 	check_ipip(cfg);
+	check_trust(cfg);
 	if (l->tunnel_interface && !strcmp(l->tunnel_interface, l->interface))
 		kwgi_diags_add(&cfg->diags, KWG_ERROR, l->tunnel_interface_at, "tunnel-interface",
 			       "%s is the WireGuard interface; another name is accepted",

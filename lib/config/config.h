@@ -69,6 +69,8 @@ struct kwgi_mesh {
 	uint32_t port;
 	const char *name;
 	struct kwgi_cidrs service_cidrs;
+	/* Where packets may go in clear between nodes of one location, though it is not private. */
+	struct kwgi_cidrs trusted_networks;
 	/* Where [mesh] stands, by which the mesh is known again when it has another name: the file
 	 * itself, and the path that was given, which may lead to another file by now. "": none. */
 	char origins[KWGI_ORIGINS][KWGI_ORIGIN_TEXT];

@@ -40,6 +40,7 @@ static void put_mesh(struct kwgi_json *j, const struct kwg_config *cfg)
 		kwgi_json_uint(j, "port", m->port);
 	kwgi_json_cidrs(j, "service-cidr", &m->service_cidrs);
 	kwgi_json_prefix(j, "subnet", &m->subnet);
+	kwgi_json_cidrs(j, "trusted-network", &m->trusted_networks);
 	kwgi_json_uint(j, "vxlan-id", kwgi_encap_vxlan_id(m));
 	kwgi_json_uint(j, "vxlan-port", m->vxlan_port);
 	kwgi_json_end_object(j);

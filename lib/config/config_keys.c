@@ -414,6 +414,8 @@ static const struct kwgi_section_key mesh_keys[] = {
 	  "port 1-65535, or endpoint", "51820" },
 	{ "service-cidr", add_network, FIELD(mesh, service_cidrs), 0, true, false,
 	  type_network, "none" },
+	{ "trusted-network", add_network, FIELD(mesh, trusted_networks), 0, true, false,
+	  type_network, "none" },
 	{ "encapsulation", set_encapsulation, FIELD(mesh, encapsulation), 0, false, false,
 	  "always, cross-subnet or never", "always" },
 	{ "encapsulation-protocol", set_encap_protocol, FIELD(mesh, encap_protocol), 0, false, false,

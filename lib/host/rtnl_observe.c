@@ -233,12 +233,20 @@ static int on_link(const struct nlmsghdr *nlh, void *arg)
 
 /* ---- addresses ------------------------------------------------------- */
 
+/* Of IPv4 the bit of temporary addresses means secondary ones, which stay. */
+static bool is_fleeting(const struct ifaddrmsg *ifa, uint32_t flags)
+{
+	return flags & IFA_F_DEPRECATED ||
+		(ifa->ifa_family == AF_INET6 && flags & (IFA_F_TEMPORARY | IFA_F_TENTATIVE | IFA_F_DADFAILED));
+}
+
 static int on_addr(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
 	struct collect *c = arg;
 	struct kwgi_addr local = { 0 }, address = { 0 };
 	struct kwgi_host_addr *a;
+	uint32_t flags = ifa->ifa_flags;
 	const struct nlattr *attr;
 
 	if (nlh->nlmsg_type != RTM_NEWADDR)
@@ -248,6 +256,8 @@ static int on_addr(const struct nlmsghdr *nlh, void *arg)
 			copy_addr(&local, attr);
 		else if (mnl_attr_get_type(attr) == IFA_ADDRESS)
 			copy_addr(&address, attr);
+		else if (mnl_attr_get_type(attr) == IFA_FLAGS && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+			flags = mnl_attr_get_u32(attr);
 	}
 	a = ADD(c, addrs);
 	if (!a)
@@ -257,6 +267,7 @@ static int on_addr(const struct nlmsghdr *nlh, void *arg)
 		.ifindex = ifa->ifa_index,
 		.prefix = { local.family ? local : address, ifa->ifa_prefixlen },
 		.auto_made = ifa->ifa_family == AF_INET6 && ifa->ifa_scope == RT_SCOPE_LINK,
+		.fleeting = is_fleeting(ifa, flags),
 	};
 	if (local.family && address.family && !kwgi_addr_equal(&local, &address))
 		a->peer = address;

@@ -151,7 +151,7 @@ static bool is_address(const struct kwgi_facts *a, const struct kwgi_host_addr *
 		       const struct kwgi_link *l)
 {
 
-	return l && !at->auto_made && l != our_link(a) && !kwgi_mark_is_ours(l->alias, &a->host->owner) &&
+	return l && !at->auto_made && !at->fleeting && l != our_link(a) && !kwgi_mark_is_ours(l->alias, &a->host->owner) &&
 	       !kwgi_mark_is_rival(l->alias, &a->host->owner) && !kwgi_addr_useless(&at->prefix.addr) &&
 	       !is_pods(a, &at->prefix.addr);
 }

@@ -53,6 +53,7 @@ struct kwgi_host_addr {
 	struct kwgi_prefix prefix;	/* host bits kept */
 	struct kwgi_addr peer;		/* the other end, whose network it then is; family NONE: none */
 	bool auto_made;			/* IPv6 link-local and the like: made by the kernel */
+	bool fleeting;			/* temporary (RFC 8981), deprecated, or not usable yet: no others are told */
 };
 
 /*

@@ -71,6 +71,10 @@ a private and a public one that Kubernetes calls internal|10.7.0.9/24 203.0.113.
 a private one towards the Internet, and one elsewhere|10.7.0.9/24|10.8.0.9/24|none|none||10.7.0.9/24
 a private one that was published, among others|10.7.0.9/24|10.8.0.9/24 10.9.0.9/24|10.9.0.9/24|none|10.8.0.9|10.9.0.9/24
 a private one that was published and has gone|10.7.0.9/24|10.8.0.9/24|10.9.0.9/24|none|10.8.0.9|10.8.0.9/24
+a virtual one beside that of the host|10.7.0.1/32 10.7.0.9/24||none|none||10.7.0.9/24
+a virtual one that was published|10.7.0.1/32 10.7.0.9/24||10.7.0.1/32|none|10.7.0.9|10.7.0.9/24
+a virtual one that Kubernetes calls internal|10.7.0.1/32 10.7.0.9/24||none|none|10.7.0.1|10.7.0.1/32
+one alone in its network, as in some clouds|10.7.0.9/32||none|none||10.7.0.9/32
 two private ones on one interface|192.168.9.9/24 10.7.0.9/24||none|none||192.168.9.9/24
 a private one in the network of the pods|203.0.113.9/24|10.42.2.1/24|none|none||
 a public one that is forced|203.0.113.9/24||none|203.0.113.9/24||203.0.113.9/24
@@ -97,6 +101,17 @@ while IFS='|' read -r text near elsewhere published force kubernetes want; do
 	publish </dev/null >$T/out || bail "$text: kilowg-publish fails"
 	is "$text" "$want" "$(internal_ip_now)"
 done <$T/addresses
+if can_ipv6; then
+	on x ip addr flush dev far
+	on x ip addr flush dev near
+	state_with_address none none fd12::7
+	must on x ip addr add fd12::7/64 dev near preferred_lft 0
+	publish >$T/out
+	is 'not one that is deprecated' '' "$(internal_ip_now)"
+	must on x ip addr add fd12::8/64 dev near
+	publish >$T/out
+	is 'but another' fd12::8/64 "$(internal_ip_now)"
+fi
 on x ip addr flush dev far
 on x ip addr flush dev near
 state_with_address none none

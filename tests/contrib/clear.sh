@@ -16,7 +16,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
 enter "$@"
-need wg ping jq flock python3
+need wg ping jq python3
 choose_backend
 kubernetes_start
 

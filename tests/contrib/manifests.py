@@ -12,7 +12,7 @@ import sys
 import yaml
 
 
-class Loader(yaml.SafeLoader):
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """Refuses keys that stand twice, of which YAML would keep the last."""
 
     def construct_mapping(self, node, deep=False):
@@ -190,7 +190,9 @@ class Checker:
         if len(objects) != len(docs):
             self.fault(name, "an object stands twice")
         versions = {"DaemonSet": "apps/v1", "ClusterRole": "rbac.authorization.k8s.io/v1",
-                    "ClusterRoleBinding": "rbac.authorization.k8s.io/v1"}
+                    "ClusterRoleBinding": "rbac.authorization.k8s.io/v1",
+                    "ValidatingAdmissionPolicy": "admissionregistration.k8s.io/v1",
+                    "ValidatingAdmissionPolicyBinding": "admissionregistration.k8s.io/v1"}
         for (kind, oname), d in objects.items():
             where = "%s: %s/%s" % (name, kind, oname)
             self.value(where, kind, d)
@@ -225,20 +227,22 @@ def lost(a, b, where):
     return [] if a == b else ["%s: %r is %r" % (where, a, b)]
 
 
-def kubectl(path):
+def kubectl(paths):
     """Through kubectl's types, which drop what they do not know."""
-    faults = []
-    for d in yaml.safe_load_all(open(path)):
-        if d["kind"] == "DaemonSet":
-            out = subprocess.run(["kubectl", "set", "env", "--local", "-f", "-", "-o", "yaml", "X=1"],
-                                 input=yaml.dump(d), capture_output=True, text=True)
-            faults += lost(d, yaml.safe_load(out.stdout), path) if not out.returncode else [out.stderr]
-    return faults
+    sets = [(path, d) for path in paths for d in yaml.load_all(open(path), Loader) if d["kind"] == "DaemonSet"]
+    out = subprocess.run(["kubectl", "set", "env", "--local", "-f", "-", "-o", "yaml", "X=1"],
+                         input=yaml.dump_all(d for _, d in sets), capture_output=True, text=True)
+    if out.returncode:
+        return [out.stderr]
+    made = [d for doc in yaml.load_all(out.stdout, Loader) for d in doc.get("items", [doc])]
+    if len(made) != len(sets):
+        return [f"kubectl has made {len(made)} of {len(sets)}"]
+    return [f for (path, d), m in zip(sets, made) for f in lost(d, m, path)]
 
 
 def main():
     if sys.argv[1] == "--kubectl":
-        faults = [f for path in sys.argv[2:] for f in kubectl(path)]
+        faults = kubectl(sys.argv[2:])
         print("\n".join(faults))
         return 1 if faults else 0
     if sys.argv[1] == "--script":

@@ -9,7 +9,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
 enter "$@"
-need wg jq flock awk od timeout pgrep
+need wg jq awk od timeout pgrep python3
 can_strace || cannot 'strace does not work here'
 choose_backend
 kubernetes_start
@@ -26,13 +26,13 @@ cp $T/local.ini $T/nodes/a/kilowg/local.ini
 
 # N: told to end at its fork number N. Fails with 137 if it does not get that far.
 agent_stopped_at() {
-	NODE_NAME=a on a timeout -s KILL 15 strace -o $T/strace -e trace=clone,clone3,fork \
+	NODE_NAME=a on a timeout -s KILL 60 strace -o $T/strace -e trace=clone,clone3,fork \
 		-e inject=clone,clone3,fork:signal=TERM:when=$1 \
 		$shell "$source/contrib/kubernetes/kilowg-agent" --watch no --interval 60 --max-age 90 \
-		--clean-up yes -v >$T/a.log 2>&1
+		--clean-up yes --save none -v >$T/a.log 2>&1
 }
 left_behind() {
-	pgrep -af 'kilowg-(agent|publish|render|label)|kilowg .*(apply|facts|check)'
+	pgrep -af 'kilowg-(agent|api|publish|render|label)|kilowg .*(apply|facts|check)'
 	ls -A $T/nodes/a/kilowg/agent
 	on a ip -brief link show kilo0 2>/dev/null
 	jq -r '.metadata.annotations | keys[] | select(startswith("kilo"))' $T/api/nodes/a

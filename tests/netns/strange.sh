@@ -180,7 +180,7 @@ fi
 # ---- a narrow network within the location ----
 
 if has_vxlan && [ "$backend" != external ]; then
-	mesh_begin 'encapsulation-protocol = vxlan'
+	mesh_begin 'encapsulation-protocol = vxlan' 'trusted-network = 203.0.113.0/24'
 	mesh_set encapsulation always
 	for i in a:1 z:9; do
 		mesh_node "${i%:*}" 'location = x' "endpoint = 203.0.113.${i#*:}:51820" "internal-ip = 203.0.113.${i#*:}/24" \

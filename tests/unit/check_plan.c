@@ -171,7 +171,7 @@ static void made_free(struct made *m)
 
 /* As b sees it: a leads x, whose members have these private addresses. */
 #define NAMED(endpoint, more) \
-	"[mesh]\nformat = 1\n" \
+	"[mesh]\nformat = 1\ntrusted-network = 203.0.113.0/24\n" \
 	"[node]\nname = a\nlocation = x\nendpoint = " endpoint ":1\npublic-key = " KEY("A") "\n" \
 	"internal-ip = 203.0.113.1/24\npod-cidr = 10.42.1.0/24\nleader = yes\n" more \
 	"[node]\nname = a2\nlocation = x\nendpoint = 203.0.113.2:1\npublic-key = " KEY("B") "\n" \

@@ -41,8 +41,8 @@ static void unmake(void)
 #define B4_FAR "internal-ip = 192.168.2.2/24\npod-cidr = 10.42.2.0/24, fd00:2::/64"
 /* In its own view a is near, in that of a it is far. */
 #define B4_WIDE "internal-ip = 192.168.2.2/16\npod-cidr = 10.42.2.0/24, fd00:2::/64"
-#define A6 "internal-ip = 2001:db8::1/64\npod-cidr = 10.42.1.0/24, fd00:1::/64"
-#define B6 "internal-ip = 2001:db8::2/64\npod-cidr = 10.42.2.0/24, fd00:2::/64"
+#define A6 "internal-ip = fd00:9::1/64\npod-cidr = 10.42.1.0/24, fd00:1::/64"
+#define B6 "internal-ip = fd00:9::2/64\npod-cidr = 10.42.2.0/24, fd00:2::/64"
 #define ALWAYS "encapsulation = always"
 #define CROSS "encapsulation = cross-subnet"
 #define NEVER "encapsulation = never"
@@ -68,15 +68,15 @@ static const struct {
 	/* the leader takes off what followers put on */
 	{ ALWAYS, NOT_LOCAL, A4, B4, "a", true, "-", "-" },
 	{ NEVER, NOT_LOCAL, A4, B4, "a", false, "-", "-" },
-	{ ALWAYS, "", A4, B6, "a", true, "-", "via 2001:db8::2 dev tunl onlink" },
+	{ ALWAYS, "", A4, B6, "a", true, "-", "via fd00:9::2 dev tunl onlink" },
 
 	{ ALWAYS VXLAN, "", A4, B4, "a", true, "via 192.168.1.2 dev tunl src 192.168.1.1 onlink",
 	  "via LINK-LOCAL dev tunl onlink" },
 	{ CROSS VXLAN, "", A4, B4, "a", true, "via 192.168.1.2 dev priv onlink", "via LINK-LOCAL dev tunl onlink" },
 	{ NEVER VXLAN, "", A4, B4, "a", false, "via 192.168.1.2 dev priv onlink", "-" },
 	{ ALWAYS VXLAN, "", A6, B6, "a", true, "via LINK-LOCAL dev tunl onlink",
-	  "via LINK-LOCAL dev tunl src 2001:db8::1 onlink" },
-	{ CROSS VXLAN, "", A6, B6, "a", true, "via LINK-LOCAL dev tunl onlink", "via 2001:db8::2 dev priv onlink" },
+	  "via LINK-LOCAL dev tunl src fd00:9::1 onlink" },
+	{ CROSS VXLAN, "", A6, B6, "a", true, "via LINK-LOCAL dev tunl onlink", "via fd00:9::2 dev priv onlink" },
 	{ ALWAYS VXLAN, "", A4, B4, "c", false, "via 10.4.0.1 dev kilo src 192.168.3.1 onlink", "dev kilo" },
 
 	{ ALWAYS FLANNEL, "", A4, B4, "a", true, "via 10.42.2.0 dev tunl src 192.168.1.1 onlink", "-" },
@@ -186,7 +186,7 @@ START_TEST(vxlan_device)
 	uint8_t mac[KWGI_MAC_LEN];
 
 	make(ALWAYS VXLAN "\nvxlan-port = 5000\nvxlan-id = 77", "tunnel-interface = tun9", A6, B6, "a");
-	make_host("2001:db8::1/64", 1500);
+	make_host("fd00:9::1/64", 1500);
 	ck_assert_msg(!wanted(&w, &err), "%s", err.text);
 	ck_assert_str_eq(w.tunnel.name, "tun9");
 	ck_assert_str_eq(w.tunnel.kind, "vxlan");
@@ -208,7 +208,7 @@ static const struct {
 	const char *mesh, *a, *address, *text;
 	int ret;
 } refusals[] = {
-	{ ALWAYS, A6, "2001:db8::1/64", "IPIP goes over IPv4 only", KWG_ERR_CONFIG },
+	{ ALWAYS, A6, "fd00:9::1/64", "IPIP goes over IPv4 only", KWG_ERR_CONFIG },
 	{ ALWAYS FLANNEL, A4, "192.168.1.1/24", "flannel.1: there is no such interface", KWG_ERR_KERNEL },
 	{ ALWAYS CILIUM, A4, "192.168.1.1/24", "has no cni-compatibility-ip", KWG_ERR_CONFIG },
 };

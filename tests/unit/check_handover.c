@@ -391,6 +391,7 @@ static void fill_peer(struct kwgi_device *d, struct kwgi_dp_peer *p)
 static struct kwgi_device *device_with_all(void)
 {
 	struct kwgi_device *d = empty(&w.h[0]);
+	struct kwgi_queued_handshake *q;
 	struct kwgi_key key;
 
 	filled = 0;
@@ -409,14 +410,14 @@ static struct kwgi_device *device_with_all(void)
 	d->under_load_until = 3004;
 	d->busy_until = 3005;
 	d->new_paths = true;
-	d->queue = kwgi_device_queue_new();
-	d->queue_head = KWGI_HANDSHAKE_QUEUE - 1;
-	d->queue_len = 1;
-	fill(d->queue[d->queue_head]);
-	fill_path(&d->queue[d->queue_head].from);
-	d->queue[d->queue_head].suspect = true;
-	d->queue[d->queue_head].len = sizeof(struct kwgi_initiation);
-	kwgi_put32(d->queue[d->queue_head].msg, KWGI_MSG_INITIATION);
+	ck_assert_ptr_nonnull(kwgi_device_queue_add(d));
+	d->queue_head = d->queue_size - 1;
+	q = kwgi_device_queued(d, 0);
+	fill(*q);
+	fill_path(&q->from);
+	q->suspect = true;
+	q->len = sizeof(struct kwgi_initiation);
+	kwgi_put32(q->msg, KWGI_MSG_INITIATION);
 	return d;
 }
 

@@ -11,7 +11,7 @@ n=0
 # which only types and byte order are wanted.
 pure_headers='errno.h inttypes.h limits.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h
 	stdint.h stdio.h stdlib.h string.h
-	blake2.h immintrin.h ini.h openssl/evp.h sodium.h
+	arm_neon.h blake2.h immintrin.h ini.h openssl/evp.h sodium.h
 	arpa/inet.h endian.h sys/uio.h'
 
 # TREE KIND: what is wrong in the tree, one per line. KIND is one of

@@ -27,7 +27,8 @@ make() {
 # NODE FILTER
 edit() {
 	jq -n "{} | $2" >"$T/edit"
-	kubectl patch node "$1" --type=merge --patch-file "$T/edit" >/dev/null || bail "$1 cannot be edited"
+	# The server may be told to refuse some requests, whoever asks.
+	wait_for 20 kubectl patch node "$1" --type=merge --patch-file "$T/edit" || bail "$1 cannot be edited"
 }
 seen() { edit "$1" ".metadata.annotations[\"kilo.squat.ai/last-seen\"] = \"$2\""; }
 api_time() { echo $(($(date +%s) + $(cat "$T/api/ahead"))); }

@@ -125,6 +125,8 @@ static void begin(struct mesh *m, bool full)
 	put(m, MESH, "format", "1");
 	put(m, MESH, "granularity", full ? "full" : "location");
 	put(m, MESH, "subnet", "172.20.0.0/16");
+	/* Networks that are nobody's private ones have no word of their own here. */
+	put(m, MESH, "trusted-network", "198.18.0.0/15");
 	for (i = A1; i <= Q; i++) {
 		put(m, i, "name", names[i]);
 		put(m, i, "public-key", key_text((unsigned)i + 1));

@@ -451,9 +451,11 @@ static int lock_within(int lock, int seconds, const struct kwgi_stop *stop)
 {
 	int64_t deadline = kwgi_monotonic_ms() + (int64_t)seconds * 1000;
 	bool forever = seconds == KWGI_LOCK_FOREVER;
+	/* In turn with others who wait, unless somebody may end that. */
+	bool blocks = forever && !(stop && stop->has_fd);
 
 	for (;;) {
-		if (!flock(lock, LOCK_EX | LOCK_NB))
+		if (!flock(lock, LOCK_EX | (blocks ? 0 : LOCK_NB)))
 			return 0;
 		if (errno == EWOULDBLOCK && kwgi_stop_cancelled(stop)) {
 			errno = ECANCELED;

@@ -285,6 +285,7 @@ KEYS = {
         "subnet": (None, "10.4.0.0/24", "10.44.0.0/28", "fd77::/64", "fd78::/112"),
         "port": (None, "51821", "endpoint"),
         "service-cidr": (None, ("10.43.0.0/16",), ("fd43::/108", "10.43.0.0/16")),
+        "trusted-network": (None, ("198.18.0.0/15",), ("198.18.0.0/15", "2001:db8:7::/48")),
         "encapsulation": (None, "cross-subnet", "never"),
         "encapsulation-protocol": ("vxlan", "ipip"),
         "vxlan-port": (None, "8472", "4790"),

@@ -97,7 +97,7 @@ static bool is_in(const struct kwgi_prefixes *list, uint8_t family)
 	return false;
 }
 
-/* "peer exit (mesh.ini:41)". Peers come after locations, and the last one gets it. */
+/* "peer berlin (mesh.ini:41)". Peers come after locations, and the last one gets it. */
 static void put_who(struct kwgi_buf *b, const struct kwg_plan *plan, uint8_t family)
 {
 	const struct kwgi_topology *t = plan->topo;

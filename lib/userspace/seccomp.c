@@ -125,7 +125,7 @@ enum { CLONE_FLAGS = 1 };
 enum { CLONE_FLAGS = 0 };
 #endif
 
-/* Threads, and none in namespaces of its own. Signals to ourselves: abort(3), raise(3). */
+/* Threads, and none in namespaces of its own. Signals to ourselves, which the C library sends in need. */
 static int add_threads(scmp_filter_ctx ctx)
 {
 	const uint32_t spaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |

@@ -24,12 +24,13 @@ export SOURCE_DATE_EPOCH
 version=$(sed -n 's/^AC_INIT(\[kilowg\], \[\(.*\)\])$/\1/p' "$top/configure.ac")
 
 for tool in podman buildah docker; do
-	expect 0 "$tool" "$container/build" --tool $tool --snapshot 20261101T000000Z --build-arg "A=b c"
+	expect 0 "$tool" "$container/build" --tool $tool --snapshot 20261101T000000Z \
+		--archive https://archive.example.org/ --build-arg "A=b c"
 	is "$tool: both images" "kilowg:$version wireguard-go:0.0.20220316 " \
 		"$(sed 's/.*|-t|\([^|]*\)|.*/\1/' "$T/out" | tr '\n' ' ')"
 	is "$tool: with their targets" 'kilowg wireguard-go ' "$(sed 's/.*|--target|\([^|]*\)|.*/\1/' "$T/out" | tr '\n' ' ')"
 	like "$tool: with the snapshot, the time, and what it was told" "$T/out" \
-		'\|SNAPSHOT=20261101T000000Z\|--build-arg\|SOURCE_DATE_EPOCH=7\|--build-arg\|A=b c\|'
+		'\|SNAPSHOT=20261101T000000Z\|--build-arg\|ARCHIVE=https://archive\.example\.org\|--build-arg\|SOURCE_DATE_EPOCH=7\|--build-arg\|A=b c\|'
 done
 expect 0 'of those that are there the first is taken' "$container/build" kilowg
 like 'which is podman' "$T/out" '^podman\|build\|--timestamp\|7\|'
@@ -40,6 +41,7 @@ check 'are words of a shell' sh -n "$T/out"
 expect 2 'a target that is none' "$container/build" kilowgs
 like 'is named' "$T/err" '"kilowgs" is neither'
 expect 2 'a snapshot that is none' "$container/build" --snapshot yesterday
+expect 2 'a snapshot from nowhere' "$container/build" --snapshot 20261101T000000Z
 expect 2 'an option without its value' "$container/build" --tool
 
 # Each RUN is a command of a shell, each COPY of a stage names one that is there.

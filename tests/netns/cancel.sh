@@ -33,7 +33,7 @@ usage='-2'		# KWG_ERR_USAGE
 hold_lock() {
 	flock -x "$1" sh -c 'echo >"$0"; exec sleep 60' "$T/held" &
 	holder=$!
-	wait_for 10 'the lock is held' test -e "$T/held"
+	wait_for 10 test -e "$T/held" || bail "nobody has $1"
 }
 
 state a >"$T/before"

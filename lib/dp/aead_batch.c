@@ -32,28 +32,34 @@ __attribute__((noinline)) static void poly_short(const uint8_t key[32], const st
 	poly_end(&p, key, v->len, tag);
 }
 
+/* A pair advances as far as both have blocks, while the vectors have nothing to do. */
+static void advance_alone(struct kwgi_poly_pair *pair)
+{
+	const struct kwgi_poly *p = pair->p;
+	struct kwgi_poly_sum h[2] = { p[0].h, p[1].h };
+	uint32_t n = kwgi_poly_pair_blocks(pair), i;
+
+	for (i = 0; i < n; i++) {
+		kwgi_poly_block(&h[0], &p[0].r, p[0].data + 16 * (size_t)i);
+		kwgi_poly_block(&h[1], &p[1].r, p[1].data + 16 * (size_t)i);
+	}
+	kwgi_poly_pair_advance(pair, h, n);
+}
+
 #if KWGI_AEAD_NEON
 void kwgi_aead_poly_two(const uint8_t (*keys)[KWGI_AEAD_BLOCK], const struct kwgi_aead_packet *v,
 			unsigned n, uint8_t (*tags)[KWGI_AEAD_TAG])
 {
 	struct kwgi_poly_pair pair;
-	struct kwgi_poly_sum h[2];
-	uint32_t blocks, i;
+	unsigned i;
 
 	if (n < 2) {
 		poly_short(keys[0], &v[0], tags[0]);
 		return;
 	}
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 2; i++)
 		pair.p[i] = kwgi_poly_begin(keys[i], v[i].data, v[i].len / 16);
-		h[i] = pair.p[i].h;
-	}
-	blocks = kwgi_poly_pair_blocks(&pair);
-	for (i = 0; i < blocks; i++) {
-		kwgi_poly_block(&h[0], &pair.p[0].r, pair.p[0].data + 16 * (size_t)i);
-		kwgi_poly_block(&h[1], &pair.p[1].r, pair.p[1].data + 16 * (size_t)i);
-	}
-	kwgi_poly_pair_advance(&pair, h, blocks);
+	advance_alone(&pair);
 	for (i = 0; i < 2; i++)
 		poly_end(&pair.p[i], keys[i], v[i].len, tags[i]);
 }
@@ -126,20 +132,6 @@ static void refill(struct batch *b)
 			b->at[side] = b->next++;
 		}
 	}
-}
-
-/* The pair advances, while the vectors have nothing to do. */
-static void advance_alone(struct batch *b)
-{
-	const struct kwgi_poly *p = b->pair.p;
-	struct kwgi_poly_sum h[2] = { p[0].h, p[1].h };
-	uint32_t n = kwgi_poly_pair_blocks(&b->pair), i;
-
-	for (i = 0; i < n; i++) {
-		kwgi_poly_block(&h[0], &p[0].r, p[0].data + 16 * (size_t)i);
-		kwgi_poly_block(&h[1], &p[1].r, p[1].data + 16 * (size_t)i);
-	}
-	kwgi_poly_pair_advance(&b->pair, h, n);
 }
 
 static void add_bytes(uint8_t *data, const uint8_t *stream, uint32_t len)
@@ -286,7 +278,7 @@ static void seal_chunk(struct batch *b)
 		b->given = ++b->streamed;
 	}
 	flush(b);
-	advance_alone(b);
+	advance_alone(&b->pair);
 	end_side(b, 0);
 	end_side(b, 1);
 	make_tags(b, b->n - b->next);
@@ -344,7 +336,7 @@ static void need_tag(struct batch *b, unsigned i)
 	}
 	for (side = 0; side < 2; side++) {
 		if (b->at[side] == i) {
-			advance_alone(b);
+			advance_alone(&b->pair);
 			end_side(b, side);
 		}
 	}

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,17 +6,17 @@
 #include "base/error.h"
 #include "host/stop.h"
 
-/* A descriptor that cannot be asked is no reason to go on for ever. */
-static bool is_readable(int fd, int ms)
+/* Of a descriptor that is none the other end has gone, too. */
+static bool wait_until(const struct kwgi_stop *stop, int ms)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p = { .fd = stop && stop->has_fd ? stop->fd : -1, .events = POLLIN };
 
 	return poll(&p, 1, ms) > 0;
 }
 
 bool kwgi_stop_cancelled(const struct kwgi_stop *stop)
 {
-	return stop && stop->has_fd && is_readable(stop->fd, 0);
+	return stop && stop->has_fd && wait_until(stop, 0);
 }
 
 bool kwgi_stop_asked(const struct kwgi_stop *stop)
@@ -27,9 +26,7 @@ bool kwgi_stop_asked(const struct kwgi_stop *stop)
 
 void kwgi_stop_pause(const struct kwgi_stop *stop, int ms)
 {
-	struct pollfd p = { .fd = stop && stop->has_fd ? stop->fd : -1, .events = POLLIN };
-
-	(void)poll(&p, 1, ms < KWGI_STOP_LOOK ? ms : KWGI_STOP_LOOK);
+	(void)wait_until(stop, ms < KWGI_STOP_LOOK ? ms : KWGI_STOP_LOOK);
 }
 
 int kwgi_stop_fail(const struct kwgi_stop *stop, struct kwg_error *err, const char *fmt, ...)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -392,7 +393,12 @@ void kwgi_dir_list_free(char **names, size_t n)
 
 /* ---- lock, randomness, clock ----------------------------------------- */
 
-enum { HOLDER_TEXT = 256, LOCK_LOOK = 100 };	/* bytes; ms between two tries */
+enum {
+	HOLDER_TEXT = 256,	/* bytes */
+	LOCK_LOOK = 100,	/* ms between two tries */
+	HOLDER_LOOK = 10,
+	HOLDER_TRIES = 20
+};
 
 /* What this program was called with; no option has a secret. */
 static void own_command(char *out, size_t size)
@@ -424,22 +430,43 @@ static void note_holder(int lock)
 		(void)!pwrite(lock, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1, 0);
 }
 
+/*
+ * What the file says, if that is of one that runs. Between taking the lock and noting who did there is a
+ * moment with the text of the one before, or half of the new one.
+ */
+static bool read_holder(int lock, char text[HOLDER_TEXT], long *pid, int64_t *since, int *command)
+{
+	ssize_t n = pread(lock, text, HOLDER_TEXT - 1, 0);
+	char *end;
+
+	text[n > 0 ? n : 0] = '\0';
+	end = strchr(text, '\n');
+	if (!end)
+		return false;
+	*end = '\0';
+	*command = 0;
+	if (sscanf(text, "%ld %" SCNd64 " %n", pid, since, command) < 2 || !*command || *pid <= 0)
+		return false;
+	return !kill((pid_t)*pid, 0) || errno == EPERM;
+}
+
 /* "kilowg apply (process 4711) since 12:34:56", or "another kilowg". */
 static void describe_holder(int lock, char *out, size_t size)
 {
 	char text[HOLDER_TEXT], at[32] = "";
-	ssize_t n = pread(lock, text, sizeof(text) - 1, 0);
+	int command, tries = HOLDER_TRIES;
+	int64_t since;
 	struct tm tm;
-	long pid = 0;
-	int64_t since = 0;
-	int command = 0;
+	bool known;
 	time_t t;
+	long pid;
 
-	text[n > 0 ? n : 0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	snprintf(out, size, "another kilowg");
-	if (sscanf(text, "%ld %" SCNd64 " %n", &pid, &since, &command) < 2 || !command || pid <= 0)
+	while (!(known = read_holder(lock, text, &pid, &since, &command)) && --tries)
+		kwgi_stop_pause(NULL, HOLDER_LOOK);
+	if (!known) {
+		snprintf(out, size, "another kilowg");
 		return;
+	}
 	t = (time_t)since;
 	if (localtime_r(&t, &tm))
 		(void)strftime(at, sizeof(at), "%F %T", &tm);

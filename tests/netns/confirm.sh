@@ -430,7 +430,7 @@ check 'somebody has the lock' wait_for 20 gone on a flock -n /run/kilowg/kilo.lo
 show "$T/holder"
 expect 4 'who comes second' kwg a apply
 like 'is told who it is, and since when' "$T/err" \
-	"kilowg .* apply\" \\(process $holder, since [0-9-]+ [0-9:]+\\) is at work on mesh kilo"
+	"kilowg .* apply --lock-timeout 20\" \\(process $holder, since [0-9-]+ [0-9:]+\\) is at work on mesh kilo"
 begin=$(date +%s)
 expect 4 '--lock-timeout 1' kwg a apply --lock-timeout 1
 check 'has waited' [ "$(date +%s)" -gt "$begin" ]
@@ -445,4 +445,11 @@ fi
 for bad in 0 x -1; do expect 1 "--lock-timeout $bad is refused" kwg a apply --lock-timeout "$bad"; done
 (sleep 2; kill "$holder") &
 expect 0 '--lock-timeout 60, and it goes meanwhile' kwg a apply --lock-timeout 60
+# What stands in the lock is of one that has ended; who has it now is somebody who notes nothing.
+on a flock /run/kilowg/kilo.lock sleep 1000 &
+holder=$!
+check 'another program has the lock' wait_for 20 gone on a flock -n /run/kilowg/kilo.lock true
+expect 4 'who comes then' kwg a apply
+like 'is not told of one that has ended' "$T/err" ': another kilowg is at work on mesh kilo'
+kill "$holder"
 finish

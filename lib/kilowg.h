@@ -414,8 +414,9 @@ KWG_API const char *kwg_steps_text(const struct kwg_steps *steps, size_t i);
 /* The line of the step that undoes it. */
 KWG_API const char *kwg_steps_undo_text(const struct kwg_steps *steps, size_t i);
 /*
- * What of the plan cannot be carried out on this host, or would cut it off, and so is in no step:
- * one line each, with the reason and what helps. After kwg_steps_run() also what the kernel
+ * What of the plan cannot be carried out on this host, or would cut it off, and so is in no step; and
+ * what is there but of no effect, as a route or rule of somebody else comes before it: one line each, with
+ * the reason and what helps. After kwg_steps_run() also what the kernel
  * refused. Lives as long as the steps. NULL if i is not below the count.
  */
 KWG_API size_t kwg_steps_left_out_count(const struct kwg_steps *steps);

@@ -8,7 +8,6 @@
 #include "host/nft_input.h"
 #include "host/rtnl_ways.h"
 #include "kilowg_steps.h"
-#include "steps/ways.h"
 
 /* The process that is WireGuard here; 0: the kernel is, or nobody knows. */
 static long daemon_of(const struct kwg_steps *s)
@@ -25,27 +24,41 @@ static long daemon_of(const struct kwg_steps *s)
 }
 
 /* What the files say and the host is: the latter counts where something of it is to be used. */
-static void find_around(struct kwg_steps *s, const struct kwgi_ways *ways, struct kwgi_findings *f)
+static void find_around(struct kwg_steps *s, struct kwgi_findings *f)
 {
 	struct kwgi_around around = { 0 };
 
-	kwgi_around_observe(&around, s->plan, &s->wanted, &s->host, ways, daemon_of(s));
+	kwgi_around_observe(&around, s->plan, &s->wanted, &s->host, &s->ways,
+			     daemon_of(s));
 	kwgi_around_judge(&around, s->plan, &s->wanted, f);
 	kwgi_default_find(&s->wanted.default_way, s->plan, &s->host, f);
 	kwgi_around_left_out(s->cfg, f);
 }
 
-static int find_ways(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_error *err)
+/* What overrules a route that is there is drift like one that is left out; the rest are notes. */
+static void sort_ways(struct kwg_steps *s, const struct kwgi_findings *found)
 {
-	struct kwgi_ways ways = { 0 };
-	int ret = kwgi_ways_observe(&s->live.nl, &ways, &s->wanted, &s->host, err);
+	uint32_t i;
+
+	for (i = 0; i < found->n; i++)
+		kwgi_findings_copy_one(found->v[i].error ? &s->left_out : &s->way_notes, &found->v[i]);
+	s->left_out.failed |= found->failed;
+}
+
+int kwgi_steps_look_at_ways(struct kwg_steps *s, struct kwg_error *err)
+{
+	struct kwgi_findings found = { 0 };
+	int ret;
+
+	s->ways.steps_due = s->steps.n > 0;
+	ret = kwgi_ways_observe(&s->live.nl, &s->ways, &s->wanted, &s->host, err);
 
 	if (!ret) {
-		kwgi_ways_judge(&ways, &s->wanted, &s->host, f);
-		find_around(s, &ways, f);
+		kwgi_ways_judge(&s->ways, &s->wanted, &s->host, &found);
+		sort_ways(s, &found);
 	}
-	kwgi_ways_free(&ways);
-	return ret;
+	kwgi_findings_free(&found);
+	return !ret && (s->left_out.failed || s->way_notes.failed) ? kwgi_nomem(err) : ret;
 }
 
 /* What other firewalls do to packets for this host. */
@@ -68,10 +81,9 @@ int kwgi_steps_find(struct kwg_steps *s, struct kwgi_findings *f, struct kwg_err
 	int ret;
 
 	kwgi_findings_copy(f, &s->left_out);
-	ret = find_ways(s, f, err);
-
-	if (!ret)
-		ret = find_inputs(s, f, err);
+	kwgi_findings_copy(f, &s->way_notes);
+	find_around(s, f);
+	ret = find_inputs(s, f, err);
 	return !ret && f->failed ? kwgi_nomem(err) : ret;
 }
 
@@ -91,7 +103,8 @@ void kwgi_steps_tell(struct kwg_steps *s, bool left_out)
 	if (kwgi_steps_find(s, &f, &err))
 		kwgi_steps_say(s, KWG_WARNING, "%s", err.text);
 	for (i = 0; i < f.n; i++) {
-		if (!left_out && f.v[i].code == kwgi_omitted)
+		/* They come first. */
+		if (!left_out && i < s->left_out.n)
 			continue;
 		kwgi_finding_line(&line, &f.v[i]);
 		if (!line.failed)

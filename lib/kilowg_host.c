@@ -187,6 +187,8 @@ static int prepare(struct kwg_steps *s, struct kwg_error *err)
 	if (!ret)
 		ret = format_steps(s, err);
 	if (!ret)
+		ret = kwgi_steps_look_at_ways(s, err);
+	if (!ret)
 		ret = format_left_out(s, err);
 	sodium_memzero(&key, sizeof(key));
 	kwgi_steps_progress(s, NULL);
@@ -330,6 +332,8 @@ void kwg_steps_free(struct kwg_steps *s)
 	free_texts(s->undo_texts, s->steps.n);
 	free_texts(s->left_out_texts, s->left_out.n);
 	kwgi_findings_free(&s->left_out);
+	kwgi_findings_free(&s->way_notes);
+	kwgi_ways_free(&s->ways);
 	kwgi_refusals_free(&s->own_refusals);
 	kwgi_steps_clear(&s->steps);
 	kwgi_desired_free(&s->wanted);

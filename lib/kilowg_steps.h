@@ -17,6 +17,7 @@
 #include "steps/finding.h"
 #include "steps/leftout.h"
 #include "steps/names.h"
+#include "steps/ways.h"
 
 #ifndef KWG_RUNDIR
 #define KWG_RUNDIR "/run/kilowg"
@@ -40,7 +41,9 @@ struct kwg_steps {
 	struct kwgi_nft_table table;	/* the firewall that is wanted ... */
 	struct kwgi_ipt_rules iptables[2];	/* ... in one of two forms */
 	struct kwgi_desired wanted;
-	struct kwgi_findings left_out;	/* of what was wanted */
+	struct kwgi_findings left_out;	/* what was wanted, but is in no step or of no effect */
+	struct kwgi_ways ways;		/* that packets take now */
+	struct kwgi_findings way_notes;	/* of them what may be meant so */
 	struct kwgi_refusals own_refusals;
 	char **left_out_texts;		/* of each finding */
 	struct kwgi_steps steps;
@@ -70,6 +73,11 @@ void kwgi_steps_progress(const struct kwg_steps *s, const char *what);
 int kwgi_steps_new(struct kwg_steps **out, const struct kwg_plan *plan,
 		   const struct kwg_host_options *opt, bool for_status, struct kwg_error *err);
 
+/*
+ * kilowg_find.c: asks the kernel where packets for wanted networks go. What takes another way although
+ * its route is there is added to what is left out. KWG_ERR_KERNEL, KWG_ERR_NOMEM.
+ */
+int kwgi_steps_look_at_ways(struct kwg_steps *s, struct kwg_error *err);
 /*
  * kilowg_find.c: what on this host stands in the way of the mesh, beside the steps; for status,
  * check --live, diff and apply. KWG_ERR_KERNEL, KWG_ERR_NOMEM.

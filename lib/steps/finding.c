@@ -52,14 +52,19 @@ void kwgi_findings_say(struct kwgi_findings *f, bool error, const char *code, co
 	kwgi_buf_free(&b);
 }
 
+void kwgi_findings_copy_one(struct kwgi_findings *f, const struct kwgi_finding *one)
+{
+	if (!f->failed)
+		add(f, one->error, one->code, one->text, strlen(one->text), one->remedy);
+}
+
 void kwgi_findings_copy(struct kwgi_findings *f, const struct kwgi_findings *from)
 {
 	uint32_t i;
 
 	f->failed |= from->failed;
-	for (i = 0; i < from->n && !f->failed; i++)
-		add(f, from->v[i].error, from->v[i].code, from->v[i].text, strlen(from->v[i].text),
-		    from->v[i].remedy);
+	for (i = 0; i < from->n; i++)
+		kwgi_findings_copy_one(f, &from->v[i]);
 }
 
 uint32_t kwgi_findings_errors(const struct kwgi_findings *f)

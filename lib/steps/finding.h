@@ -28,6 +28,7 @@ void kwgi_findings_add(struct kwgi_findings *f, bool error, const char *code,
 __attribute__((format(printf, 4, 5)))
 void kwgi_findings_say(struct kwgi_findings *f, bool error, const char *code, const char *fmt, ...);
 
+void kwgi_findings_copy_one(struct kwgi_findings *f, const struct kwgi_finding *one);
 /* Adds all of another list. */
 void kwgi_findings_copy(struct kwgi_findings *f, const struct kwgi_findings *from);
 

@@ -7,7 +7,7 @@
 #include "steps/leftout.h"
 #include "steps/mtu.h"
 
-const char kwgi_omitted[] = "omitted";
+static const char omitted[] = "omitted";
 
 enum {
 	TOLD_MAX = 50,		/* findings about single routes */
@@ -174,7 +174,7 @@ static void leave_out_addresses(struct work *k)
 	struct kwgi_desired *w = k->w;
 
 	if (w->addr.addr.family == KWGI_AF_V6 && lacks_ipv6(k, w->ifname)) {
-		kwgi_findings_say(k->f, true, kwgi_omitted,
+		kwgi_findings_say(k->f, true, omitted,
 				  "%s gets no address, for that would be of IPv6, which is disabled there; sysctl -w net.ipv6.conf.%s.disable_ipv6=0",
 				  w->ifname, w->ifname);
 		w->addr = (struct kwgi_prefix){ 0 };
@@ -220,7 +220,7 @@ static void tell_of_ipv6(struct work *k, uint32_t first)
 		kwgi_buf_puts(&text, " is");
 	kwgi_buf_puts(&text, " left out");
 	put_ipv6_remedy(&remedy, k, link);
-	kwgi_findings_add(k->f, true, kwgi_omitted, &text, &remedy);
+	kwgi_findings_add(k->f, true, omitted, &text, &remedy);
 }
 
 /* ---- words ----------------------------------------------------------- */
@@ -261,7 +261,7 @@ static void tell_of_rival(struct work *k, const struct kwgi_host_route *r,
 		kwgi_buf_printf(&remedy, " dev %s), or ", name_of(k->h, rival->oif));
 	}
 	kwgi_buf_puts(&remedy, "take the network out of the file");
-	kwgi_findings_add(k->f, true, kwgi_omitted, &text, &remedy);
+	kwgi_findings_add(k->f, true, omitted, &text, &remedy);
 }
 
 static void put_vital(struct kwgi_buf *b, const struct work *k, const struct kwgi_host_route *r,
@@ -301,7 +301,7 @@ static void tell_of_vital(struct work *k, const struct kwgi_host_route *r,
 	kwgi_buf_puts(&remedy, "take the network out of the file, or permit it: allow-cover = ");
 	kwgi_buf_prefix(&remedy, &r->dst);
 	kwgi_buf_puts(&remedy, " in [local]");
-	kwgi_findings_add(k->f, true, kwgi_omitted, &text, &remedy);
+	kwgi_findings_add(k->f, true, omitted, &text, &remedy);
 }
 
 static void tell_of_refusal(struct work *k, const struct kwgi_host_route *r,
@@ -312,7 +312,7 @@ static void tell_of_refusal(struct work *k, const struct kwgi_host_route *r,
 	kwgi_buf_prefix(&text, &r->dst);
 	put_whose(&text, k, &r->dst);
 	kwgi_buf_printf(&text, " is left out: %s", refusal->why);
-	kwgi_findings_add(k->f, true, kwgi_omitted, &text, NULL);
+	kwgi_findings_add(k->f, true, omitted, &text, NULL);
 }
 
 static void tell(struct work *k, uint32_t i)
@@ -353,7 +353,7 @@ static void leave_out_routes(struct work *k)
 		if (is_out(&k->reasons[i]))
 			tell(k, i);
 	if (k->untold)
-		kwgi_findings_say(k->f, true, kwgi_omitted, "%u more networks are left out", k->untold);
+		kwgi_findings_say(k->f, true, omitted, "%u more networks are left out", k->untold);
 	for (i = 0; i < w->n_routes; i++)
 		if (!is_out(&k->reasons[i]))
 			w->routes[n++] = w->routes[i];
@@ -367,7 +367,7 @@ static void tell_of_internal_ip(const struct work *k)
 
 	if (!k->w->no_internal_ip)
 		return;
-	kwgi_findings_say(k->f, true, kwgi_omitted,
+	kwgi_findings_say(k->f, true, omitted,
 			  "no interface of this host has %s, the internal-ip of node %s (%s), so the routes to the others of its location are left out (%u); give this host that address, or the node another one",
 			  kwgi_addr_format(addr, &n->internal_ip.addr), n->name,
 			  kwgi_diags_place(&k->plan->cfg->diags, place, n->internal_ip_at),

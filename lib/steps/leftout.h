@@ -27,9 +27,6 @@ int kwgi_refusals_add(struct kwgi_refusals *r, const struct kwgi_host_route *rou
 		      const char *why);
 void kwgi_refusals_free(struct kwgi_refusals *r);
 
-/* The code of all its findings. */
-extern const char kwgi_omitted[];
-
 /*
  * Takes out of w what stands against the host: routes where somebody else has one, that would take
  * away the way to something vital, or that were refused before; IPv6 where there is none; what the

@@ -381,6 +381,15 @@ static void tell_of_stranger(const struct kwgi_host_route *r, const struct kwgi_
 	kwgi_findings_add(f, takes_from_ours(w, r), "table-shared", &text, &remedy);
 }
 
+/* One that steps may take away. */
+static bool is_passing(const struct kwgi_ways *s, const struct kwgi_host *h, const struct culprit *c)
+{
+	uint8_t protocol = c->first->way.match.protocol;
+
+	return s->steps_due && !c->rule && protocol &&
+	       (protocol == h->protocol || h->journal.protocols[protocol]);
+}
+
 void kwgi_ways_judge(const struct kwgi_ways *s, const struct kwgi_desired *w,
 		     const struct kwgi_host *h, struct kwgi_findings *f)
 {
@@ -391,6 +400,8 @@ void kwgi_ways_judge(const struct kwgi_ways *s, const struct kwgi_desired *w,
 		if (kwgi_ways_is_right(&s->v[i]))
 			continue;
 		c = (struct culprit){ .first = &s->v[i], .rule = find_rule(h, &s->v[i]) };
+		if (is_passing(s, h, &c))
+			continue;
 		for (j = 0; j < n && !is_same(&v[j], &c); j++)
 			;
 		if (j < n)

@@ -25,6 +25,7 @@ struct kwgi_ways {
 	struct kwgi_prefixset set;	/* of wanted routes in the main table; value: index */
 	struct kwgi_wanted_way *v;
 	uint32_t n, cap;
+	bool steps_due;			/* so that routes of ours may go yet */
 	struct kwgi_host_route strangers[KWGI_STRANGERS];	/* of others, in tables of ours */
 	uint32_t n_strangers;
 	uint32_t ra_link;		/* of an IPv6 default route by a router's advertisement; 0: none */

@@ -72,12 +72,13 @@ fi
 # Others lead elsewhere what is for the mesh.
 must on a ip -6 route add fd00:2:3::/80 dev lan0
 run kwg a diff
-like 'a route that is more specific is told of' "$T/err" \
-	'^kilowg: warning: packets for fd00:2:3::/80 leave by lan0, not kilo0: .*; take it away: ip -6 route del fd00:2:3::/80 dev lan0'
+is 'a route that is more specific is a difference' 3 "$status"
+like 'and told of' "$T/out" \
+	'^! packets for fd00:2:3::/80 leave by lan0, not kilo0: .*; take it away: ip -6 route del fd00:2:3::/80 dev lan0'
 must on a ip -6 route del fd00:2:3::/80 dev lan0
 must on a ip -6 rule add to fd00:2:3::/64 blackhole priority 1000
 run kwg a diff
-like 'and a rule that drops' "$T/err" '^kilowg: warning: packets for fd00:2:3::/64 go nowhere'
+like 'and a rule that drops' "$T/out" '^! packets for fd00:2:3::/64 go nowhere'
 must on a ip -6 rule del priority 1000
 expect 0 'diff' kwg a diff
 is 'is silent then' '' "$(cat "$T/out" "$T/err")"

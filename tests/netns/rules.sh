@@ -97,7 +97,8 @@ listens() {
 	grep -q '^Deleted.* 9999' "$T/monitor"
 }
 check 'changes are seen' wait_for 10 listens
-on b sh -c 'echo $$ >"$1" && exec ping -i 0.02 -q 10.2.3.2' sh "$T/ping.id" >"$T/ping" 2>&1 &
+on b sh -c 'echo $$ >"$1" && exec ping -i 0.02 10.2.3.2' sh "$T/ping.id" >"$T/ping" 2>&1 &
+check 'packets get through' wait_for 10 grep -q '^64 bytes from' "$T/ping"
 must kwg a apply
 kill -INT "$(cat "$T/ping.id")"
 check 'what was sent meanwhile is counted' wait_for 10 grep -q 'packet loss' "$T/ping"

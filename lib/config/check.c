@@ -12,7 +12,39 @@
 
 bool kwgi_node_is_ready(const struct kwgi_node *n)
 {
-	return *n->name && n->endpoint.port && !kwgi_key_is_zero(&n->key) && n->pod_cidrs.n;
+	return n->ready;
+}
+
+/* Servers without Kubernetes have no pods. Where one node has some, one without is not ready yet. */
+bool kwgi_mesh_is_strict(const struct kwg_config *cfg)
+{
+	uint32_t i;
+
+	if (cfg->mesh.requirements != KWGI_REQUIRE_AUTO)
+		return cfg->mesh.requirements == KWGI_REQUIRE_KILO;
+	for (i = 0; i < cfg->n_nodes; i++)
+		if (cfg->nodes[i].pod_cidrs.n || (cfg->nodes[i].refused & KWGI_REFUSED_NETWORKS))
+			return true;
+	return false;
+}
+
+/* One that others cannot call has to call them, and to keep the way open. */
+static bool has_way(const struct kwgi_node *n, bool strict)
+{
+	return n->endpoint.port || (!strict && n->keepalive);
+}
+
+static void find_ready(struct kwg_config *cfg)
+{
+	bool strict = kwgi_mesh_is_strict(cfg);
+	uint32_t i;
+
+	for (i = 0; i < cfg->n_nodes; i++) {
+		struct kwgi_node *n = &cfg->nodes[i];
+
+		n->ready = *n->name && !kwgi_key_is_zero(&n->key) && has_way(n, strict) &&
+			   (n->pod_cidrs.n || !strict);
+	}
 }
 
 bool kwgi_peer_is_ready(const struct kwgi_peer *p)
@@ -205,15 +237,19 @@ static void check_name(struct kwg_config *cfg, struct kwgi_place at, const char 
 
 static void check_node_complete(struct kwg_config *cfg, const struct kwgi_node *n)
 {
+	bool strict = kwgi_mesh_is_strict(cfg);
 	struct kwgi_buf missing = { 0 };
 
 	check_name(cfg, n->at, "node", n->name, n->refused);
 	if (!*n->name)
 		return;
-	put_missing(&missing, "endpoint", !n->endpoint.port, n->refused & KWGI_REFUSED_ENDPOINT);
+	put_missing(&missing, strict ? "endpoint" : "endpoint or persistent-keepalive", !has_way(n, strict),
+		    n->refused & KWGI_REFUSED_ENDPOINT);
 	put_missing(&missing, "public-key", kwgi_key_is_zero(&n->key), n->refused & KWGI_REFUSED_KEY);
-	put_missing(&missing, "pod-cidr", !n->pod_cidrs.n, n->refused & KWGI_REFUSED_NETWORKS);
-	report_left_out(cfg, n->at, "node", n->name, "endpoint, public-key and pod-cidr", &missing);
+	put_missing(&missing, "pod-cidr", strict && !n->pod_cidrs.n, n->refused & KWGI_REFUSED_NETWORKS);
+	report_left_out(cfg, n->at, "node", n->name,
+			strict ? "endpoint, public-key and pod-cidr"
+			       : "public-key, and endpoint or persistent-keepalive", &missing);
 }
 
 /*
@@ -435,6 +471,7 @@ void kwgi_check(struct kwg_config *cfg)
 {
 	uint32_t i;
 
+	find_ready(cfg);
 	check_mesh(cfg);
 	check_local(cfg);
 	for (i = 0; i < cfg->n_nodes; i++)

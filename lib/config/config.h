@@ -25,6 +25,7 @@ enum kwgi_firewall { KWGI_FIREWALL_NFTABLES, KWGI_FIREWALL_IPTABLES, KWGI_FIREWA
 
 enum {
 	KWGI_PORT_OF_ENDPOINT = 0,	/* mesh.port: each node's own endpoint says */
+	KWGI_DEFAULT_PORT = 51820,	/* what that is for a node without one, as mesh.port's default */
 	KWGI_MTU_AUTO = 0,
 	KWGI_VXLAN_ID_AUTO = 0,
 	KWGI_IFNAME_MAX = 15,
@@ -55,6 +56,9 @@ struct kwgi_discovereds {
 	uint32_t n, cap;
 };
 
+/* What a node has to have to take part; AUTO: as Kilo has it where any node has pods. */
+enum kwgi_requirements { KWGI_REQUIRE_AUTO, KWGI_REQUIRE_KILO, KWGI_REQUIRE_MINIMAL };
+
 enum { KWGI_ORIGIN_TEXT = 17, KWGI_ORIGINS = 2 };
 
 struct kwgi_mesh {
@@ -63,6 +67,7 @@ struct kwgi_mesh {
 	struct kwgi_place format_at;
 	bool end_marker;		/* the file that says so has to end with [end] */
 	uint32_t granularity, encapsulation, encap_protocol, compatibility;
+	uint32_t requirements;
 	uint32_t vxlan_port, vxlan_id;	/* id 0: from the name, see encap.h */
 	struct kwgi_prefix subnet;
 	struct kwgi_place subnet_at;
@@ -93,6 +98,7 @@ struct kwgi_node {
 	struct kwgi_prefix internal_ip;		/* host bits kept; family NONE: none */
 	bool internal_ip_off;			/* "-": switched off by the administrator */
 	bool leader;
+	bool ready;				/* set by kwgi_check(): takes part */
 	uint8_t refused;			/* KWGI_REFUSED_*: there, but not accepted */
 	uint32_t keepalive;			/* seconds, 0: none */
 	struct kwgi_cidrs pod_cidrs, allowed_location_ips;
@@ -175,10 +181,12 @@ void kwgi_config_keys(struct kwgi_buf *b);
 /* Reports what is missing or clashes. Errors and warnings go to cfg->diags. */
 void kwgi_check(struct kwg_config *cfg);
 
-/* Does it have all that Kilo asks of a node or peer that takes part? */
 /* It is part of names of files, and of marks. */
 bool kwgi_mesh_name_is_valid(const char *v);
+/* Does it have all that is asked of a node or peer that takes part? Of nodes kwgi_check() finds it out. */
 bool kwgi_node_is_ready(const struct kwgi_node *n);
+/* Is all of it asked for that Kilo asks for? */
+bool kwgi_mesh_is_strict(const struct kwg_config *cfg);
 bool kwgi_peer_is_ready(const struct kwgi_peer *p);
 
 /* The word that stands for a value of an enum in files. */
@@ -186,6 +194,7 @@ const char *kwgi_granularity_name(uint32_t v);
 const char *kwgi_encapsulation_name(uint32_t v);
 const char *kwgi_encap_protocol_name(uint32_t v);
 const char *kwgi_compatibility_name(uint32_t v);
+const char *kwgi_requirements_name(uint32_t v);
 const char *kwgi_backend_name(uint32_t v);
 const char *kwgi_firewall_name(uint32_t v);
 

@@ -34,6 +34,7 @@ static void put_mesh(struct kwgi_json *j, const struct kwg_config *cfg)
 	kwgi_json_uint(j, "format", m->format);
 	kwgi_json_string(j, "granularity", kwgi_granularity_name(m->granularity));
 	kwgi_json_string(j, "name", m->name);
+	kwgi_json_string(j, "node-requirements", kwgi_requirements_name(m->requirements));
 	if (m->port == KWGI_PORT_OF_ENDPOINT)
 		kwgi_json_string(j, "port", "endpoint");
 	else

@@ -40,6 +40,7 @@ DEFINE_ENUM(granularity, "location", "full")
 DEFINE_ENUM(encapsulation, "always", "cross-subnet", "never")
 DEFINE_ENUM(encap_protocol, "ipip", "vxlan")
 DEFINE_ENUM(compatibility, "none", "flannel", "cilium")
+DEFINE_ENUM(requirements, "auto", "kilo", "minimal")
 DEFINE_ENUM(backend, "auto", "kernel", "userspace", "external")
 DEFINE_ENUM(firewall, "nftables", "iptables", "none")
 
@@ -425,6 +426,8 @@ static const struct kwgi_section_key mesh_keys[] = {
 	  "auto, or number from 1 to 16777215", "auto" },
 	{ "compatibility", set_compatibility, FIELD(mesh, compatibility), 0, false, false,
 	  "none, flannel or cilium", "none" },
+	{ "node-requirements", set_requirements, FIELD(mesh, requirements), 0, false, false,
+	  "auto, kilo or minimal", "auto" },
 };
 
 static const struct kwgi_section_key node_keys[] = {

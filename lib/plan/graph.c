@@ -96,6 +96,8 @@ static void put_member_label(struct kwgi_buf *b, const struct kwgi_segment *s,
 		return;
 	kwgi_buf_puts(b, "\\n");
 	kwgi_buf_addr(b, &s->wg_ip);
+	if (!m->endpoint.port)
+		return;
 	kwgi_buf_puts(b, "\\n");
 	kwgi_buf_endpoint(b, &m->endpoint);
 }

@@ -389,8 +389,9 @@ static uint32_t listen_port(const struct kwg_plan *plan)
 	/* [local] speaks for this host only. */
 	if (cfg->local.port && (!local || !strcmp(local, plan->node->name)))
 		return cfg->local.port;
-	return cfg->mesh.port == KWGI_PORT_OF_ENDPOINT ? plan->node->endpoint.port
-						       : cfg->mesh.port;
+	if (cfg->mesh.port != KWGI_PORT_OF_ENDPOINT)
+		return cfg->mesh.port;
+	return plan->node->endpoint.port ? plan->node->endpoint.port : KWGI_DEFAULT_PORT;
 }
 
 static bool has_private_ip(const struct kwgi_segment *s, const struct kwgi_addr *a)
@@ -425,8 +426,10 @@ static int no_such_node(const struct kwg_config *cfg, const char *name, struct k
 	for (i = 0; i < cfg->n_nodes; i++)
 		if (!strcmp(cfg->nodes[i].name, name))
 			return kwgi_fail(err, KWG_ERR_USAGE, 0,
-					 "node \"%.100s\" (%s) takes no part: it needs endpoint, public-key and pod-cidr",
-					 name, kwgi_diags_place(&cfg->diags, at, cfg->nodes[i].at));
+					 "node \"%.100s\" (%s) takes no part: it needs %s", name,
+					 kwgi_diags_place(&cfg->diags, at, cfg->nodes[i].at),
+					 kwgi_mesh_is_strict(cfg) ? "endpoint, public-key and pod-cidr"
+								  : "public-key, and endpoint or persistent-keepalive");
 	return kwgi_fail(err, KWG_ERR_USAGE, 0,
 			 "there is no node \"%.253s\" that takes part; the file has %u that do",
 			 name, cfg->topology->n_nodes);

@@ -236,7 +236,7 @@ void kwgi_plan_json(const struct kwg_plan *plan, const char *digest, struct kwgi
 	kwgi_json_string(j, "node", n->name);
 	put_mesh_peers(j, plan->topo);
 	kwgi_json_uint(j, "persistent_keepalive", n->keepalive);
-	kwgi_json_prefix(j, "pod_subnet", &n->pod_cidrs.v[0].prefix);
+	kwgi_json_prefix(j, "pod_subnet", n->pod_cidrs.n ? &n->pod_cidrs.v[0].prefix : &(struct kwgi_prefix){ 0 });
 	kwgi_json_cidrs(j, "pod_subnets", &n->pod_cidrs);
 	kwgi_json_prefix(j, "private_ip", has_private_ip ? &n->internal_ip
 							 : &(struct kwgi_prefix){ 0 });

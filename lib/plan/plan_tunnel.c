@@ -9,13 +9,14 @@ struct kwgi_addr kwgi_plan_gateway(const struct kwg_plan *plan, const struct kwg
 	case KWGI_COMPAT_CILIUM:
 		if (m->cni_ip.addr.family)
 			return m->cni_ip.addr;
-		return m->pod_cidrs.v[0].prefix.addr;
-	case KWGI_COMPAT_FLANNEL:
-		return m->pod_cidrs.v[0].prefix.addr;
-	case KWGI_COMPAT_NONE:
 		break;
+	case KWGI_COMPAT_FLANNEL:
+		break;
+	case KWGI_COMPAT_NONE:
+		return m->internal_ip.addr;
 	}
-	return m->internal_ip.addr;
+	/* A node without pods has nothing in the other CNI's overlay. */
+	return m->pod_cidrs.n ? m->pod_cidrs.v[0].prefix.addr : m->internal_ip.addr;
 }
 
 bool kwgi_plan_has_vxlan(const struct kwg_plan *plan)
@@ -84,7 +85,7 @@ bool kwgi_plan_needs_tunnel(const struct kwg_plan *plan)
 /*
  * The tunnel device has the address after the pod CIDR's base address (Kilo:
  * mesh.go, with the IPIP encapsulator), on nodes that have, or had but for
- * their administrator, a private address.
+ * their administrator, a private address. Without pods it needs none.
  */
 void kwgi_plan_set_tunnel_address(struct kwg_plan *plan)
 {
@@ -96,6 +97,6 @@ void kwgi_plan_set_tunnel_address(struct kwg_plan *plan)
 		return;
 	if (!kwgi_node_has_private_ip(plan->node) && !plan->node->internal_ip_off)
 		return;
-	if (kwgi_addr_add(&a, &plan->node->pod_cidrs.v[0].prefix.addr, 1))
+	if (plan->node->pod_cidrs.n && kwgi_addr_add(&a, &plan->node->pod_cidrs.v[0].prefix.addr, 1))
 		plan->tunl_addr = kwgi_prefix_host(&a);
 }

@@ -75,6 +75,8 @@ static bool is_distant(const struct kwgi_node *n)
 {
 	const struct kwgi_addr *a = endpoint_address(n);
 
+	if (!n->endpoint.port)
+		return false;
 	if (a->family)
 		return !is_inner(a) && !is_link_local(a) && !kwgi_addr_useless(a);
 	/* A name may lead into a private network, if the node is in one. */
@@ -183,6 +185,27 @@ static void check_leader(struct kwg_config *cfg, const struct distants *d, const
 		check_private(cfg, d, n, "link-local");
 }
 
+/* Each waits for the other to begin. */
+static void check_callers(struct kwg_config *cfg, const struct kwgi_topology *t)
+{
+	const struct kwgi_node *first = NULL;
+	char at[KWGI_PLACE_TEXT];
+	uint32_t i;
+
+	for (i = 0; i < t->n_segments; i++) {
+		const struct kwgi_node *n = t->segments[i].leader;
+
+		if (n->endpoint.port)
+			continue;
+		if (first)
+			kwgi_diags_add(&cfg->diags, KWG_WARNING, n->at, "endpoint",
+				       "neither node \"%s\" nor node \"%s\" (%s) has an endpoint, so neither can begin a session with the other; give one of them an endpoint",
+				       n->name, first->name, kwgi_diags_place(&cfg->diags, at, first->at));
+		else
+			first = n;
+	}
+}
+
 int kwgi_reach(struct kwg_config *cfg, const struct kwgi_topology *t)
 {
 	struct distants d = { 0 };
@@ -201,5 +224,6 @@ int kwgi_reach(struct kwg_config *cfg, const struct kwgi_topology *t)
 		return -1;
 	for (i = 0; i < t->n_segments; i++)
 		check_leader(cfg, &d, t->segments[i].leader);
+	check_callers(cfg, t);
 	return 0;
 }

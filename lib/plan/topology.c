@@ -49,7 +49,7 @@ static bool has_public_endpoint(const struct kwgi_node *n)
 /*
  * The first by name that asks to lead and has a public endpoint; else the
  * first that asks to lead; else the first with a public endpoint; else the
- * first (Kilo: findLeader).
+ * first (Kilo: findLeader). Of those the first with an endpoint, which in Kilo all have.
  */
 static const struct kwgi_node *choose_leader(const struct kwgi_segment *s)
 {
@@ -58,7 +58,8 @@ static const struct kwgi_node *choose_leader(const struct kwgi_segment *s)
 	uint32_t i;
 
 	for (i = 0; i < s->n; i++) {
-		rank = (s->members[i]->leader ? 2u : 0u) + has_public_endpoint(s->members[i]);
+		rank = (s->members[i]->leader ? 4u : 0u) + (has_public_endpoint(s->members[i]) ? 2u : 0u) +
+		       (s->members[i]->endpoint.port ? 1u : 0u);
 		if (rank > best_rank) {
 			best = s->members[i];
 			best_rank = rank;

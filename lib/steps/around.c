@@ -187,6 +187,7 @@ static void tell_left_out(const struct kwg_config *cfg, const char *kind, const 
 
 void kwgi_around_left_out(const struct kwg_config *cfg, struct kwgi_findings *f)
 {
+	bool strict = kwgi_mesh_is_strict(cfg);
 	struct kwgi_buf lacks = { 0 };
 	uint32_t i;
 
@@ -197,8 +198,9 @@ void kwgi_around_left_out(const struct kwg_config *cfg, struct kwgi_findings *f)
 			continue;
 		put_lack(&lacks, !n->name || !*n->name, "name");
 		put_lack(&lacks, kwgi_key_is_zero(&n->key), "public-key");
-		put_lack(&lacks, !n->endpoint.port, "endpoint");
-		put_lack(&lacks, !n->pod_cidrs.n, "pod-cidr");
+		put_lack(&lacks, !n->endpoint.port && (strict || !n->keepalive),
+			 strict ? "endpoint" : "endpoint or persistent-keepalive");
+		put_lack(&lacks, strict && !n->pod_cidrs.n, "pod-cidr");
 		tell_left_out(cfg, "node", n->name, n->at, &lacks, f);
 	}
 	for (i = 0; i < cfg->n_peers; i++) {

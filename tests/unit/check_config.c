@@ -18,6 +18,7 @@ static const struct {
 	{ "mesh", "vxlan-port", "1|4789|65535", "|0|65536|auto" },
 	{ "mesh", "vxlan-id", "auto|1|16777215", "|0|16777216|Auto" },
 	{ "mesh", "compatibility", "none|flannel|cilium", "|calico|no" },
+	{ "mesh", "node-requirements", "auto|kilo|minimal", "|strict|yes" },
 	{ "mesh", "subnet", "10.4.0.0/16|0.0.0.0/0|fd00::/64|1.2.3.4/32|::/0",
 	  "|10.4.0.0|10.4.0.1/16|10.4.0.0/33|fd00::/129|10.4.0.0/16,10.5.0.0/16|a/8" },
 	{ "mesh", "port", "1|65535|51820|endpoint", "|0|65536|-1|+1|01|1.0|0x1|51820 1|Endpoint" },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The facade over what is pure: configuration, plan, views, keys. kilowg_host.c has the rest. */
+/* The facade over what is pure: configuration, plan, keys. kilowg_views.c has views, kilowg_host.c the rest. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,11 +9,9 @@
 #include "facade.h"
 #include "host/files.h"
 #include "kilowg.h"
-#include "plan/graph.h"
 #include "plan/overlaps.h"
 #include "plan/plan.h"
 #include "plan/reach.h"
-#include "plan/showconf.h"
 
 const char *kwg_version(void)
 {
@@ -415,196 +413,6 @@ int kwg_plan_digest(const struct kwg_plan *plan, char out[KWG_DIGEST_TEXT], stru
 		return kwgi_nomem(err);
 	memcpy(out, digest, sizeof(digest));
 	return 0;
-}
-
-/* ---- views ----------------------------------------------------------- */
-
-/* The topology of a configuration without errors, and a node in it. */
-static int find_node(const struct kwg_config *cfg, const char *name, const struct kwgi_node **node,
-		     struct kwg_error *err)
-{
-	uint32_t i;
-
-	if (!cfg->topology || cfg->diags.errors)
-		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has errors");
-	i = kwgi_topology_find(cfg->topology, name);
-	if (i == UINT32_MAX)
-		return kwgi_fail(err, KWG_ERR_USAGE, 0, "there is no node \"%.253s\" that takes part",
-				 name);
-	*node = cfg->topology->nodes[i];
-	return 0;
-}
-
-static int find_peer(const struct kwg_config *cfg, const char *name,
-		     const struct kwgi_mesh_peer **peer, struct kwg_error *err)
-{
-	const struct kwgi_topology *t = cfg->topology;
-	uint32_t i;
-
-	for (i = 0; i < t->n_peers; i++) {
-		if (!strcmp(t->peers[i].peer->name, name)) {
-			*peer = &t->peers[i];
-			return 0;
-		}
-	}
-	return kwgi_fail(err, KWG_ERR_USAGE, 0, "there is no peer \"%.253s\" that takes part", name);
-}
-
-int kwg_graph_dot(const struct kwg_config *cfg, char **out, size_t *len, struct kwg_error *err)
-{
-	struct kwgi_buf b = { 0 };
-
-	if (!cfg->topology || cfg->diags.errors)
-		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has errors");
-	kwgi_graph_dot(cfg, &b);
-	return kwgi_give(&b, out, len, err);
-}
-
-int kwgi_peer_psk(const struct kwgi_peer *p, struct kwgi_key *psk, struct kwg_error *err)
-{
-	bool too_open;
-
-	if (p && p->psk_file)
-		return kwgi_file_read_key(p->psk_file, psk, &too_open, err);
-	if (p)
-		*psk = p->psk;
-	else
-		sodium_memzero(psk, sizeof(*psk));
-	return 0;
-}
-
-static int showconf_leader(const struct kwg_plan *plan, struct kwgi_buf *b, struct kwg_error *err)
-{
-	struct kwgi_key *psks = calloc(plan->n_peers + 1u, sizeof(*psks));
-	uint32_t i;
-	int ret = 0;
-
-	if (!psks)
-		return kwgi_nomem(err);
-	for (i = 0; i < plan->n_peers && !ret; i++)
-		ret = kwgi_peer_psk(plan->peers[i].peer, &psks[i], err);
-	if (!ret)
-		kwgi_showconf_leader(plan, psks, b);
-	sodium_memzero(psks, plan->n_peers * sizeof(*psks));
-	free(psks);
-	return ret;
-}
-
-int kwg_showconf_node(const struct kwg_config *cfg, const char *node, bool as_peer,
-		      char **out, size_t *len, struct kwg_error *err)
-{
-	struct kwgi_buf b = { 0 };
-	struct kwg_plan *plan;
-	int ret = kwg_plan_new(&plan, cfg, node, err);
-
-	if (ret)
-		return ret;
-	if (!plan->leader)
-		ret = kwgi_fail(err, KWG_ERR_USAGE, 0,
-				"node \"%.100s\" has no WireGuard configuration: \"%.100s\" leads its segment",
-				node, plan->segment->leader->name);
-	else if (as_peer)
-		ret = kwgi_showconf_segment(plan, &b) ? kwgi_nomem(err) : 0;
-	else
-		ret = showconf_leader(plan, &b, err);
-	kwg_plan_free(plan);
-	if (ret) {
-		kwgi_buf_free(&b);
-		return ret;
-	}
-	return kwgi_give(&b, out, len, err);
-}
-
-static int parse_extra(const char *const *extra, size_t n, struct kwgi_prefix **out,
-		       struct kwg_error *err)
-{
-	struct kwgi_prefix *v = calloc(n + 1, sizeof(*v));
-	size_t i;
-
-	if (!v)
-		return kwgi_nomem(err);
-	for (i = 0; i < n; i++) {
-		if (kwgi_prefix_parse(&v[i], extra[i]) || kwgi_prefix_has_host_bits(&v[i])) {
-			free(v);
-			return kwgi_fail(err, KWG_ERR_USAGE, 0,
-					 "\"%.60s\" is no network without host bits, such as 10.2.1.0/24",
-					 extra[i]);
-		}
-	}
-	*out = v;
-	return 0;
-}
-
-static int show_view(const struct kwg_config *cfg, const struct kwgi_node *viewpoint,
-		     const struct kwgi_mesh_peer *p, const struct kwgi_prefix *extra, size_t n,
-		     bool json, struct kwgi_buf *b, struct kwg_error *err)
-{
-	struct kwgi_peer_view view = { 0 };
-	struct kwgi_buf conf = { 0 };
-	struct kwgi_key psk;
-	int ret = kwgi_peer_psk(p->peer, &psk, err);
-
-	if (ret)
-		return ret;
-	if (kwgi_peer_view_build(&view, cfg->topology, viewpoint, p, extra, n)) {
-		ret = kwgi_nomem(err);
-	} else if (json) {
-		kwgi_peer_view_conf(&view, &psk, &conf);
-		b->failed |= conf.failed;
-		kwgi_peer_view_json(&view, conf.p ? conf.p : "", b);
-	} else {
-		kwgi_peer_view_conf(&view, &psk, b);
-	}
-	kwgi_buf_free(&conf);
-	kwgi_arena_free(&view.arena);
-	sodium_memzero(&psk, sizeof(psk));
-	return ret;
-}
-
-static int show_as_peer(const struct kwg_config *cfg, const struct kwgi_node *viewpoint,
-			const struct kwgi_mesh_peer *p, struct kwgi_buf *b, struct kwg_error *err)
-{
-	struct kwgi_wg_peer wg;
-	struct kwgi_key psk;
-	int ret = kwgi_peer_psk(p->peer, &psk, err);
-
-	if (ret)
-		return ret;
-	kwgi_wg_peer(&wg, cfg->topology, viewpoint, p);
-	/* Nodes have one of their own for all peers; as kgctl has it, this is what the peer wants. */
-	wg.keepalive = p->peer->keepalive;
-	kwgi_wg_format_peer(b, &wg, &psk);
-	sodium_memzero(&psk, sizeof(psk));
-	return 0;
-}
-
-int kwg_showconf_peer(const struct kwg_config *cfg, const char *viewpoint, const char *peer,
-		      const char *const *extra, size_t n, bool as_peer, bool json,
-		      char **out, size_t *len, struct kwg_error *err)
-{
-	const struct kwgi_mesh_peer *p = NULL;
-	const struct kwgi_node *node = NULL;
-	struct kwgi_prefix *nets = NULL;
-	struct kwgi_buf b = { 0 };
-	int ret;
-
-	ret = find_node(cfg, viewpoint, &node, err);
-	if (!ret)
-		ret = find_peer(cfg, peer, &p, err);
-	if (!ret)
-		ret = parse_extra(extra, n, &nets, err);
-	if (ret)
-		return ret;
-	if (as_peer)
-		ret = show_as_peer(cfg, node, p, &b, err);
-	else
-		ret = show_view(cfg, node, p, nets, n, json, &b, err);
-	free(nets);
-	if (ret) {
-		kwgi_buf_free(&b);
-		return ret;
-	}
-	return kwgi_give(&b, out, len, err);
 }
 
 /* ---- keys ------------------------------------------------------------ */

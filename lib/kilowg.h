@@ -231,6 +231,25 @@ KWG_API int kwg_showconf_peer(const struct kwg_config *cfg, const char *viewpoin
 		      const char *const *extra, size_t n, bool as_peer, bool json,
 		      char **out, size_t *len, struct kwg_error *err);
 
+enum kwg_client_format {
+	KWG_CLIENT_WG_QUICK,	/* of wg-quick(8), and of the programs for phones */
+	KWG_CLIENT_WG,		/* of wg(8) setconf */
+	KWG_CLIENT_NETWORKD,	/* systemd.netdev(5), then systemd.network(5) */
+	KWG_CLIENT_NM,		/* a keyfile of NetworkManager */
+	KWG_CLIENT_YAML,
+	KWG_CLIENT_JSON,
+};
+
+/*
+ * The whole configuration of an outside peer: its addresses, name servers, MTU and all WireGuard peers, with
+ * preshared keys. Endpoints are those that viewpoint (a node) has seen. private_key (base64) goes into the
+ * text; without one (NULL) a comment is where it belongs, or null. KWG_ERR_USAGE if the peer has no
+ * address or the key is of another; KWG_ERR_CONFIG, KWG_ERR_IO, KWG_ERR_NOMEM.
+ */
+KWG_API int kwg_client_config(const struct kwg_config *cfg, const char *viewpoint, const char *peer,
+		      const char *private_key, enum kwg_client_format format, char **out, size_t *len,
+		      struct kwg_error *err);
+
 /* ---- keys ------------------------------------------------------------ */
 
 enum {

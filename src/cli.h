@@ -71,6 +71,12 @@ int report(const struct kwg_error *err);
 /* Writes a text to stdout, wipes and frees it. */
 int print_text(char *text);
 
+enum { KEY_LINE = 256 };
+/* The first word that comes from fd. The caller wipes it. */
+void read_key(int fd, char key[KEY_LINE]);
+/* What goes to stdout is a secret. */
+void warn_if_readable(const struct cli *cli);
+
 /*
  * Reads and checks the configuration that the options name. Errors are
  * printed; warnings only with -v. NULL after an error, with *status set.

@@ -7,8 +7,6 @@
 
 #include "cli.h"
 
-enum { LINE = 256 };
-
 /* The text may be a secret: stdio's copy must not outlive it. */
 static int print_key(char key[KWG_KEY_TEXT])
 {
@@ -26,12 +24,12 @@ static int print_key(char key[KWG_KEY_TEXT])
 	return EXIT_OTHER;
 }
 
-static void warn_if_readable(const struct cli *cli)
+void warn_if_readable(const struct cli *cli)
 {
 	struct stat st;
 
 	if (!cli->quiet && !fstat(STDOUT_FILENO, &st) && S_ISREG(st.st_mode) && (st.st_mode & 0077))
-		fputs("kilowg: warning: the key goes to a file that others can read\n", stderr);
+		fputs("kilowg: warning: a key goes to a file that others can read\n", stderr);
 }
 
 static int generate(const struct cli *cli, int argc,
@@ -60,12 +58,21 @@ static int run_genpsk(struct cli *cli, int argc, char **argv, const struct optio
 	return generate(cli, argc, kwg_genpsk);
 }
 
-static int run_pubkey(struct cli *cli, int argc, char **argv, const struct option_values *given)
+void read_key(int fd, char key[KEY_LINE])
 {
-	char line[LINE], key[KWG_KEY_TEXT];
-	struct kwg_error err = { 0 };
 	size_t len = 0;
 	ssize_t n;
+
+	while (len < KEY_LINE - 1 && (n = read(fd, key + len, KEY_LINE - 1 - len)) > 0)
+		len += (size_t)n;
+	key[len] = '\0';
+	key[strcspn(key, " \t\r\n")] = '\0';
+}
+
+static int run_pubkey(struct cli *cli, int argc, char **argv, const struct option_values *given)
+{
+	char line[KEY_LINE], key[KWG_KEY_TEXT];
+	struct kwg_error err = { 0 };
 	int ret;
 
 	(void)cli;
@@ -73,10 +80,7 @@ static int run_pubkey(struct cli *cli, int argc, char **argv, const struct optio
 	(void)given;
 	if (argc)
 		return usage_error("pubkey takes no operand; the private key comes on stdin");
-	while (len < sizeof(line) - 1 && (n = read(STDIN_FILENO, line + len, sizeof(line) - 1 - len)) > 0)
-		len += (size_t)n;
-	line[len] = '\0';
-	line[strcspn(line, " \t\r\n")] = '\0';
+	read_key(STDIN_FILENO, line);
 	ret = kwg_pubkey(key, line, &err);
 	explicit_bzero(line, sizeof(line));
 	return ret ? report(&err) : print_key(key);

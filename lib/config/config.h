@@ -116,6 +116,8 @@ struct kwgi_peer {
 	struct kwgi_endpoint endpoint;
 	struct kwgi_addr endpoint_address;
 	uint32_t keepalive;
+	struct kwgi_cidrs addresses, dns;	/* of its own interface; host bits kept */
+	uint32_t mtu;				/* of that, 0: whatever its program takes */
 };
 
 struct kwgi_local {

@@ -121,11 +121,17 @@ static void put_node(struct kwgi_json *j, const struct kwg_config *cfg, const st
 static void put_peer(struct kwgi_json *j, const struct kwg_config *cfg, const struct kwgi_peer *p)
 {
 	kwgi_json_object(j, NULL);
+	kwgi_json_cidrs(j, "address", &p->addresses);
 	kwgi_json_cidrs(j, "allowed-ip", &p->allowed_ips);
+	kwgi_json_cidrs(j, "dns", &p->dns);
 	kwgi_json_endpoint(j, "endpoint", &p->endpoint);
 	kwgi_json_addr(j, "endpoint-address", &p->endpoint_address);
 	put_place(j, cfg, p->at);
 	kwgi_json_uint(j, "line", p->at.line);
+	if (p->mtu == KWGI_MTU_AUTO)
+		kwgi_json_string(j, "mtu", "auto");
+	else
+		kwgi_json_uint(j, "mtu", p->mtu);
 	kwgi_json_string(j, "name", p->name);
 	kwgi_json_uint(j, "persistent-keepalive", p->keepalive);
 	kwgi_json_bool(j, "preshared-key", !kwgi_key_is_zero(&p->psk));

@@ -285,7 +285,7 @@ static int set_address(struct kwgi_parse *p, void *field, const char *v)
 }
 
 /* Kilo writes it with a prefix length, mostly /32; a bare address means the same. */
-static int set_cni_ip(struct kwgi_parse *p, void *field, const char *v)
+static int set_interface_address(struct kwgi_parse *p, void *field, const char *v)
 {
 	struct kwgi_addr a;
 
@@ -345,19 +345,33 @@ static int set_internal_ip(struct kwgi_parse *p, void *field, const char *v)
 	return 0;
 }
 
+static int add_cidr(struct kwgi_parse *p, struct kwgi_cidrs *list, const struct kwgi_prefix *prefix)
+{
+	if (kwgi_arena_grow(&p->cfg->arena, &list->v, list->n, &list->cap, sizeof(*list->v)))
+		p->nomem = true;
+	else
+		list->v[list->n++] = (struct kwgi_cidr){ .prefix = *prefix, .at = p->at };
+	return 0;
+}
+
 static int add_network(struct kwgi_parse *p, void *field, const char *v)
 {
-	struct kwgi_cidrs *list = field;
 	struct kwgi_prefix prefix;
 
-	if (set_network(p, &prefix, v))
-		return -1;
-	if (kwgi_arena_grow(&p->cfg->arena, &list->v, list->n, &list->cap, sizeof(*list->v))) {
-		p->nomem = true;
-		return 0;
-	}
-	list->v[list->n++] = (struct kwgi_cidr){ .prefix = prefix, .at = p->at };
-	return 0;
+	return set_network(p, &prefix, v) ? -1 : add_cidr(p, field, &prefix);
+}
+
+/* An address of an interface, with its prefix length or alone. */
+static int add_address(struct kwgi_parse *p, void *field, const char *v)
+{
+	struct kwgi_prefix prefix;
+
+	return set_interface_address(p, &prefix, v) ? -1 : add_cidr(p, field, &prefix);
+}
+
+static int add_server(struct kwgi_parse *p, void *field, const char *v)
+{
+	return strchr(v, '/') ? -1 : add_address(p, field, v);
 }
 
 static int add_discovered(struct kwgi_parse *p, void *field, const char *v)
@@ -450,7 +464,7 @@ static const struct kwgi_section_key node_keys[] = {
 	  type_network, "none" },
 	{ "discovered-endpoint", add_discovered, FIELD(node, discovered), 0, true, false,
 	  "public key, a blank, and host:port or -", "none" },
-	{ "cni-compatibility-ip", set_cni_ip, FIELD(node, cni_ip), 0, false, false,
+	{ "cni-compatibility-ip", set_interface_address, FIELD(node, cni_ip), 0, false, false,
 	  "IPv4 or IPv6 address, with or without prefix length", "none" },
 };
 
@@ -469,6 +483,10 @@ static const struct kwgi_section_key peer_keys[] = {
 	  type_address, "none" },
 	{ "persistent-keepalive", set_keepalive, FIELD(peer, keepalive), 0, false, false,
 	  type_keepalive, "0" },
+	{ "address", add_address, FIELD(peer, addresses), 0, true, false,
+	  "IPv4 or IPv6 address, with or without prefix length", "none" },
+	{ "dns", add_server, FIELD(peer, dns), 0, true, false, type_address, "none" },
+	{ "mtu", set_mtu, FIELD(peer, mtu), 0, false, false, "auto, or 1280-65455", "auto" },
 };
 
 static const struct kwgi_section_key local_keys[] = {

@@ -365,7 +365,7 @@ if [ "$firewall" = nftables ]; then
 	check 'a storm: it repairs' wait_for 60 has_repaired
 	took=$(($(ms) - since)) cpu=$(($(cpu_ms) - cpu)) count=$(($(repairs) - before))
 	blows=$(grep -c '' "$T/blows")
-	check "not at every blow ($count times in $blows)" [ $((5 * count)) -le "$blows" ]
+	check "not at every blow ($count times in $blows)" [ $((2 * count)) -le "$blows" ]
 	check "and at most 12 times in 5 s ($count in $took ms)" [ $((5000 * count)) -le $((12 * took)) ]
 	check "and is not kept busy ($cpu ms of $took)" [ $((5 * cpu)) -le "$took" ]
 	like 'it names both' "$T/watch.err" 'routes removed by ip \(pid' 'firewall changed by nft \(pid'

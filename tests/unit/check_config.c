@@ -76,6 +76,9 @@ static const struct {
 	{ "peer", "endpoint", "1.2.3.4:1|a.b:1", "|a" },
 	{ "peer", "endpoint-address", "1.2.3.4|::1", "|a" },
 	{ "peer", "persistent-keepalive", "0|65535|1m", "|65536" },
+	{ "peer", "address", "10.5.0.1|10.5.0.1/24|fd00::1/64", "|10.5.0.1/33|x|-" },
+	{ "peer", "dns", "10.5.0.53|fd00::53", "|10.5.0.53/32|dns.example.org" },
+	{ "peer", "mtu", "auto|1280|65455", "|0|1279|65456" },
 };
 
 static uint32_t errors_of(const char *text)

@@ -23,7 +23,11 @@ topology() {
 has() { [ "$(ip route show proto 107 | awk '/^10\.5\.0\./ { print $1 }')" = "10.5.0.$1" ]; }
 has_peer() { wg show kilo0 peers | grep -qF "$(cat "$T/keys/c.pub")"; }
 main_pid() { systemctl show -P MainPID kilowg-userspace@kilo0; }
-idle() { ! systemctl list-jobs --no-legend 'kilowg*' | grep -q . && ! systemctl is-active --quiet kilowg.service; }
+idle() {
+	! systemctl list-jobs --no-legend 'kilowg*' | grep -q . &&
+		! systemctl show -P ActiveState kilowg.service kilowg-changed.service kilowg-recheck.service | grep -q activating
+}
+state_is() { [ "$(systemctl show -P ActiveState "$1")" = "$2" ]; }
 nothing_fails() { ! systemctl list-units --failed --no-legend --plain 'kilowg*' | grep .; }
 
 crash() {
@@ -129,6 +133,49 @@ restarts() {
 	wait_for 20 idle
 }
 
+# The path unit is at work with the new file already when somebody asks for the mesh.
+asked_for() {
+	local i=0 missing=0
+	while [ $i -lt 10 ]; do
+		i=$((i + 1))
+		must kilowg down --wait
+		wait_for 20 idle
+		topology $((100 + i))
+		systemctl start kilowg.service && has $((100 + i)) || missing=$((missing + 1))
+	done
+	is 'down, a new file and a start at one moment, ten times: the mesh is there' 0 "$missing"
+	must kilowg down --wait
+	wait_for 20 idle
+	topology 120
+	check 'a new file alone does not ask for it' wait_for 20 is_skipped
+	wait_for 20 idle
+	check 'and does not bring it back' gone has 120
+	expect 0 'whoever starts the service does' systemctl start kilowg.service
+	check 'and it is there' has 120
+	wait_for 20 idle
+}
+is_skipped() { journalctl -b --no-pager -o cat -u kilowg-changed | grep -q 'taken down'; }
+
+retried() { [ -n "$(systemctl show -P LastTriggerUSecMonotonic kilowg-retry.timer | grep -v '^0$')" ]; }
+# Somebody else has a route that the mesh wants, and keeps it.
+left_out_for_good() {
+	must ip route add 10.5.0.130/32 dev wan0
+	topology 130
+	check 'a route of somebody else stays, and ours is left out: the unit fails' wait_for 20 state_is kilowg-changed.service failed
+	is 'with 2' 2 "$(systemctl show -P ExecMainStatus kilowg-changed.service)"
+	check 'the same is tried again' wait_for 30 retried
+	is 'but the unit is not started again every few seconds' 0 "$(systemctl show -P NRestarts kilowg-changed.service)"
+	check 'and has failed still' state_is kilowg-changed.service failed
+	systemctl start kilowg.service
+	is 'nor is kilowg.service' 'failed 2 0' \
+		"$(systemctl show -P ActiveState -P ExecMainStatus -P NRestarts kilowg.service | sort -r | grep . | tr '\n' ' ' | sed 's/ $//')"
+	must ip route del 10.5.0.130/32 dev wan0
+	check 'when that route has gone, ours comes by itself' wait_for 60 has 130
+	check 'nothing has failed any more' wait_for 20 nothing_fails
+	check 'and nothing is tried any more' wait_for 20 state_is kilowg-retry.timer inactive
+	wait_for 20 idle
+}
+
 with_systemd() {
 	local i
 	is 'systemd is the first process' systemd "$(cat /proc/1/comm)"
@@ -156,6 +203,11 @@ with_systemd() {
 	check 'of many renames the last one counts' wait_for 20 has 50
 	check 'the units come to rest' wait_for 20 idle
 	check 'still' has 50
+	asked_for
+	left_out_for_good
+	topology 50
+	wait_for 20 has 50
+	wait_for 20 idle
 	resident
 	check 'nothing has failed' nothing_fails
 	[ "$tap_failed" = 0 ] || journalctl -b --no-pager -o short-monotonic -u 'kilowg*' | tail -n 60 | sed 's/^/#   /'

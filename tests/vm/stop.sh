@@ -65,7 +65,7 @@ topology() {
 
 # All at one moment: with a timer each second there may be no time for several questions.
 idle() {
-	systemctl show -p ActiveState -p Job kilowg.service kilowg-recheck.service >"$T/states" &&
+	systemctl show -p ActiveState -p Job kilowg.service kilowg-changed.service kilowg-recheck.service >"$T/states" &&
 		! grep -Eq '^ActiveState=(active|activating|deactivating|reloading)|^Job=[1-9]' "$T/states"
 }
 # With a timer each second: it has come twice meanwhile.

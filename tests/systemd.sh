@@ -4,6 +4,7 @@
 # For scripts of tests/netns that need systemd: as the first process of namespaces of their own,
 # at the speed of this host and with its kernel. To be sourced after lib.sh. The files are the
 # host's, with what is installed over them, and all that is written goes with the namespaces.
+# KWG_TEST_LAYER names a folder with files of programs that are not installed here.
 #
 #     need_systemd
 #     enter "$@"
@@ -24,7 +25,9 @@ systemd_files() {
 	local d build="${top_builddir:-${KILOWG%/*}}"
 	os=$T/os
 	must mkdir -p "$T/upper" "$T/work" "$os"
-	mount -t overlay overlay -o "lowerdir=/,upperdir=$T/upper,workdir=$T/work" "$os" ||
+	# Not one of its own lower folders.
+	[ -z "${KWG_TEST_LAYER:-}" ] || must cp -a "$KWG_TEST_LAYER" "$T/layer"
+	mount -t overlay overlay -o "lowerdir=${KWG_TEST_LAYER:+$T/layer:}/,upperdir=$T/upper,workdir=$T/work" "$os" ||
 		cannot 'no overlay of the root can be mounted here'
 	(unset MAKEFLAGS MFLAGS MAKELEVEL && make -s -C "$build" install DESTDIR="$os") >"$T/log" 2>&1 ||
 		{ show "$T/log"; bail 'make install fails'; }

@@ -7,6 +7,8 @@
 # its effect, for hosts that have none of them.
 #
 #   pod 10.2.1.2 --- this host, kilowg --- wan0 === wan1 --- c 10.4.0.2 --- pod 10.2.3.2
+#                          |
+#                        lan0 10.1.1.1/24, where a node b would be
 
 # shellcheck disable=SC2034,SC2154,SC2317,SC3043
 # shellcheck source=tests/lib.sh
@@ -21,9 +23,8 @@ planned() { kilowg -q diff; }
 pods_flow() { ip netns exec a.pod ping -c 1 -W 1 -q 10.2.3.2; }
 ms() { awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime; }
 watches() { systemctl is-active -q kilowg-watch; }
-repairs() { systemctl show -P StatusText kilowg-watch; }
-# All is as planned, and stays so: nobody is at work on it any more.
-rests() { planned && sleep 0.3 && planned; }
+# All is as planned, and nobody is at work on it: a second look finds the same.
+rests() { planned && systemctl is-active -q kilowg-watch && planned; }
 
 another_host() {
 	must ip netns add c
@@ -39,6 +40,10 @@ another_host() {
 	must ip -n c addr add 10.4.0.2/16 dev wgc
 	must ip -n c addr add 10.2.3.2/32 dev lo
 	must ip -n c route add 10.2.1.0/24 dev wgc
+	must ip link add lan0 type veth peer name lan1 netns c
+	must ip -n c link set lan1 up
+	must ip link set lan0 up
+	must ip addr add 10.1.1.1/24 dev lan0
 	must ip netns add a.pod
 	must ip link add pod0 type veth peer name eth0 netns a.pod
 	must ip link set pod0 up
@@ -88,24 +93,35 @@ harmless() {
 
 # ---- systemd-networkd, and DHCP ----
 
-networkd_restart() { systemctl restart systemd-networkd && /lib/systemd/systemd-networkd-wait-online --timeout=20 -i wan0; }
+networkd_restart() { systemctl restart systemd-networkd && wait_for 20 is_configured; }
+is_configured() { [ "$(networkctl --no-pager list wan0 lan0 | grep -c ' configured')" = 2 ]; }
 lease_is() { ip -o -4 addr show dev wan0 | grep -qF " $1/"; }
-link_flap() { ip link set wan0 down && ip link set wan0 up && wait_for 20 lease_is 203.0.113.1; }
+link_flap() { ip link set lan0 down && ip link set lan0 up && wait_for 20 is_configured; }
+outside_flap() { ip link set wan0 down && ip link set wan0 up && wait_for 20 lease_is 203.0.113.1; }
 dhcp_gives() {
-	[ ! -e "$T/dnsmasq.pid" ] || kill "$(cat "$T/dnsmasq.pid")"
+	if [ -e "$T/dnsmasq.pid" ]; then
+		read -r dnsmasq <"$T/dnsmasq.pid"
+		kill "$dnsmasq" && wait_for 20 gone kill -0 "$dnsmasq"
+	fi
 	rm -f "$T/leases" "$T/dnsmasq.pid"
 	ip netns exec c dnsmasq --conf-file=/dev/null --port=0 --interface=wan1 --bind-interfaces --no-ping \
 		--dhcp-authoritative --dhcp-leasefile="$T/leases" --pid-file="$T/dnsmasq.pid" --user=root \
 		--dhcp-range="$1,$1,255.255.255.0,2m" --dhcp-option=3
 }
+# The link is down for a moment, so that networkd asks at once.
 renewal() {
-	dhcp_gives "$1" && networkctl renew wan0 && wait_for 30 lease_is "$1"
+	dhcp_gives "$1" && ip link set wan0 down && ip link set wan0 up && wait_for 30 lease_is "$1" ||
+		{ ip addr show dev wan0; journalctl -b --no-pager -o cat -u systemd-networkd | tail -n 5; return 1; }
 }
 to_another_address() { lease_is 203.0.113.77 && renewal 203.0.113.78 || renewal 203.0.113.77; }
 
 networkd() {
 	[ -x /lib/systemd/systemd-networkd ] || { skip systemd-networkd 'there is none'; return; }
-	printf '[Match]\nName=wan0\n[Network]\nDHCP=ipv4\n[DHCPv4]\nClientIdentifier=mac\nSendHostname=no\nUseDNS=no\n' >/etc/systemd/network/wan0.network
+	printf '[Match]\nName=wan0\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n[DHCPv4]\nClientIdentifier=mac\nSendHostname=no\nUseDNS=no\n' >/etc/systemd/network/wan0.network
+	printf '[Match]\nName=lan0\n[Network]\nAddress=10.1.1.1/24\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n' >/etc/systemd/network/lan0.network
+	mkdir -p /run/systemd/system/systemd-networkd.service.d
+	printf '[Unit]\nStartLimitIntervalSec=0\n' >/run/systemd/system/systemd-networkd.service.d/test.conf
+	must systemctl daemon-reload
 	if has_program dnsmasq && dhcp_gives 203.0.113.1; then
 		ip addr flush dev wan0
 		must systemctl start systemd-networkd
@@ -119,11 +135,13 @@ networkd() {
 	rm /etc/systemd/networkd.conf.d/50-kilowg.conf
 	must networkd_restart
 	check 'packets flow' wait_for 20 pods_flow
-	harmless 'the underlay goes down and up' link_flap
+	repaired 'the private network goes down and up' link_flap
+	harmless 'the underlay goes down and up' outside_flap
 	[ ! -e "$T/dnsmasq.pid" ] || {
 		harmless 'DHCP gives another address' to_another_address
 		harmless 'and another one' to_another_address
 		must renewal 203.0.113.1
+		check 'packets flow' wait_for 20 pods_flow
 	}
 	must systemctl stop systemd-networkd
 	ip addr add 203.0.113.1/24 dev wan0 2>/dev/null
@@ -169,7 +187,7 @@ firewalls() {
 # ---- NetworkManager ----
 
 nm_restart() { systemctl restart NetworkManager; }
-nm_takes_over() { nmcli -w 10 device set kilo0 managed yes && nmcli -w 10 connection add type tun ifname kilo0 con-name k mode tun ipv4.method disabled ipv6.method disabled autoconnect no >/dev/null; nmcli -w 10 connection up k; ip addr flush dev kilo0; }
+nm_disconnects() { nmcli -w 10 device disconnect kilo0; }
 unmanaged() { nmcli -g GENERAL.STATE device show kilo0 | grep -q '^10 '; }
 
 network_manager() {
@@ -190,7 +208,6 @@ network_manager() {
 	must systemctl stop NetworkManager
 	mv $conf.off $conf
 }
-nm_disconnects() { nmcli -w 10 device disconnect kilo0; }
 
 with_systemd() {
 	is 'systemd is the first process' systemd "$(cat /proc/1/comm)"
@@ -203,8 +220,8 @@ with_systemd() {
 	must systemctl start kilowg-userspace@kilo0
 	expect 0 'the mesh' systemctl start kilowg-watch
 	check 'packets flow' wait_for 20 pods_flow
-	firewalls
 	networkd
+	firewalls
 	network_manager
 	systemctl stop kilowg-watch
 	[ "$tap_failed" = 0 ] || journalctl -b --no-pager -o short-monotonic | grep -vE 'audit|pam' | tail -n 80 | sed 's/^/#   /'
@@ -220,7 +237,8 @@ need_tun
 need_systemd
 enter "$@"
 mesh_begin
-mesh_node a 'location = x' 'endpoint = 203.0.113.1:51820' 'internal-ip = -' 'pod-cidr = 10.2.1.0/24' 'persistent-keepalive = 1s'
+mesh_node a 'location = x' 'leader = yes' 'endpoint = 203.0.113.1:51820' 'internal-ip = 10.1.1.1/24' 'pod-cidr = 10.2.1.0/24' 'persistent-keepalive = 1s'
+mesh_node b 'location = x' 'endpoint = 10.1.1.2:51820' 'internal-ip = 10.1.1.2/24' 'pod-cidr = 10.2.2.0/24'
 mesh_node c 'location = y' 'endpoint = 203.0.113.3:51820' 'internal-ip = -' 'pod-cidr = 10.2.3.0/24' 'persistent-keepalive = 1s'
 systemd_files
 printf '[local]\nnode = a\nfirewall = nftables\ncreate-interface = no\ninterface-timeout = 60s\nprivate-key-file = %s\n' \

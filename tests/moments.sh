@@ -36,17 +36,20 @@ idle() {
 }
 rechecks() { systemctl show -P InactiveEnterTimestampMonotonic kilowg-recheck.service; }
 rechecked_since() { [ "$(rechecks)" != "$1" ]; }
-# With a timer each second, where it is active: it has come twice meanwhile.
+# With the timer, where it is active: it has come twice meanwhile.
 left_alone() {
 	local i=0 last
-	wait_for 120 idle || return 1
-	systemctl is-active -q kilowg.timer || return 0
+	if ! systemctl is-active -q kilowg.timer; then
+		wait_for 120 idle
+		return
+	fi
 	while [ $i -lt 2 ]; do
 		i=$((i + 1))
 		last=$(rechecks)
-		wait_for 60 rechecked_since "$last" || return 1
-		wait_for 120 idle || return 1
+		wait_for 120 rechecked_since "$last" || return 1
 	done
+	must systemctl stop kilowg.timer
+	wait_for 120 idle
 }
 whole() { kilowg -q diff; }
 
@@ -54,10 +57,21 @@ whole() { kilowg -q diff; }
 moment() { perl -e 'srand($ARGV[0]); select undef, undef, undef, rand() * $ARGV[1] / 1000' "$((SEED * 1000 + n))" "$1"; }
 
 units='kilowg.path kilowg.timer kilowg.service'
+started() { systemctl show -P ExecMainStartTimestampMonotonic kilowg.service; }
+# Has the apply that was asked for then begun? Before, what is taken down is not what it is to bring.
+has_begun() {
+	local pid
+	[ "$(started)" != "$1" ] || return 1
+	pid=$(systemctl show -P MainPID kilowg.service)
+	[ "$pid" = 0 ] || grep -q "^$pid " /run/kilowg/kilo.lock
+}
 # LONGEST: ms
 begin_apply() {
+	local before
 	topology $((n % 200 + 1)) | replace /etc/kilowg/topology.ini
+	before=$(started)
 	systemctl start --no-block kilowg.service
+	wait_for 60 has_begun "$before" || say "$n: the service does not start"
 	moment "$1"
 }
 
@@ -76,7 +90,7 @@ upgrade() {
 }
 stop_only() { systemctl stop kilowg.service; }
 
-# With a timer that comes each second.
+# With a timer that comes again after a second.
 fast_timer() {
 	must mkdir -p /run/systemd/system/kilowg.timer.d
 	printf '[Timer]\nOnActiveSec=\nOnUnitInactiveSec=\nOnActiveSec=1s\nOnUnitInactiveSec=1s\nRandomizedDelaySec=0\nAccuracySec=100ms\n' \

@@ -97,6 +97,13 @@ networkd_restart() { systemctl restart systemd-networkd && wait_for 20 is_config
 is_configured() { [ "$(networkctl --no-pager list wan0 lan0 | grep -c ' configured')" = 2 ]; }
 lease_is() { ip -o -4 addr show dev wan0 | grep -qF " $1/"; }
 link_flap() { ip link set lan0 down && ip link set lan0 up && wait_for 20 is_configured; }
+# As suspend does it: all processes stand still meanwhile.
+resume() {
+	systemctl kill -s STOP kilowg-watch kilowg-userspace@kilo0
+	link_flap
+	systemctl kill -s CONT kilowg-watch kilowg-userspace@kilo0
+	:
+}
 outside_flap() { ip link set wan0 down && ip link set wan0 up && wait_for 20 lease_is 203.0.113.1; }
 dhcp_gives() {
 	if [ -e "$T/dnsmasq.pid" ]; then
@@ -136,6 +143,7 @@ networkd() {
 	must networkd_restart
 	check 'packets flow' wait_for 20 pods_flow
 	repaired 'the private network goes down and up' link_flap
+	repaired 'resume from suspend, by its effect' resume
 	harmless 'the underlay goes down and up' outside_flap
 	[ ! -e "$T/dnsmasq.pid" ] || {
 		harmless 'DHCP gives another address' to_another_address

@@ -11,30 +11,33 @@
  *
  * BoringTun would lose a peer for a moment (uapi.c), and is left alone.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/error.h"
 #include "host/files.h"
 #include "host/uapi.h"
 #include "host/wake.h"
 #include "host/wg_genl.h"
 
 enum {
+	MANY = 100,		/* peers of one request */
 	ON = 65535,		/* seconds: nothing but the first one comes */
 	UP_TIMEOUT = 500,	/* ms that a daemon may take to send */
 	UP_LOOK = 10,		/* ms between two looks */
 };
 
-/* The step that has made this device, or NULL. */
-static const struct kwgi_step *maker(const struct kwgi_steps *s, const char *ifname)
+/* Do the steps make this device, or set it up? Then all it sends to is new. */
+static bool is_new_device(const struct kwgi_steps *s, const char *ifname)
 {
 	uint32_t i;
 
 	for (i = 0; i < s->n; i++)
-		if ((s->v[i].kind == KWGI_STEP_LINK_DAEMON || s->v[i].kind == KWGI_STEP_LINK_ADD) &&
-		    !strcmp(s->v[i].link, ifname))
-			return &s->v[i];
-	return NULL;
+		if ((s->v[i].kind == KWGI_STEP_LINK_DAEMON || s->v[i].kind == KWGI_STEP_LINK_ADD ||
+		     s->v[i].kind == KWGI_STEP_LINK_UP) && !strcmp(s->v[i].link, ifname))
+			return true;
+	return false;
 }
 
 /* Does this step make a peer that stays quiet, though it could send? */
@@ -44,30 +47,59 @@ static bool is_quiet(const struct kwgi_step *s)
 	       !s->u.peer.peer->keepalive;
 }
 
-static const struct kwgi_step *first_quiet(const struct kwgi_steps *s)
+/*
+ * The steps for those that are to be woken: all of a new device, else only who takes the place of
+ * another peer, as the new leader of a location does. NULL if there is no memory.
+ */
+static const struct kwgi_step **list_quiet(const struct kwgi_steps *s, uint32_t *n)
 {
+	const struct kwgi_step **v = calloc(s->n + 1u, sizeof(*v));
+	const char *ifname = NULL;
+	bool new_device = false;
 	uint32_t i;
 
-	for (i = 0; i < s->n; i++)
-		if (is_quiet(&s->v[i]))
-			return &s->v[i];
-	return NULL;
+	*n = 0;
+	for (i = 0; v && i < s->n; i++) {
+		if (!is_quiet(&s->v[i]))
+			continue;
+		if (!ifname)
+			new_device = is_new_device(s, ifname = s->v[i].link);
+		if (new_device || s->v[i].u.peer.n_victims)
+			v[(*n)++] = &s->v[i];
+	}
+	return v;
 }
 
-static int set_keepalives(struct kwgi_wg *w, const struct kwgi_steps *s, uint32_t keepalive,
-			  struct kwg_error *err)
+static int set_some(struct kwgi_wg *w, const struct kwgi_step *const *v, uint32_t n,
+		    uint32_t keepalive, struct kwg_error *err)
 {
-	struct kwgi_host_peer peer;
+	struct kwgi_step steps[MANY] = { 0 };
+	struct kwgi_host_peer peers[MANY];
 	uint32_t i;
 	int ret = 0;
 
-	for (i = 0; i < s->n && !ret; i++) {
-		if (!is_quiet(&s->v[i]))
-			continue;
-		peer = *s->v[i].u.peer.peer;
-		peer.keepalive = keepalive;
-		ret = w->ops->set_peer(w, KWGI_WG_KEEPALIVE, &peer, true, err);
+	for (i = 0; i < n; i++) {
+		peers[i] = *v[i]->u.peer.peer;
+		peers[i].keepalive = keepalive;
+		steps[i] = *v[i];
+		steps[i].parts = KWGI_WG_KEEPALIVE;
+		steps[i].u.peer.peer = &peers[i];
 	}
+	if (w->ops->peers)
+		return w->ops->peers(w, steps, n, err);
+	for (i = 0; i < n && !ret; i++)
+		ret = w->ops->set_peer(w, KWGI_WG_KEEPALIVE, &peers[i], true, err);
+	return ret;
+}
+
+static int set_keepalives(struct kwgi_wg *w, const struct kwgi_step *const *v, uint32_t n,
+			  uint32_t keepalive, struct kwg_error *err)
+{
+	uint32_t i;
+	int ret = 0;
+
+	for (i = 0; i < n && !ret; i += MANY)
+		ret = set_some(w, v + i, n - i < MANY ? n - i : MANY, keepalive, err);
 	return ret;
 }
 
@@ -98,35 +130,37 @@ static int wait_for_daemon(struct kwgi_wg *w, struct kwg_error *err)
 	return ret;
 }
 
-static int wake(struct kwgi_wg *w, const struct kwgi_steps *s, bool daemon, struct kwg_error *err)
+static int wake(struct kwgi_wg *w, const struct kwgi_step *const *v, uint32_t n,
+		struct kwg_error *err)
 {
-	bool is_up = !daemon;
+	bool is_up = !v[0]->userspace;
 	/* Reading tells whose daemon it is, too. */
-	int ret = daemon ? has_sent(w, &is_up, err) : 0;
+	int ret = is_up ? 0 : has_sent(w, &is_up, err);
 
 	if (ret || w->boringtun)
 		return ret;
-	ret = set_keepalives(w, s, ON, err);
+	ret = set_keepalives(w, v, n, ON, err);
 	if (!ret && !is_up)
 		ret = wait_for_daemon(w, err);
-	return ret ? ret : set_keepalives(w, s, 0, err);
+	return ret ? ret : set_keepalives(w, v, n, 0, err);
 }
 
 int kwgi_wake(const struct kwgi_steps *s, struct kwg_error *err)
 {
-	const struct kwgi_step *quiet = first_quiet(s);
-	const struct kwgi_step *made = quiet ? maker(s, quiet->link) : NULL;
 	struct kwgi_wg w = { 0 };
-	int ret;
+	uint32_t n;
+	const struct kwgi_step **v = list_quiet(s, &n);
+	int ret = v ? 0 : kwgi_nomem(err);
 
-	if (!made)
-		return 0;
-	if (made->kind == KWGI_STEP_LINK_DAEMON)
-		ret = kwgi_uapi_open(&w, made->link, err);
-	else
-		ret = kwgi_wg_genl_open(&w, made->link, err);
-	if (!ret)
-		ret = wake(&w, s, made->kind == KWGI_STEP_LINK_DAEMON, err);
-	kwgi_wg_close(&w);
+	if (!ret && n) {
+		if (v[0]->userspace)
+			ret = kwgi_uapi_open(&w, v[0]->link, err);
+		else
+			ret = kwgi_wg_genl_open(&w, v[0]->link, err);
+		if (!ret)
+			ret = wake(&w, v, n, err);
+		kwgi_wg_close(&w);
+	}
+	free(v);
 	return ret;
 }

@@ -19,7 +19,9 @@ struct kwgi_diff {
 	const struct kwgi_host *h;
 	const struct kwgi_link *link;	/* the WireGuard link, NULL if it is not there */
 	bool userspace;			/* a daemon is behind it, or will be once it is made */
+	bool makes_room;		/* another link of ours is up until the wanted one is made */
 	const struct kwgi_link *tunnel;	/* the tunnel of ours that can stay, or NULL */
+	const struct kwgi_link *renamed;	/* that gets the name of the wanted one, or NULL */
 	uint32_t *gone;			/* links that go before others are made: their indices */
 	uint32_t n_gone, gone_cap;
 	bool *taken;			/* routes of the host that go before others are made */
@@ -59,6 +61,10 @@ int kwgi_diff_check_foreign(struct kwgi_diff *d, struct kwg_error *err);
 void kwgi_diff_links(struct kwgi_diff *d);
 /* A WireGuard link of ours that is up and not the wanted one: it needs the port of that. */
 bool kwgi_diff_is_set_down(const struct kwgi_diff *d, const struct kwgi_link *l);
+/* After the device and its peers, before kwgi_diff_up(). */
+void kwgi_diff_make_room(struct kwgi_diff *d);
+/* A daemon may take its port at once, so it gets it when the other one has given it back. */
+bool kwgi_diff_port_is_late(const struct kwgi_diff *d);
 void kwgi_diff_up(struct kwgi_diff *d);
 void kwgi_diff_addrs(struct kwgi_diff *d);
 

@@ -170,18 +170,37 @@ static void free_port(struct kwgi_diff *d, const struct kwgi_link *l)
 		.u.wg = { .old = { wg->private_key, wg->port, wg->fwmark } } });
 }
 
+/* Set down it frees the UDP port that the wanted one needs. */
+static void make_room(struct kwgi_diff *d, const struct kwgi_link *l)
+{
+	if (kwgi_diff_is_set_down(d, l))
+		set_down(d, l);
+	free_port(d, l);
+}
+
+static bool is_leftover(const struct kwgi_diff *d, const struct kwgi_link *l)
+{
+	return l != d->link && !l->aside && !kwgi_mark_is_tunnel(l->alias) &&
+	       (kwgi_diff_is_ours(d, l) || is_unfinished(d, l));
+}
+
+/* Its name is needed for the next link that is made, or renamed. */
+static bool goes_first(const struct kwgi_diff *d, const struct kwgi_link *l)
+{
+	return is_unfinished(d, l) || l->replaced || is_in_the_way(d, l);
+}
+
 /*
  * A link that carries our mark but is not the wanted one: renamed by somebody,
- * or left from a configuration with another interface name. Set down it frees
- * the UDP port that the new one needs; it goes when all else is done.
+ * or left from a configuration with another interface name. It goes when all
+ * else is done.
  */
 static void diff_leftover(struct kwgi_diff *d, const struct kwgi_link *l)
 {
 	struct kwgi_step del = { .kind = KWGI_STEP_LINK_DEL, .link = l->name,
 				 .u.link_alias = { .old_alias = l->alias, .kind = l->kind } };
 
-	/* Its name is needed for the next link that is made, or renamed. */
-	if (is_unfinished(d, l) || l->replaced || is_in_the_way(d, l)) {
+	if (goes_first(d, l)) {
 		kwgi_diff_make(d, &del);
 		return;
 	}
@@ -193,10 +212,34 @@ static void diff_leftover(struct kwgi_diff *d, const struct kwgi_link *l)
 		empty_link(d, l);
 		return;
 	}
-	if (kwgi_diff_is_set_down(d, l))
-		set_down(d, l);
-	free_port(d, l);
+	if (!d->link && d->w->ifname)
+		d->makes_room = true;
+	else
+		make_room(d, l);
 	kwgi_diff_break(d, &del);
+}
+
+/*
+ * What packets go by is up until the device in its place has all that it needs, a daemon that has
+ * started included: what is lost in between is what the steps from here to the new routes take.
+ */
+void kwgi_diff_make_room(struct kwgi_diff *d)
+{
+	uint32_t i;
+
+	for (i = 0; d->makes_room && i < d->h->n_links; i++)
+		if (is_leftover(d, &d->h->links[i]) && !goes_first(d, &d->h->links[i]) &&
+		    !kwgi_mark_is_adopted(d->h->links[i].alias))
+			make_room(d, &d->h->links[i]);
+	if (kwgi_diff_port_is_late(d))
+		kwgi_diff_make(d, &(struct kwgi_step){
+			.kind = KWGI_STEP_WG_DEVICE, .link = d->w->ifname, .parts = KWGI_WG_PORT,
+			.userspace = true, .u.wg = { .conf = d->w->wg } });
+}
+
+bool kwgi_diff_port_is_late(const struct kwgi_diff *d)
+{
+	return d->makes_room && d->userspace;
 }
 
 int kwgi_diff_check_foreign(struct kwgi_diff *d, struct kwg_error *err)
@@ -277,13 +320,9 @@ void kwgi_diff_links(struct kwgi_diff *d)
 	uint32_t i;
 
 	diff_aside(d);
-	for (i = 0; i < d->h->n_links; i++) {
-		const struct kwgi_link *l = &d->h->links[i];
-
-		if (l != d->link && !l->aside && !kwgi_mark_is_tunnel(l->alias) &&
-		    (kwgi_diff_is_ours(d, l) || is_unfinished(d, l)))
-			diff_leftover(d, l);
-	}
+	for (i = 0; i < d->h->n_links; i++)
+		if (is_leftover(d, &d->h->links[i]))
+			diff_leftover(d, &d->h->links[i]);
 	if (!w->ifname)
 		return;
 	if (!d->link)

@@ -134,10 +134,10 @@ static void take_off(struct kwgi_diff *d, const struct kwgi_link *l, append_step
 						       .u.addr = { h->addrs[i].prefix, h->addrs[i].peer } });
 }
 
-static void remove_now(struct kwgi_diff *d, const struct kwgi_link *l)
+/* Now, down to the device itself. */
+static void strip(struct kwgi_diff *d, const struct kwgi_link *l)
 {
 	struct kwgi_step down = { .kind = KWGI_STEP_LINK_DOWN, .link = l->name };
-	struct kwgi_step del = deletion(l);
 	uint32_t i;
 
 	if (kwgi_arena_grow(&d->s->arena, &d->gone, d->n_gone, &d->gone_cap, sizeof(*d->gone))) {
@@ -151,8 +151,24 @@ static void remove_now(struct kwgi_diff *d, const struct kwgi_link *l)
 	take_off(d, l, kwgi_diff_make);
 	if (l->up)
 		kwgi_diff_make(d, &down);
-	kwgi_diff_make(d, &del);
 	d->gone[d->n_gone++] = l->index;
+}
+
+static void remove_now(struct kwgi_diff *d, const struct kwgi_link *l)
+{
+	struct kwgi_step del = deletion(l);
+
+	strip(d, l);
+	kwgi_diff_make(d, &del);
+}
+
+/* It differs by its name only, and the kernel takes some time to delete a device. */
+static void give_name(struct kwgi_diff *d, const struct kwgi_link *l)
+{
+	strip(d, l);
+	kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_NAME, .link = l->name,
+					       .u.link_name = { d->w->tunnel.name } });
+	d->renamed = l;
 }
 
 /* At the end, which is read backwards. What is on it goes with it when nothing is to follow. */
@@ -169,6 +185,12 @@ static void remove_later(struct kwgi_diff *d, const struct kwgi_link *l)
 	take_off(d, l, kwgi_diff_break);
 }
 
+/* Does a link have this name, or will it when the steps so far are done? */
+static bool named(const struct kwgi_diff *d, const char *name)
+{
+	return d->renamed || kwgi_host_link(d->h, name);
+}
+
 static void diff_leftovers(struct kwgi_diff *d)
 {
 	const struct kwgi_desired_tunnel *t = &d->w->tunnel;
@@ -179,7 +201,9 @@ static void diff_leftovers(struct kwgi_diff *d)
 
 		if (l == d->tunnel || !(is_our_tunnel(d, l) || is_unfinished(d, l)))
 			continue;
-		if (is_unfinished(d, l) || (t->kind && excludes(t, l)))
+		if (!is_unfinished(d, l) && t->kind && !named(d, t->name) && fits(t, l))
+			give_name(d, l);
+		else if (is_unfinished(d, l) || (t->kind && excludes(t, l)))
 			remove_now(d, l);
 		else
 			remove_later(d, l);
@@ -191,7 +215,7 @@ static void diff_leftovers(struct kwgi_diff *d)
 static void diff_device(struct kwgi_diff *d)
 {
 	const struct kwgi_desired_tunnel *t = &d->w->tunnel;
-	const struct kwgi_link *l = d->tunnel;
+	const struct kwgi_link *l = d->renamed ? d->renamed : d->tunnel;
 
 	if (!l)
 		kwgi_diff_make(d, &(struct kwgi_step){
@@ -206,7 +230,7 @@ static void diff_device(struct kwgi_diff *d)
 		kwgi_diff_make(d, &(struct kwgi_step){
 			.kind = KWGI_STEP_LINK_MTU, .link = t->name,
 			.u.link_mtu = { t->mtu, l->mtu } });
-	if (!l || !l->up)
+	if (!l || !l->up || d->renamed)
 		kwgi_diff_make(d, &(struct kwgi_step){ .kind = KWGI_STEP_LINK_UP,
 						       .link = t->name });
 }

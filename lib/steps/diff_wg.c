@@ -13,7 +13,7 @@ void kwgi_diff_device(struct kwgi_diff *d)
 	/* Public keys are compared: some daemons never give the private one back. */
 	if (kwgi_key_cmp(&w->public_key, &have->public_key))
 		step.parts |= KWGI_WG_PRIVATE_KEY;
-	if (w->wg.port != have->port)
+	if (w->wg.port != have->port && !kwgi_diff_port_is_late(d))
 		step.parts |= KWGI_WG_PORT;
 	if (w->wg.fwmark != have->fwmark)
 		step.parts |= KWGI_WG_FWMARK;

@@ -93,6 +93,7 @@ int kwgi_steps_diff(struct kwgi_steps *s, const struct kwgi_desired *w, const st
 		kwgi_diff_device(&d);
 		kwgi_diff_peers(&d);
 	}
+	kwgi_diff_make_room(&d);
 	kwgi_diff_up(&d);
 	kwgi_diff_addrs(&d);
 	kwgi_diff_tunnel(&d);

@@ -40,6 +40,7 @@ check 'the sandbox is in' grep -q '^NoNewPrivileges=yes' "$units/kilowg.service"
 same_sandbox() { sed -n '/^CapabilityBoundingSet/,/^UMask/p' "$units/$1"; }
 is 'kilowg-recheck.service may do what kilowg.service may' "$(same_sandbox kilowg.service)" \
 	"$(same_sandbox kilowg-recheck.service)"
+is 'kilowg-changed.service, too' "$(same_sandbox kilowg.service)" "$(same_sandbox kilowg-changed.service)"
 is 'kilowg-closed.service, too' "$(same_sandbox kilowg.service)" "$(same_sandbox kilowg-closed.service)"
 # But for the names of processes of others, which it tells.
 is 'kilowg-watch.service, too' "$(same_sandbox kilowg.service)" "$(same_sandbox kilowg-watch.service)"
@@ -69,7 +70,7 @@ is 'the folder of keys' "$(default private-key-file)" "/var/lib/$(sed -n 's/^Sta
 check 'the folder of the CNI configuration' grep -q "^ReadWritePaths=.* -$(default cni-path)\$" "$units/kilowg.service"
 is 'files of variables need not be there' '' "$(grep -h '^EnvironmentFile=[^-]' "$units"/kilowg*)"
 
-# What gets no better is not tried again.
+# What gets no better is not tried again; what the kernel refuses is, by a timer.
 never=" $(sed -n 's/^RestartPreventExitStatus=//p' "$units/kilowg.service") "
 hopeless() { case $never in *" $status "*) pass "not tried again: $1" ;; *) fail "not tried again: $1" ;; esac; }
 echo 'key = value' >"$T/bad.ini"
@@ -79,6 +80,9 @@ echo x >"$T/key"
 printf '[local]\nprivate-key-file = %s/key\n' "$T" >"$T/local.ini"
 run "$KILOWG" -f "$T/mesh.ini" -f "$T/local.ini" --node a facts
 hopeless 'a key file that is none'
+status=2
+hopeless 'something that is left out'
+check 'but by the timer' grep -qx 'OnFailure=kilowg-retry.timer' "$units/kilowg.service"
 
 # The sample for cron: times, root, and a command that kilowg knows.
 is 'each line of kilowg.cron is one of cron.d' '' "$(grep -vE '^(#.*|[A-Z_]+=.*|(@reboot|([0-9*/,-]+ ){4}[0-9*/,-]+) root kilowg .*)$' "$top/etc/kilowg.cron")"
@@ -102,11 +106,11 @@ else
 	local_copy
 	cd "$tmp/units" || bail 'no folder'
 	check 'systemd-analyze verify has nothing to say' quiet ./kilowg.path ./kilowg.service \
-		./kilowg.timer ./kilowg-recheck.service ./kilowg-agent.service ./kilowg-watch.service ./kilowg-closed.service \
+		./kilowg.timer ./kilowg-retry.timer ./kilowg-changed.service ./kilowg-recheck.service ./kilowg-agent.service ./kilowg-watch.service ./kilowg-closed.service \
 		./kilowg-userspace@kilo0.service
 	echo 'Colour=red' >>kilowg.timer
 	check 'it would, of a key that is none' gone quiet ./kilowg.timer
-	for u in kilowg kilowg-recheck; do
+	for u in kilowg kilowg-changed kilowg-recheck; do
 		check "$u.service: exposure at most 2.4" exposure 24 "$units/$u.service"
 	done
 	check 'kilowg-watch.service: exposure at most 2.6' exposure 26 "$units/kilowg-watch.service"

@@ -102,6 +102,18 @@ check 'docker: packets flow without it' reaches a.pod 10.2.3.2
 # A link that goes down takes the routes along that lead over it.
 link_flap() { on b sh -c 'ip link set lan0 down; ip link set lan0 up'; }
 row b 'link' '^drift: [0-9]+ difference' link_flap
+# Suspend stops all processes, and the clock goes on; then links come up once more.
+resume() {
+	local ids
+	ids="$(daemon_id b) ${watch:-}"
+	# shellcheck disable=SC2086  # words
+	kill -STOP $ids 2>/dev/null
+	link_flap
+	# shellcheck disable=SC2086
+	kill -CONT $ids 2>/dev/null
+	:
+}
+row b 'resume' '^drift: [0-9]+ difference' resume
 # Another address for the outside of a leader: the others learn it from its packets.
 renewal() { on c sh -c 'ip addr del 203.0.113.3/24 dev wan0; ip addr add 203.0.113.33/24 dev wan0; ip addr show 10.1.3.3/24 dev wan0 >/dev/null 2>&1 || ip addr add 10.1.3.3/24 dev wan0 2>/dev/null; true'; }
 mesh_edit c '' 'persistent-keepalive = 1'

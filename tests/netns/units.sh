@@ -8,6 +8,8 @@
 # shellcheck disable=SC2034,SC2154,SC2317,SC3043
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
+# shellcheck source=tests/systemd.sh
+. "$(dirname -- "$0")/../systemd.sh"
 
 # ---- with systemd ----------------------------------------------------------
 
@@ -23,7 +25,11 @@ topology() {
 has() { [ "$(ip route show proto 107 | awk '/^10\.5\.0\./ { print $1 }')" = "10.5.0.$1" ]; }
 has_peer() { wg show kilo0 peers | grep -qF "$(cat "$T/keys/c.pub")"; }
 main_pid() { systemctl show -P MainPID kilowg-userspace@kilo0; }
-idle() { ! systemctl list-jobs --no-legend 'kilowg*' | grep -q . && ! systemctl is-active --quiet kilowg.service; }
+idle() {
+	! systemctl list-jobs --no-legend 'kilowg*' | grep -q . &&
+		! systemctl show -P ActiveState kilowg.service kilowg-changed.service kilowg-recheck.service | grep -q activating
+}
+state_is() { [ "$(systemctl show -P ActiveState "$1")" = "$2" ]; }
 nothing_fails() { ! systemctl list-units --failed --no-legend --plain 'kilowg*' | grep .; }
 
 crash() {
@@ -129,6 +135,49 @@ restarts() {
 	wait_for 20 idle
 }
 
+# The path unit is at work with the new file already when somebody asks for the mesh.
+asked_for() {
+	local i=0 missing=0
+	while [ $i -lt 10 ]; do
+		i=$((i + 1))
+		must kilowg down --wait
+		wait_for 20 idle
+		topology $((100 + i))
+		systemctl start kilowg.service && has $((100 + i)) || missing=$((missing + 1))
+	done
+	is 'down, a new file and a start at one moment, ten times: the mesh is there' 0 "$missing"
+	must kilowg down --wait
+	wait_for 20 idle
+	topology 120
+	check 'a new file alone does not ask for it' wait_for 20 is_skipped
+	wait_for 20 idle
+	check 'and does not bring it back' gone has 120
+	expect 0 'whoever starts the service does' systemctl start kilowg.service
+	check 'and it is there' has 120
+	wait_for 20 idle
+}
+is_skipped() { journalctl -b --no-pager -o cat -u kilowg-changed | grep -q 'taken down'; }
+
+retried() { [ -n "$(systemctl show -P LastTriggerUSecMonotonic kilowg-retry.timer | grep -v '^0$')" ]; }
+# Somebody else has a route that the mesh wants, and keeps it.
+left_out_for_good() {
+	must ip route add 10.5.0.130/32 dev wan0
+	topology 130
+	check 'a route of somebody else stays, and ours is left out: the unit fails' wait_for 20 state_is kilowg-changed.service failed
+	is 'with 2' 2 "$(systemctl show -P ExecMainStatus kilowg-changed.service)"
+	check 'the same is tried again' wait_for 30 retried
+	is 'but the unit is not started again every few seconds' 0 "$(systemctl show -P NRestarts kilowg-changed.service)"
+	check 'and has failed still' state_is kilowg-changed.service failed
+	systemctl start kilowg.service
+	is 'nor is kilowg.service' 'failed 2 0' \
+		"$(systemctl show -P ActiveState -P ExecMainStatus -P NRestarts kilowg.service | sort -r | grep . | tr '\n' ' ' | sed 's/ $//')"
+	must ip route del 10.5.0.130/32 dev wan0
+	check 'when that route has gone, ours comes by itself' wait_for 60 has 130
+	check 'nothing has failed any more' wait_for 20 nothing_fails
+	check 'and nothing is tried any more' wait_for 20 state_is kilowg-retry.timer inactive
+	wait_for 20 idle
+}
+
 with_systemd() {
 	local i
 	is 'systemd is the first process' systemd "$(cat /proc/1/comm)"
@@ -156,96 +205,30 @@ with_systemd() {
 	check 'of many renames the last one counts' wait_for 20 has 50
 	check 'the units come to rest' wait_for 20 idle
 	check 'still' has 50
+	asked_for
+	left_out_for_good
+	topology 50
+	wait_for 20 has 50
+	wait_for 20 idle
 	resident
 	check 'nothing has failed' nothing_fails
 	[ "$tap_failed" = 0 ] || journalctl -b --no-pager -o short-monotonic -u 'kilowg*' | tail -n 60 | sed 's/^/#   /'
 	printf '1..%d\n' "$tap_n"
 }
 
-if [ "${KWG_TEST_SYSTEMD:-}" = yes ]; then
-	with_systemd >"$T/tap"
-	exec systemctl exit 0
-fi
+[ "${KWG_TEST_SYSTEMD:-}" != yes ] || systemd_end with_systemd
 
 # ---- outside ---------------------------------------------------------------
 
-need wg systemctl make python3
+need wg python3
 need_tun
-[ -x /lib/systemd/systemd ] || cannot 'there is no systemd'
-[ "$(id -u)" = 0 ] || cannot 'systemd as the first process needs root'
-[ ! -x "$KILOWG" ] || ! grep -q __asan_init "$KILOWG" || cannot "the address sanitizer does not work in the units' sandbox"
+need_systemd
 enter "$@"
-
-# The host's files, with what is installed over them.
-os() {
-	local os="$T/os" build="${top_builddir:-${KILOWG%/*}}"
-	must mkdir -p "$T/upper" "$T/work" "$os"
-	mount -t overlay overlay -o "lowerdir=/,upperdir=$T/upper,workdir=$T/work" "$os" ||
-		cannot 'no overlay of the root can be mounted here'
-	(unset MAKEFLAGS MFLAGS MAKELEVEL && make -s -C "$build" install DESTDIR="$os") >"$T/log" 2>&1 ||
-		{ show "$T/log"; bail 'make install fails'; }
-	[ -n "$(find "$os" -xdev -name kilowg-userspace@.service)" ] || cannot 'configured without units'
-	must mount -t tmpfs tmpfs "$os/run"
-	must mkdir -p "$os$T" "$os/run/kilowg" "$os/etc/kilowg" "$os/dev/net" "$os/dev/pts"
-	must mount --bind "$T" "$os$T"
-	must mount -t sysfs sysfs "$os/sys"
-	must mount -t tmpfs tmpfs "$os/dev"
-	must mkdir -p "$os/dev/net" "$os/dev/pts" "$os/dev/shm"
-	for d in null zero full random urandom tty net/tun; do
-		: >"$os/dev/$d"
-		must mount --bind "/dev/$d" "$os/dev/$d"
-	done
-	must mount -t devpts -o newinstance,ptmxmode=666 devpts "$os/dev/pts"
-	must ln -s pts/ptmx "$os/dev/ptmx"
-	printf '[local]\nnode = a\nfirewall = none\ncreate-interface = no\ninterface-timeout = 60s\nprivate-key-file = %s\n' \
-		"$T/keys/a" >"$os/etc/kilowg/local.ini"
-	systemd-id128 new >"$os/etc/machine-id" 2>/dev/null || tr -d - </proc/sys/kernel/random/uuid >"$os/etc/machine-id"
-	cat >"$os/etc/systemd/system/test.service" <<-END
-		[Unit]
-		FailureAction=exit-force
-		[Service]
-		Type=oneshot
-		Environment=KWG_TEST_SYSTEMD=yes
-		ExecStart=$T/tests/netns/units.sh
-	END
-	# Not from the tree: systemd empties /tmp, and /home may be a file system that is not here.
-	must mkdir -p "$T/tests/netns"
-	must cp "$lib_dir/lib.sh" "$T/tests"
-	must cp "$lib_dir/netns/units.sh" "$lib_dir/netns/restart.py" "$T/tests/netns"
-	printf '[Unit]\nRequires=basic.target test.service\nAfter=basic.target\n' >"$os/etc/systemd/system/test.target"
-}
-
-group_gone() {
-	find "$cgroup" -depth -type d -exec rmdir {} \; 2>/dev/null
-	[ ! -d "$cgroup" ]
-}
-
-# A cgroup of its own; what systemd has made in it goes with the namespaces, at once or, if
-# those are killed, soon.
-group() {
-	must mkdir -p "$T/cgroup"
-	mount -t cgroup2 cgroup2 "$T/cgroup" || cannot 'there is no second version of cgroups here'
-	cgroup=$T/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/kilowg-$$-$(date +%s)
-	mkdir "$cgroup" || cannot 'no cgroup can be made here'
-	trap 'wait_for 30 group_gone' EXIT
-}
-
 mesh_begin
 mesh_node a 'location = x' 'endpoint = 203.0.113.1:51820' 'internal-ip = -' 'pod-cidr = 10.2.1.0/24'
 mesh_node c 'location = y' 'endpoint = 203.0.113.3:51820' 'internal-ip = -' 'pod-cidr = 10.2.3.0/24'
 public_key p >/dev/null
-os
-group
-cat >"$T/first" <<'END'
-mount -t proc proc "$1/proc" && mount -t cgroup2 cgroup2 "$1/sys/fs/cgroup" && cd "$1" && mkdir -p old &&
-	pivot_root . old && umount -l /old &&
-	exec env -i container=kilowg PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd \
-		--unit=test.target --log-target=journal --show-status=no
-END
-sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$cgroup" \
-	timeout -s KILL 240 unshare --cgroup --mount --pid --fork --kill-child --uts --ipc sh "$T/first" "$T/os" \
-	</dev/null >"$T/log" 2>&1
-[ -s "$T/tap" ] || { show "$T/log"; cannot "systemd does not start in namespaces here"; }
-cat "$T/tap"
-grep -q '^1\.\.' "$T/tap" || { show "$T/log"; bail 'has not come to its end'; }
-! grep -q '^not ok' "$T/tap"
+systemd_files
+printf '[local]\nnode = a\nfirewall = none\ncreate-interface = no\ninterface-timeout = 60s\nprivate-key-file = %s\n' \
+	"$T/keys/a" >"$os/etc/kilowg/local.ini"
+systemd_run 240 netns/restart.py

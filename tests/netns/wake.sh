@@ -35,6 +35,8 @@ lose_device() {
 	must wait_for 30 gone on "$1" ip link show kilo0
 }
 
+sent_in_vain() { [ "$(peer_field b 7 c)" -gt 0 ] && ! has_handshake b c; }
+
 # TEXT: c has a session with a, loses a, and a comes back; only c says anything.
 resumes() {
 	check "$1: c reaches a" reaches c 10.2.1.2
@@ -63,6 +65,24 @@ on a wg set kilo0 peer "$(public_key p)" endpoint 203.0.113.102:51820
 before=$(sent_to_p)
 expect 0 'an apply that makes no device' kwg a apply
 is 'is silent' "$before" "$(sent_to_p)"
+
+# ---- another leader ----
+
+# b has applied before c, which does not know it yet: what b sends is lost, and tried again after 5 seconds.
+plug b wan0 wan 203.0.113.2/24
+mesh_edit b 'endpoint = 10.1.1.2:51820' 'endpoint = 203.0.113.2:51820'
+mesh_edit b '' 'leader = no'
+must apply_all a b c
+mesh_edit a 'leader = yes' 'leader = no'
+mesh_edit b 'leader = no' 'leader = yes'
+must kwg b apply
+must kwg a apply
+check 'the new leader has tried to reach the others' wait_for 5 sent_in_vain
+expect 0 'another leader applies after it' kwg c apply
+check 'and speaks first' wait_for 2 has_handshake c b
+mesh_edit b 'leader = yes' 'leader = no'
+mesh_edit a 'leader = no' 'leader = yes'
+must apply_all a b c
 
 # ---- persistent keepalives ----
 

@@ -185,6 +185,19 @@ static void renamed_link(struct world *o)
 	o->h.wg = (struct kwgi_host_wg){ 0 };
 }
 
+/* Both daemons may want the port at once. */
+static void renamed_daemon(struct world *o)
+{
+	memcpy(o->old_device.ifname, "old", 4);
+	o->old_device.wg = o->h.wg;
+	o->h.old_devices = &o->old_device;
+	o->h.n_old_devices = 1;
+	renamed_link(o);
+	strcpy(o->links[1].kind, "tun");
+	o->w.userspace = true;
+	o->w.program = "daemon";
+}
+
 static void second_link(struct world *o)
 {
 	add_link(o, 6, "wg1", "wireguard", ALIAS);
@@ -606,22 +619,33 @@ static const struct {
 
 	/* the old link has the port that the new one needs, so it goes first */
 	{ "renamed link", renamed_link,
-	  "- address 10.4.0.1/16 dev old\n"
-	  "~ link old down\n"
 	  "+ link wg0 type wireguard\n"
 	  "~ link wg0 mtu 1420\n"
 	  "~ wireguard dev wg0 private-key (hidden) listen-port 51820\n"
+	  "- address 10.4.0.1/16 dev old\n"
+	  "~ link old down\n"
 	  "~ link wg0 up\n"
 	  "+ address 10.4.0.1/16 dev wg0\n"
 	  "- link old\n",
-	  "+ address 10.4.0.1/16 dev old\n"
-	  "~ link old up\n"
 	  "- link wg0\n"
 	  "~ link wg0 mtu 0\n"
 	  "~ wireguard dev wg0 no private-key listen-port 0\n"
+	  "+ address 10.4.0.1/16 dev old\n"
+	  "~ link old up\n"
 	  "~ link wg0 down\n"
 	  "- address 10.4.0.1/16 dev wg0\n"
 	  "+ link old type wireguard\n" },
+	{ "renamed link of a daemon", renamed_daemon,
+	  "+ link wg0 type tun by starting daemon wg0\n"
+	  "~ link wg0 mtu 1420\n"
+	  "~ wireguard dev wg0 private-key (hidden)\n"
+	  "- address 10.4.0.1/16 dev old\n"
+	  "~ link old down\n"
+	  "~ wireguard dev old listen-port 0\n"
+	  "~ wireguard dev wg0 listen-port 51820\n"
+	  "~ link wg0 up\n"
+	  "+ address 10.4.0.1/16 dev wg0\n"
+	  "- link old\n", NULL },
 	{ "second link", second_link,
 	  "- route 10.42.7.0/24 via 10.4.0.2 dev wg1 onlink\n"
 	  "- address 10.4.0.9/16 dev wg1\n"
@@ -696,11 +720,17 @@ static const struct {
 	  "- route 10.42.9.0/24 via 192.168.1.9 dev tun9 onlink\n"
 	  "- address 10.42.0.1/32 dev tun9\n"
 	  "~ link tun9 down\n"
-	  "- link tun9\n"
-	  "+ link wg0-ipip type ipip local 192.168.1.1 mtu 1480\n"
+	  "~ link tun9 name wg0-ipip\n"
 	  "~ link wg0-ipip up\n"
 	  "+ address 10.42.0.1/32 dev wg0-ipip\n"
-	  "+ route 10.42.9.0/24 via 192.168.1.9 dev wg0-ipip onlink\n", NULL },
+	  "+ route 10.42.9.0/24 via 192.168.1.9 dev wg0-ipip onlink\n",
+	  "+ route 10.42.9.0/24 via 192.168.1.9 dev tun9 onlink\n"
+	  "+ address 10.42.0.1/32 dev tun9\n"
+	  "~ link tun9 up\n"
+	  "~ link wg0-ipip name tun9\n"
+	  "~ link wg0-ipip down\n"
+	  "- address 10.42.0.1/32 dev wg0-ipip\n"
+	  "- route 10.42.9.0/24 via 192.168.1.9 dev wg0-ipip onlink\n" },
 	{ "tunnel MTU", other_tunnel_mtu, "~ link wg0-ipip mtu 1480\n", "~ link wg0-ipip mtu 1400\n" },
 	{ "tunnel is down", tunnel_is_down, "~ link wg0-ipip up\n", "~ link wg0-ipip down\n" },
 	{ "tunnel address", other_tunnel_addr,

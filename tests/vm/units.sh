@@ -69,7 +69,8 @@ nothing_fails() {
 
 # Nothing is at work, or about to be.
 idle() {
-	state_is kilowg.service inactive failed && state_is kilowg-recheck.service inactive failed &&
+	state_is kilowg.service inactive failed && state_is kilowg-changed.service inactive failed &&
+		state_is kilowg-recheck.service inactive failed &&
 		! systemctl list-jobs --no-legend 'kilowg*' | grep -q .
 }
 settled() { wait_for 120 idle || { fail 'the units come to rest'; systemctl list-jobs --no-legend | sed 's/^/#   /'; }; }
@@ -113,7 +114,7 @@ test_path() {
 
 	say 'broken file'
 	echo '[mesh' | replace /run/kilowg/topology.ini
-	check 'a broken file: the service fails' wait_for 60 state_is kilowg.service failed
+	check 'a broken file: the service fails' wait_for 60 state_is kilowg-changed.service failed
 	check 'and what was, stays' has 5
 	settled
 	topology 6 | replace /run/kilowg/topology.ini

@@ -365,7 +365,7 @@ mkdir -p "$T/quick"
 { conf a b 192.0.2.2 2 | sed 's/^ListenPort.*/&\nAddress = 10.9.0.1\/24/'; } >"$T/quick/wg0.conf"
 chmod 600 "$T/quick/wg0.conf"
 mkdir -p "$T/bin"
-ln -sf "$ours" "$T/bin/kilowg-userspace"
+ln -sf "$(readlink -f "$ours")" "$T/bin/kilowg-userspace"
 # Where the kernel has WireGuard, wg-quick does not ask for another.
 if has_kernel_wireguard; then
 	skip "wg-quick up" "the kernel has WireGuard"

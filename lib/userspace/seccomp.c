@@ -251,6 +251,10 @@ int kwgi_seccomp_enter(int folder, bool *filtered)
 		return ENOMEM;
 	/* All threads; other architectures' calls (a 32-bit entry) end the process by default. */
 	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+#if SCMP_VER_MAJOR > 2 || (SCMP_VER_MAJOR == 2 && SCMP_VER_MINOR >= 5)
+	/* Before 2.5 the kernel's errors came as they are; since then they are ECANCELED without this. */
+	(void)seccomp_attr_set(ctx, SCMP_FLTATR_API_SYSRAWRC, 1);
+#endif
 	ret = add(ctx, SCMP_ACT_ALLOW, allowed, sizeof(allowed) / sizeof(*allowed));
 	if (!ret)
 		ret = add(ctx, SCMP_ACT_KILL_PROCESS, deadly, sizeof(deadly) / sizeof(*deadly));

@@ -74,25 +74,24 @@ static int status_of(pid_t child)
 }
 
 /*
- * The child writes a NUL when it is ready, else its last words. It gets a NUL in return: without
+ * The child writes what it has to say, and a NUL when it is ready. It gets a NUL in return: without
  * that it could not know whether anybody has still read its own.
  */
 _Noreturn static void wait_for_child(int fd, pid_t child)
 {
-	char text[1024];
-	size_t len = 0;
+	char text[1024], *end;
+	bool said = false;
 	ssize_t n;
 
-	while (len < sizeof(text) && (n = read_again(fd, text + len, sizeof(text) - len)) > 0) {
-		if (!text[len])
+	while ((n = read_again(fd, text, sizeof(text))) > 0) {
+		end = memchr(text, '\0', (size_t)n);
+		if (end != text)
+			(void)!write(STDERR_FILENO, text, end ? (size_t)(end - text) : (size_t)n);
+		if (end)
 			_exit(write(fd, "", 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
-		len += (size_t)n;
+		said = true;
 	}
-	if (len) {
-		(void)!write(STDERR_FILENO, text, len);
-		_exit(EXIT_FAILURE);
-	}
-	_exit(status_of(child));
+	_exit(said ? EXIT_FAILURE : status_of(child));
 }
 
 /* ---- the child ------------------------------------------------------- */
@@ -139,6 +138,7 @@ int daemonise_begin(struct daemonise *d, bool foreground, bool keep_stderr)
 	}
 	close(fd[0]);
 	d->parent = fd[1];
+	d->speaks = !keep_stderr;
 	/* A session of its own: what the terminal sends is not for us. */
 	(void)setsid();
 	leave(keep_stderr);
@@ -180,20 +180,33 @@ bool daemonise_ready(struct daemonise *d)
 	return heard;
 }
 
-void daemonise_failed(struct daemonise *d, const char *line)
+static void tell_line(const struct daemonise *d, const char *line)
 {
 	char text[1024];
 	int n = snprintf(text, sizeof(text), "%s\n", line);
 
-	if (d->parent < 0) {
-		fprintf(stderr, "%s\n", line);
-		return;
-	}
 	if (n >= (int)sizeof(text)) {
 		n = sizeof(text) - 1;
 		text[n - 1] = '\n';
 	}
 	if (n > 0)
 		(void)tell(d, text, (size_t)n);
+}
+
+void daemonise_say(const struct daemonise *d, const char *line)
+{
+	if (d->parent >= 0 && d->speaks)
+		tell_line(d, line);
+	else
+		fprintf(stderr, "%s\n", line);
+}
+
+void daemonise_failed(struct daemonise *d, const char *line)
+{
+	if (d->parent < 0) {
+		fprintf(stderr, "%s\n", line);
+		return;
+	}
+	tell_line(d, line);
 	let_go(d);
 }

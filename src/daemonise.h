@@ -9,6 +9,7 @@ enum log_level { LEVEL_SILENT, LEVEL_ERROR, LEVEL_DEBUG };
 
 struct daemonise {
 	int parent;		/* a socket to the waiting parent; -1 in the foreground */
+	bool speaks;		/* for us: we have no standard error any more */
 };
 
 /* WG_PROCESS_FOREGROUND=1 */
@@ -39,7 +40,10 @@ int daemonise_begin(struct daemonise *d, bool foreground, bool keep_stderr);
  */
 bool daemonise_ready(struct daemonise *d);
 
-/* Prints the line on stderr, with a newline, through the parent if there is one. */
+/* Prints a line on stderr, through the parent as long as it waits; then nobody may see it. */
+void daemonise_say(const struct daemonise *d, const char *line);
+
+/* The last line; the parent ends with status 1. */
 void daemonise_failed(struct daemonise *d, const char *line);
 
 #endif

@@ -131,8 +131,10 @@ struct program {
 static void log_line(void *arg, bool error, const char *line)
 {
 	struct program *p = arg;
+	char text[320];
 
-	fprintf(stderr, "%s: (%s) %s\n", error ? "ERROR" : "DEBUG", p->ifname, line);
+	snprintf(text, sizeof(text), "%s: (%s) %s", error ? "ERROR" : "DEBUG", p->ifname, line);
+	daemonise_say(&p->daemon, text);
 }
 
 static void ready(void *arg)

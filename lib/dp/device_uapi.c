@@ -81,7 +81,17 @@ static int apply_peer(struct kwgi_device *d, const struct kwgi_uapi_peer *u,
 	return 0;
 }
 
-static int apply_port(struct kwgi_device *d, uint16_t port)
+/* Who only listens has no packet to be known by: the peer would go on sending to the port before. */
+static void tell_peers(struct kwgi_device *d, uint64_t now)
+{
+	struct kwgi_dp_peer *p;
+
+	for (p = d->first; p; p = p->next_peer)
+		if (p->path.family && kwgi_keypair_sends(p->current, now))
+			kwgi_timers_keepalive_due(d, p, now);
+}
+
+static int apply_port(struct kwgi_device *d, uint16_t port, const struct kwgi_time *t)
 {
 	int e;
 
@@ -94,6 +104,7 @@ static int apply_port(struct kwgi_device *d, uint16_t port)
 	if (port)
 		d->listen_port = port;
 	kwgi_device_clear_sources(d);
+	tell_peers(d, t->now);
 	return 0;
 }
 
@@ -132,7 +143,7 @@ int kwgi_device_configure(struct kwgi_device *d, const struct kwgi_uapi_set *set
 	if (set->parts & KWGI_UAPI_PRIVATE_KEY)
 		apply_private_key(d, &set->private_key, t);
 	if (set->parts & KWGI_UAPI_LISTEN_PORT)
-		e = apply_port(d, set->listen_port);
+		e = apply_port(d, set->listen_port, t);
 	if (!e && (set->parts & KWGI_UAPI_FWMARK))
 		e = apply_fwmark(d, set->fwmark);
 	if (e)

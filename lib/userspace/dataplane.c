@@ -45,7 +45,7 @@ static int open_workers(struct kwgi_dataplane *p, struct kwg_error *err)
 	p->n_workers = p->tun.queues;
 	for (i = 0; i < p->n_workers; i++) {
 		p->workers[i].plane = p;
-		p->workers[i].udp = KWGI_UDP_CLOSED;
+		p->workers[i].udp = p->workers[i].former = KWGI_UDP_CLOSED;
 		p->workers[i].loop = (struct kwgi_loop){ .epoll = -1, .timer = -1 };
 		pthread_mutex_init(&p->workers[i].lock, NULL);
 	}
@@ -266,6 +266,22 @@ static void tun_failed(struct kwgi_worker *w)
 	atomic_store(&w->plane->stop, true);
 }
 
+/* False: it is none of a socket's. */
+static bool read_socket(struct kwgi_worker *w, uint64_t what)
+{
+	switch (what) {
+	case KWGI_ON_UDP4:
+	case KWGI_ON_UDP6:
+		kwgi_worker_read_udp(w, what == KWGI_ON_UDP4 ? 4 : 6);
+		return true;
+	case KWGI_ON_FORMER4:
+	case KWGI_ON_FORMER6:
+		kwgi_worker_read_former(w, what == KWGI_ON_FORMER4 ? 4 : 6);
+		return true;
+	}
+	return false;
+}
+
 static void handle_event(struct kwgi_worker *w, uint64_t what)
 {
 	struct kwgi_dataplane *p = w->plane;
@@ -277,7 +293,9 @@ static void handle_event(struct kwgi_worker *w, uint64_t what)
 		break;
 	case KWGI_ON_UDP4:
 	case KWGI_ON_UDP6:
-		kwgi_worker_read_udp(w, what == KWGI_ON_UDP4 ? 4 : 6);
+	case KWGI_ON_FORMER4:
+	case KWGI_ON_FORMER6:
+		(void)read_socket(w, what);
 		/* What was written there may have been answered at once: by ping, with an ACK. */
 		if (!kwgi_worker_read_tun(w))
 			tun_failed(w);
@@ -318,6 +336,8 @@ static uint64_t look_at_deadline(struct kwgi_worker *w)
 		deadline = sources;
 	if (p->listen_at && p->listen_at < deadline)
 		deadline = p->listen_at;
+	if (p->former_at && p->former_at < deadline)
+		deadline = p->former_at;
 	p->deadline = deadline;
 	kwgi_worker_unlock(w);
 	return deadline;
@@ -330,7 +350,7 @@ static bool device_is_due(struct kwgi_worker *w, uint64_t now)
 
 	kwgi_worker_lock(w);
 	due = p->device->queue_len || kwgi_timers_next(p->device) <= now ||
-	      (p->listen_at && p->listen_at <= now);
+	      (p->listen_at && p->listen_at <= now) || (p->former_at && p->former_at <= now);
 	kwgi_worker_unlock(w);
 	return due;
 }
@@ -355,6 +375,8 @@ static uint64_t do_what_is_due(struct kwgi_worker *w)
 	kwgi_worker_unlock_all(w);
 	if (p->listen_at && p->listen_at <= t.now)
 		kwgi_dataplane_link_changed(w);
+	if (p->former_at && p->former_at <= t.now)
+		kwgi_dataplane_former_due(w, t.now);
 	return look_at_deadline(w);
 }
 
@@ -370,8 +392,7 @@ static void *run_packets(void *arg)
 		n = kwgi_loop_wait(&w->loop, v, 4, KWGI_NEVER);
 		for (i = 0; i < n; i++) {
 			stop |= v[i].data.u64 == KWGI_ON_STOP;
-			if (v[i].data.u64 == KWGI_ON_UDP4 || v[i].data.u64 == KWGI_ON_UDP6)
-				kwgi_worker_read_udp(w, v[i].data.u64 == KWGI_ON_UDP4 ? 4 : 6);
+			(void)read_socket(w, v[i].data.u64);
 			/* A device that has gone is the first worker's to notice. */
 			if (!stop && !kwgi_worker_read_tun(w))
 				kwgi_loop_remove(&w->loop, w->tun);

@@ -18,6 +18,13 @@
 #define LISTEN_WAIT (50 * KWGI_MS)
 #define LISTEN_WAIT_MAX (10 * KWGI_SECOND)
 
+/*
+ * So long the port before receives on after a change: what is on its way still arrives. Peers hear
+ * of the new port at once, so that takes about one round trip; and not for ever, whoever sends there.
+ */
+#define FORMER_QUIET (KWGI_SECOND / 2)
+#define FORMER_MAX (5 * KWGI_SECOND)
+
 /* ---- the log ------------------------------------ */
 
 /* Peers are named as wireguard-go does, so that its users find them: AbCd…wxYz. */
@@ -60,6 +67,15 @@ static int watch_sockets(struct kwgi_worker *w)
 	return e;
 }
 
+/* What is watched already has become the worker's sockets, or those of the port before. */
+static void watch_as(struct kwgi_worker *w, const struct kwgi_udp *u, uint64_t on4, uint64_t on6)
+{
+	if (u->fd4 >= 0)
+		(void)kwgi_loop_modify(&w->loop, u->fd4, EPOLLIN, on4);
+	if (u->fd6 >= 0)
+		(void)kwgi_loop_modify(&w->loop, u->fd6, EPOLLIN, on6);
+}
+
 int kwgi_dataplane_watch_sockets(struct kwgi_dataplane *p, struct kwg_error *err)
 {
 	unsigned i;
@@ -70,17 +86,79 @@ int kwgi_dataplane_watch_sockets(struct kwgi_dataplane *p, struct kwg_error *err
 	return e ? kwgi_fail(err, KWG_ERR_KERNEL, e, "epoll: %s", kwgi_errtext(e)) : 0;
 }
 
+static void close_former(struct kwgi_dataplane *p)
+{
+	unsigned i;
+
+	for (i = 0; i < p->n_workers; i++)
+		kwgi_udp_close(&p->workers[i].former);
+	p->former_at = 0;
+}
+
 void kwgi_dataplane_close_sockets(struct kwgi_dataplane *p)
 {
 	unsigned i;
 
-	for (i = 0; i < p->n_workers; i++) {
+	for (i = 0; i < p->n_workers; i++)
 		kwgi_udp_close(&p->workers[i].udp);
-		p->workers[i].udp = KWGI_UDP_CLOSED;
-	}
+	close_former(p);
 }
 
-/* New sockets for all workers; the old ones go only if that succeeds. 0 or an errno. */
+/* Without a session or a handshake nobody sends anything there that would be lost. */
+static void begin_former(struct kwgi_dataplane *p, uint64_t now)
+{
+	unsigned i;
+
+	if (p->workers[0].former.fd4 < 0 || !p->device->indices.table.n) {
+		close_former(p);
+		return;
+	}
+	for (i = 0; i < p->n_workers; i++)
+		watch_as(&p->workers[i], &p->workers[i].former, KWGI_ON_FORMER4, KWGI_ON_FORMER6);
+	p->former_at = now + FORMER_QUIET;
+	p->former_end = now + FORMER_MAX;
+	atomic_store(&p->former_used, false);
+}
+
+void kwgi_dataplane_former_due(struct kwgi_worker *w, uint64_t now)
+{
+	struct kwgi_dataplane *p = w->plane;
+
+	kwgi_worker_lock_all(w);
+	if (atomic_exchange(&p->former_used, false) && now < p->former_end)
+		p->former_at = now + FORMER_QUIET;
+	else
+		close_former(p);
+	kwgi_worker_unlock_all(w);
+}
+
+/* Back to the port before, whose sockets are open still. False: it is another. *e: 0 or an errno. */
+static bool go_back(struct kwgi_dataplane *p, uint16_t port, int *e)
+{
+	struct kwgi_worker *w;
+	struct kwgi_udp u;
+	unsigned i;
+
+	if (!p->former_at || p->workers[0].former.port != port)
+		return false;
+	*e = 0;
+	for (i = 0; !*e && i < p->n_workers; i++)
+		*e = kwgi_udp_set_fwmark(&p->workers[i].former, p->device->fwmark);
+	if (*e)
+		return true;
+	for (i = 0; i < p->n_workers; i++) {
+		w = &p->workers[i];
+		u = w->udp;
+		w->udp = w->former;
+		w->former = u;
+		watch_as(w, &w->udp, KWGI_ON_UDP4, KWGI_ON_UDP6);
+	}
+	begin_former(p, kwgi_now());
+	p->device->listen_port = port;
+	return true;
+}
+
+/* New sockets for all workers; if that fails, the old ones stay. 0 or an errno. */
 static int open_sockets(struct kwgi_dataplane *p, uint16_t port)
 {
 	struct kwgi_udp_options o = {
@@ -92,6 +170,10 @@ static int open_sockets(struct kwgi_dataplane *p, uint16_t port)
 	unsigned i;
 	int e = 0;
 
+	if (go_back(p, port, &e)) {
+		free(v);
+		return e;
+	}
 	if (!v)
 		return ENOMEM;
 	if (p->n_workers > 1 ? kwgi_udp_open_many(v, p->n_workers, &o, &err) :
@@ -101,11 +183,13 @@ static int open_sockets(struct kwgi_dataplane *p, uint16_t port)
 			kwgi_dataplane_say(p, true, "cannot listen: %s", err.text);
 		return err.sys_errno ? err.sys_errno : EADDRINUSE;
 	}
-	kwgi_dataplane_close_sockets(p);
+	close_former(p);
 	for (i = 0; i < p->n_workers; i++) {
+		p->workers[i].former = p->workers[i].udp;
 		p->workers[i].udp = v[i];
 		e = e ? e : watch_sockets(&p->workers[i]);
 	}
+	begin_former(p, kwgi_now());
 	p->device->listen_port = v[0].port;
 	kwgi_dataplane_say(p, false, "listening on port %u", v[0].port);
 	free(v);

@@ -10,6 +10,8 @@
 struct kwgi_device_io kwgi_dataplane_io(struct kwgi_dataplane *p);
 
 void kwgi_dataplane_close_sockets(struct kwgi_dataplane *p);
+/* Takes all locks; at former_at: closes the port before, or waits on if it was used. */
+void kwgi_dataplane_former_due(struct kwgi_worker *w, uint64_t now);
 /* Each worker waits for what comes to its sockets. KWG_ERR_KERNEL. */
 int kwgi_dataplane_watch_sockets(struct kwgi_dataplane *p, struct kwg_error *err);
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "sys/errtext.h"
+#include "userspace/landlock.h"
 #include "userspace/sandbox.h"
 #include "userspace/seccomp.h"
 
@@ -93,6 +94,8 @@ int kwgi_sandbox_enter(unsigned flags, int folder, bool *filtered, struct kwg_er
 				 kwgi_errtext(errno));
 	/* Losing capabilities does not, but other changes of identity may have made it dumpable. */
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (!(flags & KWGI_SANDBOX_NO_SECCOMP))
+		kwgi_landlock_enter(folder);
 	e = flags & KWGI_SANDBOX_NO_SECCOMP ? 0 : kwgi_seccomp_enter(folder, &is_filtered);
 	if (e)
 		return kwgi_fail(err, KWG_ERR_KERNEL, e, "filtering system calls: %s",

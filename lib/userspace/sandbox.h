@@ -18,14 +18,14 @@ void kwgi_sandbox_no_dumps(void);
 void kwgi_sandbox_allow_locking(void);
 
 enum {
-	KWGI_SANDBOX_NO_SECCOMP = 1,	/* leave system calls alone: debugging, tests */
+	KWGI_SANDBOX_NO_SECCOMP = 1,	/* leave system calls and files alone: debugging, tests */
 };
 
 /*
  * For the calling thread and those it starts, so before any other is started: no new
  * privileges, all capabilities gone but CAP_NET_ADMIN (fwmark, buffers, rtnetlink) and
- * CAP_NET_BIND_SERVICE (ports below 1024), then a filter for system calls
- * where built in. After all is open that needs more: the TUN device with its queues,
+ * CAP_NET_BIND_SERVICE (ports below 1024), no files where the kernel has Landlock, then a filter for
+ * system calls where built in. After all is open that needs more: the TUN device with its queues,
  * kwgi_link_open(), kwgi_route_open(), kwgi_uapi_server_open(); files, netlink sockets and
  * programs cannot be opened afterwards, while UDP sockets, epoll and timer descriptors and
  * threads can; what else can still be done is a table in kilowg-userspace(8). folder: a

@@ -20,6 +20,7 @@
 #ifdef KWG_SECCOMP
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_tun.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -38,7 +39,7 @@ static const int allowed[] = {
 	SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(bind), SCMP_SYS(listen),
 	SCMP_SYS(shutdown),
 	SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt),
-	SCMP_SYS(fcntl), SCMP_SYS(fcntl64), SCMP_SYS(dup),
+	SCMP_SYS(dup),
 	SCMP_SYS(io_submit), SCMP_SYS(io_getevents), SCMP_SYS(io_destroy),
 	/* waiting */
 	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
@@ -63,7 +64,7 @@ static const int allowed[] = {
 	SCMP_SYS(mlock), SCMP_SYS(mlock2), SCMP_SYS(munlock),
 	/* threads */
 	SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq),
-	SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_setaffinity),
+	SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
 	SCMP_SYS(getcpu), SCMP_SYS(membarrier),
 	/* signals, the end */
 	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
@@ -152,6 +153,23 @@ static int add_memory(scmp_filter_ctx ctx)
 	return ret;
 }
 
+/* Not F_SETOWN, by which the kernel sends others the signal that F_SETSIG names. */
+static int add_descriptors(scmp_filter_ctx ctx)
+{
+	static const int commands[] = {
+		F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_ADD_SEALS, F_GET_SEALS,
+	};
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < sizeof(commands) / sizeof(*commands); i++) {
+		ret = allow_if(ctx, SCMP_SYS(fcntl), IS(1, commands[i]));
+		if (!ret)
+			ret = allow_if(ctx, SCMP_SYS(fcntl64), IS(1, commands[i]));
+	}
+	return ret;
+}
+
 /* UDP, and what is open already. */
 static int add_sockets(scmp_filter_ctx ctx)
 {
@@ -165,10 +183,10 @@ static int add_sockets(scmp_filter_ctx ctx)
 
 	for (i = 0; !ret && i < sizeof(families) / sizeof(*families); i++) {
 		const struct scmp_arg_cmp a[] = {
-			IS(0, families[i]), SCMP_CMP(1, SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM),
+			IS(0, families[i]), SCMP_CMP(1, SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM), IS(2, 0),
 		};
 
-		ret = allow(ctx, SCMP_SYS(socket), 2, a);
+		ret = allow(ctx, SCMP_SYS(socket), 3, a);
 	}
 	for (i = 0; !ret && i < sizeof(senders) / sizeof(*senders); i++)
 		ret = allow_if(ctx, senders[i].call, WITHOUT(senders[i].flags, MSG_FASTOPEN));
@@ -212,6 +230,8 @@ static int add_conditional(scmp_filter_ctx ctx, int folder)
 	if (!ret)
 		ret = add_memory(ctx);
 	if (!ret)
+		ret = add_descriptors(ctx);
+	if (!ret)
 		ret = add_sockets(ctx);
 	if (!ret)
 		ret = add_options(ctx);
@@ -231,6 +251,10 @@ int kwgi_seccomp_enter(int folder, bool *filtered)
 		return ENOMEM;
 	/* All threads; other architectures' calls (a 32-bit entry) end the process by default. */
 	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+#if SCMP_VER_MAJOR > 2 || (SCMP_VER_MAJOR == 2 && SCMP_VER_MINOR >= 5)
+	/* Before 2.5 the kernel's errors came as they are; since then they are ECANCELED without this. */
+	(void)seccomp_attr_set(ctx, SCMP_FLTATR_API_SYSRAWRC, 1);
+#endif
 	ret = add(ctx, SCMP_ACT_ALLOW, allowed, sizeof(allowed) / sizeof(*allowed));
 	if (!ret)
 		ret = add(ctx, SCMP_ACT_KILL_PROCESS, deadly, sizeof(deadly) / sizeof(*deadly));

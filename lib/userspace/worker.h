@@ -40,7 +40,7 @@ enum {
 /* What a descriptor in a worker's loop is. */
 enum {
 	KWGI_ON_TUN, KWGI_ON_UDP4, KWGI_ON_UDP6, KWGI_ON_LINK, KWGI_ON_ROUTE, KWGI_ON_UAPI,
-	KWGI_ON_STOP, KWGI_ON_WAKE,
+	KWGI_ON_STOP, KWGI_ON_WAKE, KWGI_ON_FORMER4, KWGI_ON_FORMER6,
 };
 
 struct kwgi_dataplane;
@@ -52,6 +52,7 @@ struct kwgi_worker {
 	pthread_mutex_t lock;
 	struct kwgi_loop loop;
 	struct kwgi_udp udp;
+	struct kwgi_udp former;		/* of the port before, while it still receives */
 	int tun;
 	struct kwgi_worker_out *out;	/* from the TUN device to the sockets */
 	struct kwgi_worker_in *in;	/* from the sockets to the TUN device */
@@ -82,6 +83,9 @@ struct kwgi_dataplane {
 	_Atomic uint64_t deadline;	/* what it waits for */
 	uint64_t listen_at;		/* when a port in use is tried again; 0: none is wanted */
 	uint64_t listen_wait;		/* since the last try */
+	uint64_t former_at;		/* when the port before is to be closed, if nothing comes; 0: it is */
+	uint64_t former_end;		/* and in any case */
+	_Atomic bool former_used;	/* something has come since the last look */
 	int end;			/* eventfd: the other workers have to end */
 	struct kwgi_watchdog watchdog;
 	struct kwgi_notifier notifier;

@@ -131,22 +131,37 @@ static void add_datagrams(struct kwgi_worker *w, unsigned m, uint64_t now)
 	}
 }
 
+/* The worker's lock is held. Returns whether anything was there. */
+static bool read_sockets(struct kwgi_worker *w, struct kwgi_udp *u, int family)
+{
+	int fd = family == 4 ? u->fd4 : u->fd6, i, n;
+	uint64_t now;
+
+	/* Sockets come and go with the link and the port. */
+	n = fd < 0 ? 0 : kwgi_udp_receive(u, fd, w->in->messages, KWGI_IN_MESSAGES);
+	if (n <= 0)
+		return false;
+	now = kwgi_now();
+	for (i = 0; i < n; i++)
+		add_datagrams(w, (unsigned)i, now);
+	if (w->in->n)
+		receive_batch(w, now);
+	return true;
+}
+
 void kwgi_worker_read_udp(struct kwgi_worker *w, int family)
 {
-	uint64_t now;
-	int i, n, fd;
-
 	kwgi_worker_lock(w);
-	/* Sockets come and go with the link and the port. */
-	fd = family == 4 ? w->udp.fd4 : w->udp.fd6;
-	n = fd < 0 ? 0 : kwgi_udp_receive(&w->udp, fd, w->in->messages, KWGI_IN_MESSAGES);
-	if (n > 0) {
-		now = kwgi_now();
-		for (i = 0; i < n; i++)
-			add_datagrams(w, (unsigned)i, now);
-		if (w->in->n)
-			receive_batch(w, now);
-	}
+	(void)read_sockets(w, &w->udp, family);
+	kwgi_worker_unlock(w);
+	write_tun(w);
+}
+
+void kwgi_worker_read_former(struct kwgi_worker *w, int family)
+{
+	kwgi_worker_lock(w);
+	if (read_sockets(w, &w->former, family))
+		atomic_store_explicit(&w->plane->former_used, true, memory_order_relaxed);
 	kwgi_worker_unlock(w);
 	write_tun(w);
 }

@@ -10,6 +10,9 @@
  *
  * The device may not answer what is not authentic, hand out what the peer has
  * not said, or touch memory that is not its own.
+ *
+ * Each input begins with two new devices and a session. Nearly all of what that costs is X25519, which
+ * is not what is looked at here: a multiplication stands in for it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +42,36 @@ static void must(bool ok)
 		abort();
 }
 
+/* ---- in place of X25519 ------------------------------------------------------------------ */
+
+/* The linker is told to take these (--wrap). */
+int __wrap_crypto_scalarmult_curve25519(uint8_t *q, const uint8_t *n, const uint8_t *p);
+int __wrap_crypto_scalarmult_curve25519_base(uint8_t *q, const uint8_t *n);
+
+/* What two sides compute is the same, of all bytes of both keys; no key of zeros is accepted. */
+int __wrap_crypto_scalarmult_curve25519(uint8_t *q, const uint8_t *n, const uint8_t *p)
+{
+	uint64_t a, b, any = 0;
+	unsigned i;
+
+	for (i = 0; i < 32; i += 8) {
+		memcpy(&a, n + i, 8);
+		memcpy(&b, p + i, 8);
+		a *= b;
+		any |= a;
+		memcpy(q + i, &a, 8);
+	}
+	return any ? 0 : -1;
+}
+
+int __wrap_crypto_scalarmult_curve25519_base(uint8_t *q, const uint8_t *n)
+{
+	static const uint8_t base[32] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 3, 3, 8, 3,
+					  2, 7, 9, 5, 1, 2, 8, 8, 4, 1, 9, 7 };
+
+	return __wrap_crypto_scalarmult_curve25519(q, n, base);
+}
+
 /* ---- two devices that know each other ------------------------------------------------ */
 
 static void side_random(void *arg, void *out, size_t len)
@@ -66,7 +99,7 @@ static void side_send(void *arg, struct kwgi_path *to, const uint8_t *msg, size_
 
 static void side_init(struct side *s, uint64_t seed)
 {
-	struct kwgi_device_io io = { .arg = s, .random = side_random, .send = side_send };
+	struct kwgi_device_io io = { .arg = s, .random = side_random, .send = side_send, .sources = 16 };
 	struct kwgi_key k;
 
 	s->seed = seed;

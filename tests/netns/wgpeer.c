@@ -164,7 +164,7 @@ void speaker_open_with(struct speaker *s, unsigned number, const struct kwgi_key
 	kwgi_cookie_keys(s->checker.mac1_key, s->checker.cookie_key, &s->id.public_key);
 	s->fd = udp_socket(FIRST_PORT + number);
 	s->fd2 = udp_socket(FIRST_PORT + PORTS_APART + number);
-	memcpy(s->inner, (uint8_t[]){ 10, 9, 0, (uint8_t)(2 + number) }, 4);
+	memcpy(s->inner, (uint8_t[]){ 10, 9, (uint8_t)(number / 250), (uint8_t)(2 + number % 250) }, 4);
 }
 
 void say_to(int fd, const void *msg, size_t len)

@@ -168,6 +168,28 @@ START_TEST(a_port_in_use)
 }
 END_TEST
 
+/* Another port: who has a session hears of it at once, and nobody else. */
+START_TEST(a_new_port_is_told)
+{
+	meet(&w);
+	befriend(&w, 0, 2, true);
+	run_for(&w, 0);
+	ck_assert_uint_eq(waiting(&w.h[0]), 0);
+	ck_assert_int_eq(configure(0, "set=1\nlisten_port=98\n\n"), 0);
+	run_for(&w, 0);
+	ck_assert_uint_eq(waiting(&w.h[0]), 1);
+	ck_assert_uint_eq(take_type(&w.h[0], KWGI_MSG_TRANSPORT)->len, 32);
+	/* The same again, one that is taken, and a session that is over. */
+	ck_assert_int_eq(configure(0, "set=1\nlisten_port=98\n\n"), 0);
+	w.h[0].d->io.listen = refuse_port;
+	ck_assert_int_eq(configure(0, "set=1\nlisten_port=99\n\n"), EADDRINUSE);
+	p01()->current->created = w.t.now - REJECT_AFTER_TIME;
+	ck_assert_int_eq(configure(0, "set=1\nlisten_port=97\n\n"), 0);
+	run_for(&w, 0);
+	ck_assert_uint_eq(waiting(&w.h[0]), 0);
+}
+END_TEST
+
 /* ---- all ------------------------------------------------------------------------------------------ */
 
 static void add(TCase *tc)
@@ -179,6 +201,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, the_same_keepalive_again);
 	tcase_add_test(tc, a_late_private_key);
 	tcase_add_test(tc, a_port_in_use);
+	tcase_add_test(tc, a_new_port_is_told);
 }
 
 int main(void)

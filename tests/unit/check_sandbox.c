@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -22,12 +24,13 @@
 
 enum {
 	DENIED = EPERM,		/* with this errno */
+	NO_NAME = EACCES,	/* with this one, where the kernel has Landlock */
 	PASSES = 0,		/* the call is made; whatever the kernel says then */
 	KILLED = -1,		/* the process ends */
 };
 
 static char dir[64];
-static int folder, other, udp;
+static int folder, other, udp, netlink;
 
 static int result(long ret)
 {
@@ -75,6 +78,24 @@ static int message_with(int flags)
 	return result(sendmsg(udp, &m, flags));
 }
 
+static int do_write(void)
+{
+	int fd[2];
+	char c;
+
+	return socketpair(AF_UNIX, SOCK_STREAM, 0, fd) ? 0 : result(write(fd[0], "x", 1) < 0 ? -1 : read(fd[1], &c, 1));
+}
+static int do_ask(void)
+{
+	struct {
+		struct nlmsghdr h;
+		struct rtgenmsg g;
+	} ask = { { .nlmsg_len = sizeof(ask), .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		  { .rtgen_family = AF_UNSPEC } };
+	char answer[8192];
+
+	return send(netlink, &ask, sizeof(ask), 0) < 0 ? errno : result(recv(netlink, answer, sizeof(answer), 0));
+}
 static int do_udp4(void) { return sock(AF_INET, SOCK_DGRAM); }
 static int do_udp6(void) { int e = sock(AF_INET6, SOCK_DGRAM); return e == EAFNOSUPPORT ? 0 : e; }
 static int do_send(void) { return send_with(MSG_DONTWAIT); }
@@ -104,6 +125,7 @@ static int do_unix(void) { return sock(AF_UNIX, SOCK_DGRAM); }
 static int do_netlink(void) { return sock(AF_NETLINK, SOCK_RAW); }
 static int do_tcp(void) { return sock(AF_INET, SOCK_STREAM); }
 static int do_raw(void) { return sock(AF_INET, SOCK_RAW); }
+static int do_protocol(void) { return result(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP)); }
 static int do_connect(void)
 {
 	struct sockaddr_in to = nowhere();
@@ -125,6 +147,27 @@ static int do_path(void)
 	snprintf(path, sizeof(path), "%s/other/name", dir);
 	return result(unlinkat(AT_FDCWD, path, 0));
 }
+static int do_absolute(void)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "%s.outside/name", dir);
+	return result(unlinkat(folder, path, 0));
+}
+static int do_upwards(void)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "..%s.outside/name", strrchr(dir, '/'));
+	return result(unlinkat(folder, path, 0));
+}
+static int do_owner(void) { return result(fcntl(udp, F_SETOWN, getppid())); }
+static int do_affinity(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) ? errno : result(sched_setaffinity(getppid(), sizeof(set), &set));
+}
 static int do_other_signal(void) { return result(syscall(SYS_tgkill, getppid(), getppid(), 0)); }
 static int do_kill(void) { return result(kill(getppid(), 0)); }
 static int do_run(void)
@@ -142,6 +185,8 @@ static const struct {
 	int (*try)(void);
 	int wanted;
 } table[] = {
+	{ "read and write what is open", do_write, PASSES },
+	{ "ask for links over a netlink socket that is open", do_ask, PASSES },
 	{ "open a UDP socket over IPv4", do_udp4, PASSES },
 	{ "open a UDP socket over IPv6", do_udp6, PASSES },
 	{ "send to anybody by UDP", do_send, PASSES },
@@ -158,6 +203,7 @@ static const struct {
 	{ "open a netlink socket", do_netlink, DENIED },
 	{ "open a TCP socket", do_tcp, DENIED },
 	{ "open a raw socket", do_raw, DENIED },
+	{ "open a socket of a protocol like UDP", do_protocol, DENIED },
 	{ "connect a socket", do_connect, DENIED },
 	{ "connect by sending", do_fastopen, DENIED },
 	{ "connect by sending a message", do_fastopen_message, DENIED },
@@ -168,6 +214,10 @@ static const struct {
 	{ "attach to another TUN device", do_attach, DENIED },
 	{ "remove a name in another folder", do_other_name, DENIED },
 	{ "remove a name by its path", do_path, DENIED },
+	{ "remove a name elsewhere through the folder", do_absolute, NO_NAME },
+	{ "remove a name above the folder", do_upwards, NO_NAME },
+	{ "have another process sent a signal", do_owner, DENIED },
+	{ "move another process to other processors", do_affinity, DENIED },
 	{ "send another process a signal", do_other_signal, DENIED },
 	{ "send another process a signal by kill(2)", do_kill, DENIED },
 	{ "make memory that can be run", do_run, DENIED },
@@ -192,13 +242,20 @@ static int enter_and_try(unsigned i)
 	_exit(got < 0 || got > 200 ? 200 : got);
 }
 
+static bool has_landlock(void)
+{
+	return syscall(444 /* landlock_create_ruleset */, NULL, 0, 1 /* its version */) > 0;
+}
+
 START_TEST(the_table_holds)
 {
 	unsigned i = (unsigned)_i;
-	char path[80];
+	char path[96], outside[80];
 	pid_t child;
 	int status;
 
+	if (table[i].wanted == NO_NAME && !has_landlock())
+		return;
 	snprintf(dir, sizeof(dir), "/tmp/kilowg-sandbox.%d", (int)getpid());
 	ck_assert(!mkdir(dir, 0700));
 	snprintf(path, sizeof(path), "%s/other", dir);
@@ -207,7 +264,12 @@ START_TEST(the_table_holds)
 	other = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	close(openat(folder, "name", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 	close(openat(other, "name", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	snprintf(outside, sizeof(outside), "%s.outside", dir);
+	ck_assert(!mkdir(outside, 0700));
+	snprintf(path, sizeof(path), "%s/name", outside);
+	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 	udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	child = fork();
 	ck_assert_int_ge(child, 0);
 	if (!child)
@@ -219,6 +281,8 @@ START_TEST(the_table_holds)
 		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == table[i].wanted,
 			      "%s: wanted %d, got %d", table[i].what, table[i].wanted,
 			      WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+	(void)unlink(path);
+	ck_assert(!rmdir(outside));
 	(void)unlinkat(folder, "name", 0);
 	(void)unlinkat(other, "name", 0);
 	(void)unlinkat(folder, "other", AT_REMOVEDIR);

@@ -537,6 +537,13 @@ KWG_API int kwg_status(const struct kwg_plan *plan, const struct kwg_host_option
 	       struct kwg_error *err);
 
 /*
+ * The same as metrics: text for Prometheus, or that of OpenMetrics. What was kept of the last apply is
+ * in there as far as the caller may read it. Neither this nor kwg_status() needs the private key.
+ */
+KWG_API int kwg_metrics(const struct kwg_plan *plan, const struct kwg_host_options *opt, int64_t now,
+		bool openmetrics, char **out, size_t *len, struct kwg_error *err);
+
+/*
  * Looks at this host for what stands in the way of a plan, and tells it in
  * lines, or as JSON: chains of others that drop what is forwarded, and whether
  * the firewall can be made that [local] firewall names. *fine becomes false if

@@ -99,6 +99,31 @@ static int find_neighbours(struct kwg_steps *s, struct kwg_error *err)
 	return ret;
 }
 
+/*
+ * Preshared keys, in the order of the peers of the plan. Who only looks at the host does without those
+ * that cannot be read, and takes them for those that WireGuard has.
+ */
+static int read_psks(const struct kwg_steps *s, struct kwgi_key *psks, struct kwg_error *err)
+{
+	const struct kwg_plan *plan = s->given;
+	const struct kwgi_host_peer *have;
+	struct kwg_error why = { 0 };
+	uint32_t i;
+	int ret = 0;
+
+	for (i = 0; i < plan->n_peers && !ret; i++) {
+		ret = kwgi_peer_psk(plan->peers[i].peer, &psks[i], &why);
+		if (!ret || !s->for_status)
+			continue;
+		have = kwgi_host_peer(&s->host.wg, &plan->peers[i].key);
+		psks[i] = have ? have->psk : (struct kwgi_key){ 0 };
+		ret = 0;
+	}
+	if (ret && err)
+		*err = why;
+	return ret;
+}
+
 /* ---- all of it ------------------------------------------------------- */
 
 /* The program itself: the last word. Status may have none. */
@@ -116,13 +141,8 @@ static int build_wanted(struct kwg_steps *s, const struct kwgi_key *private_key,
 	struct kwgi_key *psks = calloc(plan->n_peers + 1u, sizeof(*psks));
 	struct kwgi_endpoint *endpoints = calloc(plan->n_peers + 1u, sizeof(*endpoints));
 	struct kwgi_resolved resolved = { *private_key, psks, endpoints };
-	uint32_t i;
-	int ret = 0;
+	int ret = psks && endpoints ? read_psks(s, psks, err) : kwgi_nomem(err);
 
-	if (!psks || !endpoints)
-		ret = kwgi_nomem(err);
-	for (i = 0; i < plan->n_peers && !ret; i++)
-		ret = kwgi_peer_psk(plan->peers[i].peer, &psks[i], err);
 	if (!ret)
 		ret = find_endpoints(s, endpoints, err);
 	if (!ret)

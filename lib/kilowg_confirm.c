@@ -1095,3 +1095,18 @@ void kwgi_confirm_find(const struct kwg_config *cfg, struct kwgi_findings *f)
 	kwgi_arena_free(&arena);
 	kwgi_kept_free(&k);
 }
+
+bool kwgi_confirm_holds(const struct kwg_config *cfg)
+{
+	const struct kwgi_input_file *held = NULL;
+	struct kwgi_kept k = { .exists = false };
+	struct kwgi_arena arena = { 0 };
+	bool holds;
+
+	holds = !kwgi_record_find(&k, &cfg->mesh, NULL) && k.exists &&
+		k.u.record.state == KWGI_RECORD_HELD &&
+		!find_held(&held, &k.u.record, &arena, cfg) && held;
+	kwgi_arena_free(&arena);
+	kwgi_kept_free(&k);
+	return holds;
+}

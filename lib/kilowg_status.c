@@ -10,9 +10,11 @@
 #include "host/files.h"
 #include "host/peermemo.h"
 #include "host/rtnl_ways.h"
+#include "kept.h"
 #include "kilowg_steps.h"
 #include "steps/around.h"
 #include "steps/health.h"
+#include "steps/metrics.h"
 #include "steps/status.h"
 
 enum { LOOK_AGAIN = 250 };	/* ms between two looks at the peers */
@@ -329,24 +331,41 @@ static int look_at_all(struct look *l, const struct kwg_plan *plan, struct kwg_e
 	return l->status.findings.failed ? kwgi_nomem(err) : 0;
 }
 
-int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, int64_t now,
-	       bool json, bool colour, bool *healthy, char **out, size_t *len,
-	       struct kwg_error *err)
+/* Frees also what a failure has left. */
+static void end_look(struct look *l)
+{
+	kwgi_findings_free(&l->status.findings);
+	kwg_steps_free(l->s);
+}
+
+/* end_look() is due whatever it returns. */
+static int begin_look(struct look *l, const struct kwg_plan *plan, const struct kwg_host_options *opt,
+		      int64_t now, struct kwg_error *err)
 {
 	struct kwg_host_options read_only;
-	struct look l = { .wall_offset = now - kwgi_boot_seconds() };
-	struct kwgi_buf b = { 0 };
 	int ret = kwgi_host_options_take(&read_only, opt, err);
 
+	*l = (struct look){ .wall_offset = now - kwgi_boot_seconds() };
 	if (ret)
 		return ret;
 	read_only.read_only = true;
 	read_only.no_lookup = true;
-	ret = kwgi_steps_new(&l.s, plan, &read_only, true, err);
-	if (!l.s)
+	ret = kwgi_steps_new(&l->s, plan, &read_only, true, err);
+	if (ret)
 		return ret;
-	ret = look_at_all(&l, plan, err);
-	kwgi_steps_progress(l.s, NULL);
+	ret = look_at_all(l, plan, err);
+	kwgi_steps_progress(l->s, NULL);
+	return ret;
+}
+
+int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, int64_t now,
+	       bool json, bool colour, bool *healthy, char **out, size_t *len,
+	       struct kwg_error *err)
+{
+	struct kwgi_buf b = { 0 };
+	struct look l;
+	int ret = begin_look(&l, plan, opt, now, err);
+
 	if (!ret) {
 		if (json)
 			kwgi_status_json(&l.status, &b);
@@ -356,7 +375,54 @@ int kwg_status(const struct kwg_plan *plan, const struct kwg_host_options *opt, 
 	}
 	if (!ret)
 		*healthy = kwgi_status_is_healthy(&l.status);
-	kwgi_findings_free(&l.status.findings);
-	kwg_steps_free(l.s);
+	end_look(&l);
+	return ret;
+}
+
+/* ---- metrics --------------------------------------------------------- */
+
+/* Who may not read what is kept has the other metrics. */
+static void recall(struct kwgi_metrics *m, struct kwgi_history *h, const struct kwg_config *cfg)
+{
+	struct kwg_error why = { 0 };
+	struct kwg_pending p;
+	int ret;
+
+	if (!kwgi_history_load(h, kwgi_kept_history, cfg->mesh.name, cfg->mesh.origins, NULL) && h->n)
+		m->last = &h->v[0].entry;
+	ret = kwg_pending_of(&p, cfg, &why);
+	/* KWG_ERR_USAGE: there is nothing. */
+	m->confirmation_known = !ret || ret == KWG_ERR_USAGE;
+	if (ret)
+		return;
+	m->waits = p.waits;
+	m->held = kwgi_confirm_holds(cfg);
+	m->until = p.until;
+}
+
+int kwg_metrics(const struct kwg_plan *plan, const struct kwg_host_options *opt, int64_t now,
+		bool openmetrics, char **out, size_t *len, struct kwg_error *err)
+{
+	struct kwgi_metrics m = { .version = kwg_version(), .openmetrics = openmetrics };
+	struct kwgi_history h = { .n = 0 };
+	char digest[KWG_DIGEST_TEXT];
+	struct kwgi_buf b = { 0 };
+	struct look l;
+	int ret = begin_look(&l, plan, opt, now, err);
+
+	if (!ret)
+		ret = kwg_plan_digest(plan, digest, err);
+	if (!ret) {
+		recall(&m, &h, plan->cfg);
+		m.status = &l.status;
+		m.steps = &l.s->steps;
+		m.left_out = l.s->left_out.n;
+		m.refused = l.s->cni_refused;
+		m.digest = digest;
+		kwgi_metrics_text(&m, &b);
+		ret = kwgi_give(&b, out, len, err);
+	}
+	kwgi_history_free(&h);
+	end_look(&l);
 	return ret;
 }

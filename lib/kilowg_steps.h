@@ -104,6 +104,8 @@ void kwgi_confirm_free(struct kwg_steps *s);
 
 /* For status: what there is to be told. */
 void kwgi_confirm_find(const struct kwg_config *cfg, struct kwgi_findings *f);
+/* Is what was before in force, whatever these files say? */
+bool kwgi_confirm_holds(const struct kwg_config *cfg);
 
 /* kilowg_guard.c: KWG_ERR_DOWN if the mesh is to stay down. */
 int kwgi_steps_check_down(const struct kwg_steps *s, struct kwg_error *err);

@@ -21,10 +21,10 @@ _kilowg()
 			words="--file --node --interface --json --quiet --verbose --version --help
 				--keep --keys --live --strict --dry-run --wait --switch-backend --mesh --all
 				--as-peer --allowed-ip --probe --confirm --supersede --lock-timeout --diff --when-due
-				--format --private-key --qr --qr-svg --qr-png
+				--format --private-key --qr --qr-svg --qr-png --openmetrics --output
 				--allow-shrink --leave --unless-down --closed-only --keep-closed"
 		else
-			words="check plan diff apply confirm rollback history down watch status showconf graph detect facts genkey genpsk pubkey"
+			words="check plan diff apply confirm rollback history down watch status metrics showconf graph detect facts genkey genpsk pubkey"
 		fi ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -357,7 +357,9 @@ int kwgi_desired_build(struct kwgi_desired *w, const struct kwg_plan *plan,
 		.private_key = resolved->private_key, .port = (uint16_t)plan->port,
 		.fwmark = w->default_way.mark ? w->default_way.mark : cfg->local.fwmark,
 	};
-	if (kwgi_key_public(&w->public_key, &resolved->private_key))
+	if (kwgi_key_is_zero(&resolved->private_key))
+		w->public_key = plan->node->key;
+	else if (kwgi_key_public(&w->public_key, &resolved->private_key))
 		return kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: the private key has no public key",
 				 cfg->local.private_key_file);
 	ret = kwgi_desired_tunnel(&w->tunnel, &w->arena, plan, h, err);

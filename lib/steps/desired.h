@@ -76,7 +76,7 @@ struct kwgi_desired {
 
 /* What only the outside knows: the answers that the plan lacks. */
 struct kwgi_resolved {
-	struct kwgi_key private_key;
+	struct kwgi_key private_key;		/* all zero: it could not be read; for looking only */
 	const struct kwgi_key *psks;		/* of plan->peers, all zero for none */
 	const struct kwgi_endpoint *endpoints;	/* of those with a name; port 0: unknown */
 };

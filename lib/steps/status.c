@@ -155,7 +155,7 @@ static void put_leader(struct kwgi_buf *b, const struct kwgi_status *s)
 	kwgi_buf_putc(b, '\n');
 }
 
-static const char *backend_name(const struct kwgi_status *s)
+const char *kwgi_status_backend(const struct kwgi_status *s)
 {
 	return s->backend->userspace ? "userspace" : "kernel";
 }
@@ -163,7 +163,7 @@ static const char *backend_name(const struct kwgi_status *s)
 static void put_backend(struct kwgi_buf *b, const struct kwgi_status *s)
 {
 	if (s->backend && (our_link(s) || !s->backend->external))
-		kwgi_buf_printf(b, "backend %s (%s)\n", backend_name(s), s->backend->reason);
+		kwgi_buf_printf(b, "backend %s (%s)\n", kwgi_status_backend(s), s->backend->reason);
 }
 
 static void put_tunnel(struct kwgi_buf *b, const struct kwgi_status *s, bool colour)
@@ -366,7 +366,7 @@ void kwgi_status_json(const struct kwgi_status *s, struct kwgi_buf *b)
 	put_drops_json(j, s);
 	kwgi_json_bool(j, "healthy", kwgi_status_is_healthy(s));
 	kwgi_json_object(j, "interface");
-	kwgi_json_string(j, "backend", s->backend ? backend_name(s) : NULL);
+	kwgi_json_string(j, "backend", s->backend ? kwgi_status_backend(s) : NULL);
 	kwgi_json_string(j, "backend_reason", s->backend ? s->backend->reason : NULL);
 	kwgi_json_string(j, "implementation", s->host->wg.present ? s->host->wg.implementation : NULL);
 	kwgi_json_uint(j, "mtu", l ? l->mtu : 0);

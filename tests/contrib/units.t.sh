@@ -47,6 +47,10 @@ is 'kilowg-watch.service, too' "$(same_sandbox kilowg.service)" "$(same_sandbox 
 is 'and shows processes' 'ProtectProc=default' "$(sed -n 's/^ProtectProc=/&/p' "$units/kilowg-watch.service" | tail -n 1)"
 check 'what it has started stays when it ends' grep -qx KillMode=process "$units/kilowg-watch.service"
 
+is 'kilowg-metrics.service may do no more' "$(same_sandbox kilowg.service)" \
+	"$(same_sandbox kilowg-metrics.service)"
+like 'and sees no private key' "$units/kilowg-metrics.service" '^InaccessiblePaths=.*/key( |$)'
+
 walls() { grep -E '^(Keyring|Lock|Memory|NoNew|Private|Protect|Restrict|SystemCallArch|UMask)' "$units/$1" | sort; }
 walls kilowg.service >"$T/kilowg"
 walls kilowg-userspace@.service >"$T/userspace"
@@ -106,13 +110,14 @@ else
 	local_copy
 	cd "$tmp/units" || bail 'no folder'
 	check 'systemd-analyze verify has nothing to say' quiet ./kilowg.path ./kilowg.service \
-		./kilowg.timer ./kilowg-retry.timer ./kilowg-changed.service ./kilowg-recheck.service ./kilowg-agent.service ./kilowg-watch.service ./kilowg-closed.service \
+		./kilowg.timer ./kilowg-retry.timer ./kilowg-changed.service ./kilowg-recheck.service ./kilowg-metrics.service ./kilowg-metrics.timer ./kilowg-agent.service ./kilowg-watch.service ./kilowg-closed.service \
 		./kilowg-userspace@kilo0.service
 	echo 'Colour=red' >>kilowg.timer
 	check 'it would, of a key that is none' gone quiet ./kilowg.timer
 	for u in kilowg kilowg-changed kilowg-recheck; do
 		check "$u.service: exposure at most 2.4" exposure 24 "$units/$u.service"
 	done
+	check 'kilowg-metrics.service: exposure at most 2.0' exposure 20 "$units/kilowg-metrics.service"
 	check 'kilowg-watch.service: exposure at most 2.6' exposure 26 "$units/kilowg-watch.service"
 	check 'kilowg-closed.service: exposure at most 2.5' exposure 25 "$units/kilowg-closed.service"
 	check 'kilowg-agent.service: exposure at most 2.5' exposure 25 "$units/kilowg-agent.service"

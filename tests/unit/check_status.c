@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* When is a mesh healthy, and how is that said? */
 #include "steps/health.h"
+#include "steps/metrics.h"
 #include "steps/status.h"
 #include "unit.h"
 
@@ -229,8 +230,211 @@ START_TEST(reasons)
 }
 END_TEST
 
+/* ---- metrics --------------------------------------------------------- */
+
+struct metrics {
+	struct world o;
+	struct kwgi_step steps_v[3];
+	struct kwgi_steps steps;
+	struct kwgi_node there;
+	struct kwgi_wg_peer planned;
+	struct kwgi_entry last;
+	struct kwgi_metrics m;
+};
+
+static void make_metrics(struct metrics *t, int i)
+{
+	memset(t, 0, sizeof(*t));
+	make(&t->o, i);
+	t->o.wanted.n_nodes = 3;
+	t->o.node.location = "x";
+	t->there = (struct kwgi_node){ .name = "c", .location = "y" };
+	t->planned = (struct kwgi_wg_peer){ .key = key(1), .node = &t->there };
+	t->o.plan.peers = &t->planned;
+	t->o.plan.n_peers = 1;
+	t->steps.v = t->steps_v;
+	t->m = (struct kwgi_metrics){ .status = &t->o.s, .steps = &t->steps, .version = "1.0", .digest = "abc" };
+}
+
+static char *metrics_of(struct metrics *t)
+{
+	struct kwgi_buf b = { 0 };
+
+	kwgi_metrics_text(&t->m, &b);
+	return kwgi_buf_take(&b, NULL);
+}
+
+static void has(struct metrics *t, const char *line)
+{
+	char *all = metrics_of(t), *at = strstr(all, line);
+
+	ck_assert_msg(at && (at == all || at[-1] == '\n') && at[strlen(line)] == '\n', "no line %s in\n%s",
+		      line, all);
+	free(all);
+}
+
+static void has_not(struct metrics *t, const char *word)
+{
+	char *all = metrics_of(t);
+
+	ck_assert_msg(!strstr(all, word), "%s in\n%s", word, all);
+	free(all);
+}
+
+#define PEER "{mesh=\"kilo\",peer=\"location:y\",location=\"y\""
+
+START_TEST(metrics)
+{
+	struct metrics t;
+
+	make_metrics(&t, 0);
+	has(&t, "# HELP kilowg_peer_receive_bytes_total Bytes received from the peer.");
+	has(&t, "# TYPE kilowg_peer_receive_bytes_total counter");
+	has(&t, "kilowg_peer_receive_bytes_total" PEER "} 1536");
+	has(&t, "kilowg_peer_transmit_bytes_total" PEER "} 1023");
+	has(&t, "kilowg_peer_last_handshake_timestamp_seconds" PEER "} 1000000");
+	has(&t, "kilowg_peer_endpoint_known" PEER "} 1");
+	has(&t, "kilowg_peer_state" PEER ",state=\"ok\"} 1");
+	has(&t, "kilowg_peer_state" PEER ",state=\"unanswered\"} 0");
+	has(&t, "kilowg_up{mesh=\"kilo\"} 1");
+	has(&t, "kilowg_healthy{mesh=\"kilo\"} 1");
+	has(&t, "kilowg_nodes{mesh=\"kilo\"} 3");
+	has(&t, "kilowg_listen_port{mesh=\"kilo\"} 51820");
+	has(&t, "kilowg_interface_mtu_bytes{mesh=\"kilo\"} 1420");
+	has(&t, "kilowg_build_info{mesh=\"kilo\",version=\"1.0\"} 1");
+	has(&t, "kilowg_plan_info{mesh=\"kilo\",node=\"a\",location=\"x\",digest=\"abc\"} 1");
+	has(&t, "kilowg_interface_info{mesh=\"kilo\",interface=\"wg0\",backend=\"\",implementation=\"kernel\"} 1");
+	/* What is not known is not there. */
+	has_not(&t, "kilowg_last_apply_success{");
+	has_not(&t, "kilowg_confirmation_waiting{");
+	has_not(&t, "# EOF");
+	make_metrics(&t, 3);	/* unanswered */
+	has(&t, "kilowg_peer_state" PEER ",state=\"unanswered\"} 1");
+	make_metrics(&t, 4);	/* never a handshake */
+	has_not(&t, "timestamp_seconds" PEER);
+	make_metrics(&t, 9);	/* WireGuard does not know it */
+	has(&t, "kilowg_peer_state" PEER ",state=\"missing\"} 1");
+	has_not(&t, "kilowg_peer_receive_bytes_total{");
+	make_metrics(&t, 12);	/* no interface */
+	has(&t, "kilowg_up{mesh=\"kilo\"} 0");
+	has_not(&t, "kilowg_interface_mtu_bytes{");
+	/* A follower's is down. */
+	make_metrics(&t, 0);
+	t.o.links[0].up = false;
+	has(&t, "kilowg_up{mesh=\"kilo\"} 1");
+	t.o.wanted.up = true;
+	has(&t, "kilowg_up{mesh=\"kilo\"} 0");
+}
+END_TEST
+
+START_TEST(metrics_of_drift)
+{
+	struct metrics t;
+
+	make_metrics(&t, 0);
+	t.steps_v[0].kind = KWGI_STEP_ROUTE_ADD;
+	t.steps_v[1].kind = KWGI_STEP_ROUTE_DEL;
+	t.steps_v[2].kind = KWGI_STEP_IPTABLES;
+	t.steps.n = 3;
+	t.m.refused = 1;
+	t.m.left_out = 2;
+	has(&t, "kilowg_drift{mesh=\"kilo\",kind=\"route\"} 2");
+	has(&t, "kilowg_drift{mesh=\"kilo\",kind=\"firewall\"} 1");
+	has(&t, "kilowg_drift{mesh=\"kilo\",kind=\"cni\"} 1");
+	has(&t, "kilowg_drift{mesh=\"kilo\",kind=\"peer\"} 0");
+	has(&t, "kilowg_left_out{mesh=\"kilo\"} 2");
+	kwgi_findings_say(&t.o.s.findings, true, "no-answer", "a; b");
+	kwgi_findings_say(&t.o.s.findings, false, "no-answer", "a; b");
+	kwgi_findings_say(&t.o.s.findings, true, "no-answer", "c; d");
+	has(&t, "kilowg_findings{mesh=\"kilo\",code=\"no-answer\",severity=\"error\"} 2");
+	has(&t, "kilowg_findings{mesh=\"kilo\",code=\"no-answer\",severity=\"warning\"} 1");
+	kwgi_findings_free(&t.o.s.findings);
+}
+END_TEST
+
+static const struct {
+	const char *result, *name;
+	bool good;
+} last_results[] = {
+	{ "applied", "applied", true },
+	{ "waits for a confirmation", "waiting", true },
+	{ "confirmed", "confirmed", true },
+	{ "undone: it was not confirmed in time", "undone", false },
+	{ "failed: step 3 of 9: File exists", "failed", false },
+	{ "what a later version says", "", false },
+};
+
+START_TEST(metrics_of_history)
+{
+	struct metrics t;
+	char line[128];
+
+	make_metrics(&t, 0);
+	t.last = (struct kwgi_entry){ .time = 77, .from = "kilowg.service", .result = last_results[_i].result,
+				      .plan = "d1" };
+	t.m.last = &t.last;
+	snprintf(line, sizeof(line), "kilowg_last_apply_info{mesh=\"kilo\",result=\"%s\",digest=\"d1\",from=\"kilowg.service\"} 1",
+		 last_results[_i].name);
+	has(&t, line);
+	snprintf(line, sizeof(line), "kilowg_last_apply_success{mesh=\"kilo\"} %d", last_results[_i].good);
+	has(&t, line);
+	has(&t, "kilowg_last_apply_timestamp_seconds{mesh=\"kilo\"} 77");
+	t.m.confirmation_known = true;
+	has(&t, "kilowg_confirmation_waiting{mesh=\"kilo\"} 0");
+	has_not(&t, "kilowg_confirmation_deadline_timestamp_seconds{");
+	t.m.waits = t.m.held = true;
+	t.m.until = 99;
+	has(&t, "kilowg_confirmation_waiting{mesh=\"kilo\"} 1");
+	has(&t, "kilowg_configuration_held{mesh=\"kilo\"} 1");
+	has(&t, "kilowg_confirmation_deadline_timestamp_seconds{mesh=\"kilo\"} 99");
+}
+END_TEST
+
+/* Sorted, each once, with its HELP before its TYPE before its samples. */
+static void check_order(char *all)
+{
+	char name[64], before[64] = "";
+	char *line, *state;
+
+	for (line = strtok_r(all, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
+		if (sscanf(line, "# HELP %63s", name) == 1) {
+			ck_assert_msg(strcmp(before, name) < 0, "%s after %s", name, before);
+			strcpy(before, name);
+		} else if (*line != '#') {
+			ck_assert_msg(!strncmp(line, before, strlen(before)), "%s under %s", line, before);
+		}
+	}
+}
+
+START_TEST(metrics_form)
+{
+	struct metrics t;
+	char *all;
+
+	make_metrics(&t, 0);
+	all = metrics_of(&t);
+	check_order(all);
+	free(all);
+	t.o.cfg.mesh.name = "a\"b\\c\nd\xff\xc3\xa9";
+	has(&t, "kilowg_leader{mesh=\"a\\\"b\\\\c\\nd\xef\xbf\xbd\xc3\xa9\"} 1");
+	make_metrics(&t, 0);
+	t.m.openmetrics = true;
+	has(&t, "# TYPE kilowg_peer_receive_bytes counter");
+	has(&t, "# UNIT kilowg_peer_receive_bytes bytes");
+	has(&t, "kilowg_peer_receive_bytes_total" PEER "} 1536");
+	has(&t, "# TYPE kilowg_build info");
+	all = metrics_of(&t);
+	ck_assert_str_eq(all + strlen(all) - 6, "# EOF\n");
+	free(all);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
+	tcase_add_test(tc, metrics);
+	tcase_add_test(tc, metrics_of_drift);
+	tcase_add_loop_test(tc, metrics_of_history, 0, N_OF(last_results));
+	tcase_add_test(tc, metrics_form);
 	tcase_add_loop_test(tc, reasons, 0, N_OF(unanswered));
 	tcase_add_loop_test(tc, health, 0, N_OF(cases));
 	tcase_add_test(tc, amounts_and_ages);

@@ -276,7 +276,7 @@ static bool read_socket(struct kwgi_worker *w, uint64_t what)
 		return true;
 	case KWGI_ON_FORMER4:
 	case KWGI_ON_FORMER6:
-		kwgi_worker_read_former(w, what == KWGI_ON_FORMER4 ? 4 : 6);
+		(void)kwgi_worker_read_former(w, what == KWGI_ON_FORMER4 ? 4 : 6);
 		return true;
 	}
 	return false;

@@ -8,6 +8,7 @@
 #include "sys/errtext.h"
 #include "userspace/dataplane_handover.h"
 #include "userspace/dataplane_io.h"
+#include "userspace/worker_in.h"
 
 _Static_assert(sizeof(((struct kwgi_handover_plane *)0)->notify) >
 	       sizeof(((struct sockaddr_un *)0)->sun_path), "each name fits");
@@ -148,6 +149,21 @@ int kwgi_inheritance_claim(struct kwgi_inheritance *in, struct kwgi_dataplane *p
 
 /* ---- the predecessor ------------------------------------ */
 
+/* A successor does not get the port before: what waits there is received here. Not without an end. */
+static void drain(struct kwgi_dataplane *p)
+{
+	enum { TURNS = 1000 };
+	unsigned i, n;
+	bool any;
+
+	for (i = 0; p->former_at && i < p->n_workers; i++) {
+		for (n = 0, any = true; any && n < TURNS; n++) {
+			any = kwgi_worker_read_former(&p->workers[i], 4);
+			any |= kwgi_worker_read_former(&p->workers[i], 6);
+		}
+	}
+}
+
 static void describe(const struct kwgi_dataplane *p, struct kwgi_handover_plane *plane,
 		     struct kwgi_handover_fds *fds)
 {
@@ -190,6 +206,7 @@ bool kwgi_dataplane_give(struct kwgi_dataplane *p, int conn)
 	bool taken = false;
 	int e;
 
+	drain(p);
 	describe(p, &plane, &fds);
 	if (!kwgi_handover_state_make(&state, &plane, p->device, &err)) {
 		fds.state = state.fd;
@@ -220,6 +237,7 @@ bool kwgi_dataplane_keep(struct kwgi_dataplane *p)
 	struct kwg_error err = { 0 };
 	int e;
 
+	drain(p);
 	describe(p, &plane, &fds);
 	/* The next one has a manager of its own. */
 	plane.notify[0] = '\0';

@@ -157,11 +157,15 @@ void kwgi_worker_read_udp(struct kwgi_worker *w, int family)
 	write_tun(w);
 }
 
-void kwgi_worker_read_former(struct kwgi_worker *w, int family)
+bool kwgi_worker_read_former(struct kwgi_worker *w, int family)
 {
+	bool any;
+
 	kwgi_worker_lock(w);
-	if (read_sockets(w, &w->former, family))
+	any = read_sockets(w, &w->former, family);
+	if (any)
 		atomic_store_explicit(&w->plane->former_used, true, memory_order_relaxed);
 	kwgi_worker_unlock(w);
 	write_tun(w);
+	return any;
 }

@@ -27,7 +27,7 @@ void kwgi_worker_in_free(struct kwgi_worker *w);
 
 /* Takes in what is there, a bounded amount, and passes it on. family: 4 or 6. */
 void kwgi_worker_read_udp(struct kwgi_worker *w, int family);
-/* The same with the port before. */
-void kwgi_worker_read_former(struct kwgi_worker *w, int family);
+/* The same with the port before. Returns whether anything was there. */
+bool kwgi_worker_read_former(struct kwgi_worker *w, int family);
 
 #endif

@@ -83,25 +83,42 @@ while len(seen) < 240:
     print(len(seen), flush=True)
 END
 queued() { on a awk '$2 ~ /:CA6C$/ && $5 !~ /:00000000$/ { n++ } END { exit !n }' /proc/net/udp; }
-asked() { on a ss -Hxln | awk '$3 > 0 { n++ } END { exit !n }'; }
+asked() { on a ss -Hxln | awk -v n="$1" '$3 >= n { yes = 1 } END { exit !yes }'; }
+daemon_of_a() { on a ss -Hulnp sport = 51820 or sport = 51821 | sed -n 's/.*pid=\([0-9]*\),.*/\1/p' | head -n 1; }
 all_sent() { [ "$(on b wg show wg0 transfer | cut -f 3)" -ge $(($1 + 240 * 64)) ]; }
-on a python3 "$T/count.py" >"$T/count" &
-wait_for 60 grep -q ready "$T/count" || bail 'nobody counts'
-must kill -STOP "$(cat "$T/a.pid")"
-on a wg set wg0 listen-port 51821 &
-set_pid=$!
-check 'a process that is stopped is asked for another port' wait_for 60 asked
-before=$(on b wg show wg0 transfer | cut -f 3)
-must on b python3 "$T/burst.py"
-check 'and sent 240 datagrams' wait_for 60 all_sent "$before"
-check 'which wait on the port before' queued
-must kill -CONT "$(cat "$T/a.pid")"
-wait $set_pid
-is 'when it goes on it takes the port' 0 $?
-wait_for 20 grep -qx 240 "$T/count"
-is 'and no datagram is lost' 240 "$(tail -n 1 "$T/count")"
-check 'the other side knows the new one' wait_for 10 knows 51821
-check 'and the old one is free' wait_for 20 is_free 51820
+# TEXT PORT [WORDS...]: another port, and then the words, with 240 datagrams on the old one.
+burst() {
+	local text="$1" to="$2" before
+	shift 2
+	on a python3 "$T/count.py" >"$T/count" &
+	wait_for 60 grep -q ready "$T/count" || bail 'nobody counts'
+	must kill -STOP "$(daemon_of_a)"
+	on a wg set wg0 listen-port "$to" &
+	set_pid=$!
+	check "$text: it is stopped, and asked for another port" wait_for 60 asked 1
+	before=$(on b wg show wg0 transfer | cut -f 3)
+	must on b python3 "$T/burst.py"
+	check "$text: and sent 240 datagrams" wait_for 60 all_sent "$before"
+	check "$text: which wait" queued
+	# It waits five seconds for an answer.
+	if [ $# -gt 0 ]; then
+		on a "$@" &
+		check "$text: and asked for that" wait_for 60 asked 2
+	fi
+	must kill -CONT "$(daemon_of_a)"
+	wait $set_pid
+	is "$text: it goes on and takes the port" 0 $?
+	wait_for 20 grep -qx 240 "$T/count"
+	is "$text: no datagram is lost" 240 "$(tail -n 1 "$T/count")"
+	check "$text: the other side knows the port" wait_for 10 knows "$to"
+}
+burst 'another port' 51821
+check 'the old one is free' wait_for 20 is_free 51820
+old=$(daemon_of_a)
+must on a wg set wg0 listen-port 51820
+check 'back' wait_for 20 is_free 51821
+burst 'another port and a successor' 51821 "$daemon" -f --replace wg0
+check 'it is another process' [ "$(daemon_of_a)" != "$old" ]
 
 # ---- who only listens ---------------------------------------------------------
 

@@ -46,7 +46,7 @@ check 'in both directions' at_least transmit 100
 must on a ping -c 3 -i 0.2 -q 10.2.3.2
 metrics_of a
 is 'and are those of WireGuard' "$(peer_field a 6 c)" "$(value kilowg_peer_receive_bytes_total "$c")"
-like 'who leads there' "$T/metrics" "^kilowg_peer_info.mesh=\"kilo\"$c,leader=\"c\",public_key=\"$(cat "$T/keys/c.pub" | sed 's/[+]/[+]/g')\"} 1$"
+like 'who leads there' "$T/metrics" "^kilowg_peer_info.mesh=\"kilo\"$c,leader=\"c\",public_key=\"$(sed 's/[+]/[+]/g' "$T/keys/c.pub")\"} 1$"
 digest=$(kwg a plan | sed -n 's/^digest blake2b-256 //p')
 is 'the plan has its digest' 1 "$(value kilowg_plan_info ",node=\"a\",location=\"x\",digest=\"$digest\"")"
 is 'there is no drift' 0 "$(awk '/^kilowg_drift/ { n += $NF } END { print n }' "$T/metrics")"

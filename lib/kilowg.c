@@ -326,6 +326,24 @@ int kwg_config_json(const struct kwg_config *cfg, char **out, size_t *len, struc
 	return kwgi_give(&b, out, len, err);
 }
 
+int kwg_config_names(const struct kwg_config *cfg, bool peers, char **out, size_t *len,
+		     struct kwg_error *err)
+{
+	struct kwgi_buf b = { 0 };
+	const char *name;
+	uint32_t i;
+
+	kwgi_buf_puts(&b, "");
+	for (i = 0; i < (peers ? cfg->n_peers : cfg->n_nodes); i++) {
+		name = peers ? cfg->peers[i].name : cfg->nodes[i].name;
+		if (!name)
+			continue;
+		kwgi_buf_puts(&b, name);
+		kwgi_buf_putc(&b, '\n');
+	}
+	return kwgi_give(&b, out, len, err);
+}
+
 int kwg_config_keys(char **out, size_t *len, struct kwg_error *err)
 {
 	struct kwgi_buf b = { 0 };

@@ -158,6 +158,9 @@ KWG_API const struct kwg_diag *kwg_config_diag(const struct kwg_config *cfg, siz
 
 /* What was understood, as JSON with sorted keys; secrets only by their presence. */
 KWG_API int kwg_config_json(const struct kwg_config *cfg, char **out, size_t *len, struct kwg_error *err);
+/* Names of all nodes, or of all outside peers, one a line, in the order of the files; also of those with errors. */
+KWG_API int kwg_config_names(const struct kwg_config *cfg, bool peers, char **out, size_t *len,
+		     struct kwg_error *err);
 
 /*
  * The node that [local] names, NULL if it names none. The string lives as

@@ -59,6 +59,10 @@ struct command {
 	int (*run)(struct cli *cli, int argc, char **argv, const struct option_values *given);
 };
 
+/* The tables of main.c, for completion. */
+extern const struct command *const commands[];	/* NULL behind the last */
+extern const struct option global_options[];	/* all zero behind the last */
+
 /* ---- help for commands ----------------------------------------------- */
 
 /* Prints to stderr as "kilowg: text" and returns EXIT_CONFIG. */
@@ -105,6 +109,8 @@ void host_options(struct kwg_host_options *opt, struct cli *cli, const struct op
 /* The same for those that apply, and so are in the history. */
 void apply_options(struct kwg_host_options *opt, struct cli *cli, const struct option_values *keep);
 
+/* In no table: it is for the scripts of contrib/completion. */
+extern const struct command command_complete;
 extern const struct command command_confirm, command_history, command_rollback;
 extern const struct command command_check, command_plan, command_diff, command_apply,
 	command_down, command_watch, command_status, command_metrics, command_showconf, command_graph, command_genkey,

@@ -12,16 +12,16 @@
 #include "progress.h"
 #include "standard.h"
 
-static const struct command *const commands[] = {
+const struct command *const commands[] = {
 	&command_check, &command_plan, &command_diff, &command_apply, &command_confirm, &command_rollback,
 	&command_history, &command_down, &command_watch,
 	&command_status, &command_metrics, &command_showconf, &command_graph, &command_detect, &command_facts,
-	&command_genkey, &command_genpsk, &command_pubkey,
+	&command_genkey, &command_genpsk, &command_pubkey, NULL,
 };
 
-enum { N_COMMANDS = sizeof(commands) / sizeof(*commands), OPT_COMMAND = 256 };
+enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) - 1, OPT_COMMAND = 256 };
 
-static const struct option global_options[] = {
+const struct option global_options[] = {
 	{ "file", required_argument, NULL, 'f' },
 	{ "node", required_argument, NULL, 'n' },
 	{ "interface", required_argument, NULL, 'i' },
@@ -30,9 +30,10 @@ static const struct option global_options[] = {
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
 };
 
-enum { N_GLOBAL = sizeof(global_options) / sizeof(*global_options) };
+enum { N_GLOBAL = sizeof(global_options) / sizeof(*global_options) - 1 };
 
 static const char global_help[] =
 	"  -f, --file FILE|DIR   read this instead of the default folders; repeatable, - is stdin\n"
@@ -304,7 +305,7 @@ static const struct command *find_command(const char *name)
 	for (i = 0; i < N_COMMANDS; i++)
 		if (!strcmp(commands[i]->name, name))
 			return commands[i];
-	return NULL;
+	return strcmp(command_complete.name, name) ? NULL : &command_complete;
 }
 
 /* The command's own options behind the global ones, as getopt_long() wants them. */
@@ -348,7 +349,7 @@ static int run_command(struct cli *cli, const struct command *command, int argc,
 int main(int argc, char **argv)
 {
 	const struct command *command;
-	struct option options[N_GLOBAL + 1] = { 0 };
+	struct option options[N_GLOBAL + 1];
 	struct cli cli = { 0 };
 	char name[] = "kilowg";		/* for getopt's messages, wherever the program is */
 	int c, status;

@@ -142,7 +142,7 @@ structs() {
 
 # ---- tests -----------------------------------------------------------------
 
-echo 1..32
+echo 1..31
 
 for page in kilowg-agent.8 kilowg-label.8 kilowg-publish.8 kilowg-render.8 kilowg-userspace.8 \
 	kilowg.8 kilowg.ini.5 kilowg.service.8 libkilowg.3; do
@@ -173,15 +173,6 @@ page_commands >"$tmp/page"
 same "kilowg(8) explains every command and its options, and no other" "$tmp/commands" "$tmp/page"
 page_heads >"$tmp/page"
 same "kilowg(8) shows the same options behind each command" "$tmp/commands" "$tmp/page"
-
-{
-	program_commands
-	sed 's/^-., //; s/ .*//' "$tmp/options"
-	sed -n 's/^[a-z]* \(--[a-z-]*\).*/\1/p' "$tmp/commands"
-} | sort -u >"$tmp/program"
-awk '/words="(--file|check)/ { here = 1 } here { print } here && /"$/ { here = 0 }' \
-	"$top/contrib/completion/kilowg.bash" | sed 's/^.*words=//' | tr -s '"\t ' '\n' | grep . >"$tmp/page"
-same "the completion for bash has every command and option, and no other" "$tmp/program" "$tmp/page"
 
 sed -n 's/.*EXIT_[A-Z]* = \([0-9]\).*/\1/p' "$top/src/cli.h" >"$tmp/program"
 section "$man/kilowg.8" 'EXIT STATUS' | sed -n 's/^\.It //p' >"$tmp/page"

@@ -355,6 +355,34 @@ static void read_peer_line(struct reading *r, const char *key, const char *value
 		read_allowed_ip(r, value);
 }
 
+/* "packets bytes dropped packets bytes dropped": received and sent. What is not that is passed over. */
+static void read_worker(struct reading *r, const char *value)
+{
+	struct kwgi_host_wg *wg = r->wg;
+	struct kwgi_host_worker o;
+	uint64_t *const v[] = {
+		&o.received.packets, &o.received.bytes, &o.received.dropped,
+		&o.sent.packets, &o.sent.bytes, &o.sent.dropped,
+	};
+	char word[24];
+	size_t i, len;
+
+	for (i = 0; i < sizeof(v) / sizeof(*v); i++) {
+		len = strcspn(value, " ");
+		if (len >= sizeof(word))
+			return;
+		memcpy(word, value, len);
+		word[len] = '\0';
+		if (kwgi_num_parse(v[i], word, UINT64_MAX))
+			return;
+		value += len + (value[len] == ' ');
+	}
+	if (kwgi_arena_grow(r->arena, &wg->workers, wg->n_workers, &wg->workers_cap, sizeof(o)))
+		r->nomem = true;
+	else
+		wg->workers[wg->n_workers++] = o;
+}
+
 static void read_device_line(struct reading *r, const char *key, const char *value)
 {
 	struct kwgi_host_wg *wg = r->wg;
@@ -370,6 +398,8 @@ static void read_device_line(struct reading *r, const char *key, const char *val
 		wg->port = (uint16_t)number(value);
 	} else if (!strcmp(key, "fwmark")) {
 		wg->fwmark = (uint32_t)number(value);
+	} else if (!strcmp(key, "worker")) {
+		read_worker(r, value);
 	}
 }
 

@@ -5,6 +5,7 @@
  *
  * Every sample has the label mesh: a host may have several, whose files one collector reads.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -457,6 +458,36 @@ static void put_received(struct out *o) { each_peer(o, put_received_of); }
 static void put_sent(struct out *o) { each_peer(o, put_sent_of); }
 static void put_states(struct out *o) { each_peer(o, put_state_of); }
 
+/* ---- of workers of kilowg-userspace ---------------------------------- */
+
+static void begin_worker(struct out *o, uint32_t i)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%u", i);
+	begin(o);
+	label(o, "worker", number);
+}
+
+#define PUT_WORKERS(name, member) \
+	static void name(struct out *o) \
+	{ \
+		const struct kwgi_host_wg *wg = &o->m->status->host->wg; \
+		uint32_t i; \
+\
+		for (i = 0; i < wg->n_workers; i++) { \
+			begin_worker(o, i); \
+			end_unsigned(o, wg->workers[i].member); \
+		} \
+	}
+PUT_WORKERS(put_worker_received_bytes, received.bytes)
+PUT_WORKERS(put_worker_received_drops, received.dropped)
+PUT_WORKERS(put_worker_received_packets, received.packets)
+PUT_WORKERS(put_worker_sent_bytes, sent.bytes)
+PUT_WORKERS(put_worker_sent_drops, sent.dropped)
+PUT_WORKERS(put_worker_sent_packets, sent.packets)
+#undef PUT_WORKERS
+
 /* ---- all of them ----------------------------------------------------- */
 
 /* kilowg(8), METRICS, has this table, too. Sorted by the name with its suffix. */
@@ -486,6 +517,12 @@ static const struct family families[] = {
 	{ "kilowg_peer_transmit_bytes", COUNTER, "bytes", "Bytes sent to the peer.", put_sent },
 	{ "kilowg_plan", INFO, NULL, "The plan of this node.", put_plan },
 	{ "kilowg_up", GAUGE, NULL, "1 if the interface is there, and is up where it has to be.", put_up },
+	{ "kilowg_worker_receive_bytes", COUNTER, "bytes", "Bytes in packets from peers, by thread of kilowg-userspace.", put_worker_received_bytes },
+	{ "kilowg_worker_receive_drops", COUNTER, NULL, "Datagrams received and dropped, by thread.", put_worker_received_drops },
+	{ "kilowg_worker_receive_packets", COUNTER, NULL, "Packets from peers, by thread.", put_worker_received_packets },
+	{ "kilowg_worker_transmit_bytes", COUNTER, "bytes", "Bytes in packets to peers, by thread.", put_worker_sent_bytes },
+	{ "kilowg_worker_transmit_drops", COUNTER, NULL, "Packets to peers that were dropped, by thread.", put_worker_sent_drops },
+	{ "kilowg_worker_transmit_packets", COUNTER, NULL, "Packets to peers, by thread.", put_worker_sent_packets },
 };
 
 static void put_head(struct out *o)

@@ -141,6 +141,11 @@ struct kwgi_drop {
 	bool by_rule;			/* its last rule does, not its policy */
 };
 
+/* What a thread of kilowg-userspace has done since it was started; others do not tell. */
+struct kwgi_host_worker {
+	struct { uint64_t packets, bytes, dropped; } received, sent;
+};
+
 /* A WireGuard device, of the kernel or behind a UAPI socket. */
 struct kwgi_host_wg {
 	bool present;
@@ -152,6 +157,8 @@ struct kwgi_host_wg {
 	uint32_t fwmark;
 	struct kwgi_host_peer *peers;	/* sorted by key */
 	uint32_t n_peers, peers_cap;
+	struct kwgi_host_worker *workers;
+	uint32_t n_workers, workers_cap;
 };
 
 /*

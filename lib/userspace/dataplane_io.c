@@ -364,6 +364,30 @@ void kwgi_dataplane_link_changed(struct kwgi_worker *w)
 
 /* ---- configuration ------------------------------------ */
 
+/*
+ * Our own line of the answer, before all others, for each worker: packets, bytes and drops, received
+ * and sent. wg(8) passes over keys that it does not know.
+ */
+static void print_workers(const struct kwgi_dataplane *p, struct kwgi_buf *b)
+{
+	const struct kwgi_worker *w;
+
+	for (w = p->workers; w < p->workers + p->n_workers; w++) {
+		const uint64_t v[] = {
+			w->received.packets, w->received.bytes,
+			w->received.dropped + w->udp.stats.truncated,
+			w->sent.packets, w->sent.bytes, w->sent.dropped + w->udp.stats.dropped,
+		};
+		unsigned i;
+
+		for (i = 0; i < sizeof(v) / sizeof(*v); i++) {
+			kwgi_buf_puts(b, i ? " " : "worker=");
+			kwgi_buf_putu(b, v[i]);
+		}
+		kwgi_buf_putc(b, '\n');
+	}
+}
+
 static int configure(struct kwgi_worker *w, const struct kwgi_uapi_request *r,
 		     struct kwgi_buf *answer)
 {
@@ -373,6 +397,7 @@ static int configure(struct kwgi_worker *w, const struct kwgi_uapi_request *r,
 
 	kwgi_worker_lock_all(w);
 	if (r->op == KWGI_UAPI_GET) {
+		print_workers(p, answer);
 		kwgi_device_print(p->device, answer);
 	} else {
 		/* Who has just brought the link up may be faster than the notice of it. */

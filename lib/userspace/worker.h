@@ -43,6 +43,12 @@ enum {
 	KWGI_ON_STOP, KWGI_ON_WAKE, KWGI_ON_FORMER4, KWGI_ON_FORMER6,
 };
 
+/* Of packets in one direction, since the start of the program. */
+struct kwgi_worker_count {
+	uint64_t packets, bytes;	/* that went through; bytes of the inner packets */
+	uint64_t dropped;
+};
+
 struct kwgi_dataplane;
 struct kwgi_worker_in;
 struct kwgi_worker_out;
@@ -57,6 +63,7 @@ struct kwgi_worker {
 	struct kwgi_worker_out *out;	/* from the TUN device to the sockets */
 	struct kwgi_worker_in *in;	/* from the sockets to the TUN device */
 	struct kwgi_source gone;	/* a sticky source that the kernel has refused; zeros: none */
+	struct kwgi_worker_count received, sent;	/* from and to peers; under the lock */
 	uint64_t icmp_next;		/* when the budget for unreachable messages is full again */
 	pthread_t thread;		/* not of the first */
 	bool started;

@@ -67,6 +67,27 @@ static void deliver(struct kwgi_worker *w, const struct kwgi_incoming *in)
 	kwgi_coalesce_add(c, in->packet, in->packet_len);
 }
 
+static void count(struct kwgi_worker_count *c, const struct kwgi_incoming *in)
+{
+	switch (in->status) {
+	case KWGI_RECEIVED_PACKET:
+		c->packets++;
+		c->bytes += in->packet_len;
+		break;
+	case KWGI_RECEIVED_KEEPALIVE:
+	case KWGI_RECEIVED_HANDSHAKE:
+		break;
+	case KWGI_DROPPED_MALFORMED:
+	case KWGI_DROPPED_NO_SESSION:
+	case KWGI_DROPPED_NOT_AUTHENTIC:
+	case KWGI_DROPPED_REPLAY:
+	case KWGI_DROPPED_CONTENT:
+	case KWGI_DROPPED_SOURCE:
+		c->dropped++;
+		break;
+	}
+}
+
 /* ---- what wants the device alone ------------------------------------ */
 
 static void receive_rest(struct kwgi_worker *w, struct kwgi_deferred *todo)
@@ -99,6 +120,7 @@ static void receive_batch(struct kwgi_worker *w, uint64_t now)
 	kwgi_receive_batch(w->plane->device, in->batch, in->n, now, &todo);
 	rest = todo.n;
 	for (i = 0; i < in->n; i++) {
+		count(&w->received, &in->batch[i]);
 		rest |= in->batch[i].slow || in->batch[i].status == KWGI_RECEIVED_HANDSHAKE;
 		if (in->batch[i].status == KWGI_RECEIVED_PACKET)
 			deliver(w, &in->batch[i]);

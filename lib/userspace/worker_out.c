@@ -257,15 +257,34 @@ static unsigned read_packets(struct kwgi_worker *w, int *error)
 	return n;
 }
 
+/* What waits for a session is sent by another way, and in no count. */
+static void count(struct kwgi_worker_count *c, const struct kwgi_outgoing *o)
+{
+	switch (o->status) {
+	case KWGI_SEND_NOW:
+		c->packets++;
+		c->bytes += o->len;
+		break;
+	case KWGI_SEND_SLOW:
+		break;
+	case KWGI_SEND_NO_PEER:
+	case KWGI_SEND_NO_PATH:
+		c->dropped++;
+		break;
+	}
+}
+
 static void send_packets(struct kwgi_worker *w, unsigned n, uint64_t now,
 			 struct kwgi_deferred *todo)
 {
 	struct kwgi_outgoing *v = w->out->packets;
-	unsigned i, k;
+	unsigned i, j, k;
 
 	for (i = 0; i < n; i += k) {
 		k = n - i < KWGI_BATCH ? n - i : KWGI_BATCH;
 		kwgi_send_batch(w->plane->device, v + i, k, now, todo);
+		for (j = i; j < i + k; j++)
+			count(&w->sent, &v[j]);
 		send_bursts(w, v + i, k, now);
 	}
 }

@@ -46,7 +46,7 @@ check 'in both directions' at_least transmit 100
 must on a ping -c 3 -i 0.2 -q 10.2.3.2
 metrics_of a
 is 'and are those of WireGuard' "$(peer_field a 6 c)" "$(value kilowg_peer_receive_bytes_total "$c")"
-like 'who leads there' "$T/metrics" "^kilowg_peer_info.mesh=\"kilo\"$c,leader=\"c\",public_key=\"$(cat "$T/keys/c.pub" | sed 's/[+]/[+]/g')\"} 1$"
+like 'who leads there' "$T/metrics" "^kilowg_peer_info.mesh=\"kilo\"$c,leader=\"c\",public_key=\"$(sed 's/[+]/[+]/g' "$T/keys/c.pub")\"} 1$"
 digest=$(kwg a plan | sed -n 's/^digest blake2b-256 //p')
 is 'the plan has its digest' 1 "$(value kilowg_plan_info ",node=\"a\",location=\"x\",digest=\"$digest\"")"
 is 'there is no drift' 0 "$(awk '/^kilowg_drift/ { n += $NF } END { print n }' "$T/metrics")"
@@ -56,6 +56,29 @@ metrics_of b
 is 'a follower' '0 1' "$(value kilowg_leader '') $(value kilowg_up '')"
 is 'has no peers' 0 "$(grep -c '^kilowg_peer' "$T/metrics")"
 is 'and is healthy' 1 "$(value kilowg_healthy '')"
+
+# ---- workers ----
+
+# FAMILY: the sum over all workers.
+of_workers() { awk -v what="kilowg_worker_$1_total{" 'index($0, what) == 1 { n += $NF } END { print n + 0 }' "$T/metrics"; }
+if [ "$backend" = userspace ]; then
+	more() { [ "$(of_workers transmit_packets)" -ge $((packets + 20)) ] && [ "$(of_workers receive_bytes)" -ge $((bytes + 20 * 84)) ]; }
+	metrics_of a
+	packets=$(of_workers transmit_packets) bytes=$(of_workers receive_bytes) drops=$(of_workers receive_drops)
+	must on a ping -c 20 -i 0.05 -q 10.2.3.2
+	metrics_of a
+	check 'kilowg-userspace tells of packets and bytes' more
+	is 'none of them dropped' "$drops" "$(of_workers receive_drops)"
+	on c bash -c 'printf "%0100d" 4 >/dev/udp/203.0.113.1/51820'
+	dropped() { metrics_of a; [ "$(of_workers receive_drops)" -gt "$drops" ]; }
+	check 'but for what is none of WireGuard' wait_for 10 dropped
+	run on a wg show kilo0
+	like 'wg passes over that' "$T/out" '^interface: kilo0$' '^peer: ' '^ *transfer: '
+	is 'without a word' '' "$(cat "$T/err")"
+	like 'and dump as well' "$T/metrics" "^kilowg_peer_receive_bytes_total.* $(peer_field a 6 c)\$"
+else
+	is 'only kilowg-userspace tells of its workers' 0 "$(grep -c '^kilowg_worker' "$T/metrics")"
+fi
 
 # ---- the last apply ----
 

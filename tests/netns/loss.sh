@@ -5,7 +5,7 @@
 # nothing, and others not much longer than the sessions take. On a busy machine all takes longer,
 # so a gap is compared with the time that the applies took, too.
 
-# shellcheck disable=SC3043
+# shellcheck disable=SC2317,SC3043
 # shellcheck source=tests/lib.sh
 . "$(dirname -- "$0")/../lib.sh"
 T=$(mktemp -d) || bail 'mktemp fails'

@@ -117,10 +117,12 @@ dhcp_gives() {
 }
 # The link is down for a moment, so that networkd asks at once.
 renewal() {
-	dhcp_gives "$1" && ip link set wan0 down && ip link set wan0 up && wait_for 30 lease_is "$1" ||
-		{ ip addr show dev wan0; journalctl -b --no-pager -o cat -u systemd-networkd | tail -n 5; return 1; }
+	dhcp_gives "$1" && ip link set wan0 down && ip link set wan0 up && wait_for 30 lease_is "$1" && return
+	ip addr show dev wan0
+	journalctl -b --no-pager -o cat -u systemd-networkd | tail -n 5
+	return 1
 }
-to_another_address() { lease_is 203.0.113.77 && renewal 203.0.113.78 || renewal 203.0.113.77; }
+to_another_address() { if lease_is 203.0.113.77; then renewal 203.0.113.78; else renewal 203.0.113.77; fi; }
 
 networkd() {
 	[ -x /lib/systemd/systemd-networkd ] || { skip systemd-networkd 'there is none'; return; }
@@ -151,9 +153,14 @@ networkd() {
 		must renewal 203.0.113.1
 		check 'packets flow' wait_for 20 pods_flow
 	}
-	must systemctl stop systemd-networkd
-	ip addr add 203.0.113.1/24 dev wan0 2>/dev/null
-	ip link set wan0 up
+	# The socket would start it again at the next change of a link.
+	must systemctl stop systemd-networkd.socket systemd-networkd.service
+	# For good, and not for as long as the lease was.
+	must ip addr replace 203.0.113.1/24 dev wan0 valid_lft forever preferred_lft forever
+	must ip addr replace 10.1.1.1/24 dev lan0
+	must ip link set wan0 up
+	# It may take its addresses along when it ends, and nobody watches now.
+	must kilowg apply --wait
 	check 'packets flow' wait_for 20 pods_flow
 }
 

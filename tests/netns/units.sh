@@ -158,7 +158,7 @@ asked_for() {
 }
 is_skipped() { journalctl -b --no-pager -o cat -u kilowg-changed | grep -q 'taken down'; }
 
-retried() { [ -n "$(systemctl show -P LastTriggerUSecMonotonic kilowg-retry.timer | grep -v '^0$')" ]; }
+retried() { systemctl show -P LastTriggerUSecMonotonic kilowg-retry.timer | grep -q '[^0]'; }
 # Somebody else has a route that the mesh wants, and keeps it.
 left_out_for_good() {
 	must ip route add 10.5.0.130/32 dev wan0

@@ -266,10 +266,14 @@ static char *metrics_of(struct metrics *t)
 
 static void has(struct metrics *t, const char *line)
 {
-	char *all = metrics_of(t), *at = strstr(all, line);
+	char *all = metrics_of(t), *at = strstr(all, line), name[64] = "";
+	const char *others;
 
-	ck_assert_msg(at && (at == all || at[-1] == '\n') && at[strlen(line)] == '\n', "no line %s in\n%s",
-		      line, all);
+	/* Not all of it: that would be too much for a message of check. */
+	snprintf(name, sizeof(name), "\n%.*s", (int)strcspn(line, "{") + 1, line);
+	others = strstr(all, name) ? strstr(all, name) : "\nnone of that name";
+	ck_assert_msg(at && (at == all || at[-1] == '\n') && at[strlen(line)] == '\n', "no line %s but %.*s",
+		      line, (int)strcspn(others + 1, "\n") + 1, others);
 	free(all);
 }
 
@@ -277,7 +281,7 @@ static void has_not(struct metrics *t, const char *word)
 {
 	char *all = metrics_of(t);
 
-	ck_assert_msg(!strstr(all, word), "%s in\n%s", word, all);
+	ck_assert_msg(!strstr(all, word), "%s is there", word);
 	free(all);
 }
 

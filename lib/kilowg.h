@@ -572,6 +572,12 @@ KWG_API int kwg_detect(bool json, bool *has, char **out, size_t *len, struct kwg
  */
 KWG_API int kwg_facts(const struct kwg_config *cfg, const char *node, bool json, char **out, size_t *len,
 	      struct kwg_error *err);
+/*
+ * The [node] section of this node for the others' files. For a node that the files do not have, its addresses
+ * are proposed, and what only people can decide is a comment. As kwg_facts() otherwise.
+ */
+KWG_API int kwg_facts_ini(const struct kwg_config *cfg, const char *node, char **out, size_t *len,
+			  struct kwg_error *err);
 
 /* ---- watching this host ------------------------------------------------ */
 

@@ -116,7 +116,9 @@ static int find_mtu(struct kwgi_facts *a, struct kwgi_live *live, struct kwgi_ho
 	return ret;
 }
 
-static int say_facts(struct kwgi_facts *a, bool json, char **out, size_t *len,
+typedef void (*form_fn)(const struct kwgi_facts *a, struct kwgi_buf *b);
+
+static int say_facts(struct kwgi_facts *a, form_fn form, char **out, size_t *len,
 		     struct kwg_error *err)
 {
 	struct kwgi_backend_choice backend;
@@ -130,10 +132,7 @@ static int say_facts(struct kwgi_facts *a, bool json, char **out, size_t *len,
 	if (!ret)
 		ret = find_mtu(a, &live, &host, err);
 	if (!ret) {
-		if (json)
-			kwgi_facts_json(a, &b);
-		else
-			kwgi_facts_text(a, &b);
+		form(a, &b);
 		ret = kwgi_give(&b, out, len, err);
 	}
 	kwgi_host_free(&host);
@@ -141,8 +140,8 @@ static int say_facts(struct kwgi_facts *a, bool json, char **out, size_t *len,
 	return ret;
 }
 
-int kwg_facts(const struct kwg_config *cfg, const char *node, bool json, char **out, size_t *len,
-	      struct kwg_error *err)
+static int give_facts(const struct kwg_config *cfg, const char *node, form_fn form, char **out,
+		      size_t *len, struct kwg_error *err)
 {
 	struct kwgi_facts a = { .cfg = cfg, .name = node };
 	struct kwg_plan *plan = NULL;
@@ -158,7 +157,19 @@ int kwg_facts(const struct kwg_config *cfg, const char *node, bool json, char **
 	if (!ret)
 		ret = read_public_key(cfg->local.private_key_file, &a.key, err);
 	if (!ret)
-		ret = say_facts(&a, json, out, len, err);
+		ret = say_facts(&a, form, out, len, err);
 	kwg_plan_free(plan);
 	return ret;
+}
+
+int kwg_facts(const struct kwg_config *cfg, const char *node, bool json, char **out, size_t *len,
+	      struct kwg_error *err)
+{
+	return give_facts(cfg, node, json ? kwgi_facts_json : kwgi_facts_text, out, len, err);
+}
+
+int kwg_facts_ini(const struct kwg_config *cfg, const char *node, char **out, size_t *len,
+		  struct kwg_error *err)
+{
+	return give_facts(cfg, node, kwgi_facts_ini, out, len, err);
 }

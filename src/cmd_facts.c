@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: ISC */
 #include "cli.h"
 
+enum { INI };
+
 static int run(struct cli *cli, int argc, char **argv, const struct option_values *given)
 {
 	struct kwg_error err = { 0 };
 	struct kwg_config *cfg;
 	char host[256], *text;
-	int status;
+	int status, ret;
 
 	(void)argv;
-	(void)given;
 	if (argc)
 		return usage_error("facts takes no operand");
+	if (given[INI].n && cli->json)
+		return usage_error("facts takes --ini or --json, not both");
 	cfg = load_config(cli, &status);
 	if (!cfg)
 		return status;
-	if (kwg_facts(cfg, which_node(cli, cfg, host), cli->json, &text, NULL, &err))
+	ret = given[INI].n ? kwg_facts_ini(cfg, which_node(cli, cfg, host), &text, NULL, &err)
+			   : kwg_facts(cfg, which_node(cli, cfg, host), cli->json, &text, NULL, &err);
+	if (ret)
 		status = report(&err);
 	else
 		status = print_text(text);
@@ -27,5 +32,8 @@ const struct command command_facts = {
 	.name = "facts", .args = "", .has_json = true,
 	.summary = "print what this node should tell the others about itself",
 	.details = "Works before the node stands in the files, so that it can be put there.",
+	.options = {
+		[INI] = { "ini", NULL, "print the [node] section for the files of the others" },
+	},
 	.run = run,
 };

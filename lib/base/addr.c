@@ -183,6 +183,12 @@ bool kwgi_addr_is_private(const struct kwgi_addr *a)
 	return false;
 }
 
+bool kwgi_addr_is_inner(const struct kwgi_addr *a)
+{
+	return kwgi_addr_is_private(a) || (a->family == KWGI_AF_V6 && (a->b[0] & 0xfe) == 0xfc) ||
+	       (a->family == KWGI_AF_V4 && a->b[0] == 100 && (a->b[1] & 0xc0) == 64);
+}
+
 const char *kwgi_addr_useless(const struct kwgi_addr *a)
 {
 	static const uint8_t zero[16], one[16] = { [15] = 1 };

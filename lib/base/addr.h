@@ -56,6 +56,8 @@ int kwgi_addr_cmp(const struct kwgi_addr *a, const struct kwgi_addr *b);
 bool kwgi_addr_equal(const struct kwgi_addr *a, const struct kwgi_addr *b);
 /* Public as Kilo sees it: see addr.c. */
 bool kwgi_addr_is_public(const struct kwgi_addr *a);
+/* Not reached from everywhere: RFC 1918, RFC 4193, and those of providers, RFC 6598. */
+bool kwgi_addr_is_inner(const struct kwgi_addr *a);
 /* Of a network of one's own: RFC 1918 and fd00::/8. Not all others are public. */
 bool kwgi_addr_is_private(const struct kwgi_addr *a);
 /* "loopback", "multicast", "unspecified", or NULL for an address of use to others. */

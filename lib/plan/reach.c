@@ -35,13 +35,6 @@ static bool is_link_local(const struct kwgi_addr *a)
 	return a->family == KWGI_AF_V6 && a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
 }
 
-/* Not reached from everywhere: RFC 1918, RFC 4193, and those of providers, RFC 6598. */
-static bool is_inner(const struct kwgi_addr *a)
-{
-	return kwgi_addr_is_private(a) || (a->family == KWGI_AF_V6 && (a->b[0] & 0xfe) == 0xfc) ||
-	       (a->family == KWGI_AF_V4 && a->b[0] == 100 && (a->b[1] & 0xc0) == 64);
-}
-
 /* ---- names ----------------------------------------------------------- */
 
 /* What ends in a number is no name of the DNS (RFC 1123 section 2.1), but an address with a mistake. */
@@ -78,10 +71,10 @@ static bool is_distant(const struct kwgi_node *n)
 	if (!n->endpoint.port)
 		return false;
 	if (a->family)
-		return !is_inner(a) && !is_link_local(a) && !kwgi_addr_useless(a);
+		return !kwgi_addr_is_inner(a) && !is_link_local(a) && !kwgi_addr_useless(a);
 	/* A name may lead into a private network, if the node is in one. */
 	return strchr(n->endpoint.host, '.') && !ends_in_number(n->endpoint.host) &&
-	       (!kwgi_node_has_private_ip(n) || !is_inner(&n->internal_ip.addr));
+	       (!kwgi_node_has_private_ip(n) || !kwgi_addr_is_inner(&n->internal_ip.addr));
 }
 
 static int by_network(const void *a, const void *b)
@@ -179,7 +172,7 @@ static void check_leader(struct kwg_config *cfg, const struct distants *d, const
 	check_scope(cfg, &n->endpoint, n->endpoint_at, "node", n->name);
 	if (n->keepalive)
 		return;
-	if (is_inner(a))
+	if (kwgi_addr_is_inner(a))
 		check_private(cfg, d, n, "private");
 	else if (is_link_local(a) && a->family == KWGI_AF_V4)
 		check_private(cfg, d, n, "link-local");

@@ -218,6 +218,132 @@ void kwgi_facts_text(const struct kwgi_facts *a, struct kwgi_buf *b)
 	free(v);
 }
 
+/* ---- a section of a file ---------------------------------------------- */
+
+static void put_cidrs(struct kwgi_buf *b, const char *key, const struct kwgi_cidrs *list)
+{
+	uint32_t i;
+
+	for (i = 0; i < list->n; i++) {
+		kwgi_buf_printf(b, "%s = ", key);
+		kwgi_buf_prefix(b, &list->v[i].prefix);
+		kwgi_buf_putc(b, '\n');
+	}
+}
+
+/* Of the private addresses of this host, or of the others, the one at *i or behind it. */
+static const struct kwgi_host_addr *next_address(const struct kwgi_facts *a, bool private, uint32_t *i)
+{
+	while (*i < a->host->n_addrs) {
+		const struct kwgi_host_addr *at = &a->host->addrs[(*i)++];
+
+		if (is_address(a, at, kwgi_host_link_by_index(a->host, at->ifindex)) &&
+		    (private ? kwgi_addr_is_private(&at->prefix.addr) : !kwgi_addr_is_inner(&at->prefix.addr)))
+			return at;
+	}
+	return NULL;
+}
+
+/* Which of several networks the nodes of a location share, and trust, nobody can guess. */
+static void propose_internal_ip(const struct kwgi_facts *a, struct kwgi_buf *b)
+{
+	const struct kwgi_host_addr *at, *next;
+	uint32_t i = 0;
+
+	at = next_address(a, true, &i);
+	next = next_address(a, true, &i);
+	if (!next) {
+		kwgi_buf_puts(b, at ? "internal-ip = " : "internal-ip = -");
+		if (at)
+			kwgi_buf_prefix(b, &at->prefix);
+		kwgi_buf_putc(b, '\n');
+		return;
+	}
+	kwgi_buf_puts(b, "# One of these, or -: the address in the private network that its location shares.\n");
+	for (i = 0; (at = next_address(a, true, &i)); ) {
+		const struct kwgi_link *l = kwgi_host_link_by_index(a->host, at->ifindex);
+
+		kwgi_buf_puts(b, "#internal-ip = ");
+		kwgi_buf_prefix(b, &at->prefix);
+		kwgi_buf_printf(b, " (%s)\n", l ? l->name : "");
+	}
+}
+
+static void propose_endpoint(const struct kwgi_facts *a, struct kwgi_buf *b)
+{
+	struct kwgi_endpoint e = { .port = a->cfg->mesh.port ? (uint16_t)a->cfg->mesh.port : KWGI_DEFAULT_PORT };
+	const struct kwgi_host_addr *at;
+	uint32_t i = 0;
+
+	at = next_address(a, false, &i);
+	if (at) {
+		e.addr = at->prefix.addr;
+		kwgi_buf_puts(b, "endpoint = ");
+	} else {
+		kwgi_buf_puts(b, "# No address of this host is public. If others reach it all the same, say where;\n"
+				 "# if not, it has to call them.\n#endpoint = HOST:");
+		kwgi_buf_printf(b, "%u\npersistent-keepalive = 25\n", e.port);
+		return;
+	}
+	kwgi_buf_endpoint(b, &e);
+	kwgi_buf_putc(b, '\n');
+}
+
+static void put_known(const struct kwgi_facts *a, struct kwgi_buf *b)
+{
+	const struct kwgi_node *n = a->node;
+
+	if (*n->location)
+		kwgi_buf_printf(b, "location = %s\n", n->location);
+	if (n->endpoint.port) {
+		kwgi_buf_puts(b, "endpoint = ");
+		kwgi_buf_endpoint(b, &n->endpoint);
+		kwgi_buf_putc(b, '\n');
+	}
+	if (n->endpoint_address.family) {
+		kwgi_buf_puts(b, "endpoint-address = ");
+		kwgi_buf_addr(b, &n->endpoint_address);
+		kwgi_buf_putc(b, '\n');
+	}
+	if (n->internal_ip_off || n->internal_ip.addr.family) {
+		kwgi_buf_puts(b, n->internal_ip_off ? "internal-ip = -" : "internal-ip = ");
+		if (!n->internal_ip_off)
+			kwgi_buf_prefix(b, &n->internal_ip);
+		kwgi_buf_putc(b, '\n');
+	}
+	put_cidrs(b, "pod-cidr", &n->pod_cidrs);
+	if (n->leader)
+		kwgi_buf_puts(b, "leader = yes\n");
+	if (n->keepalive)
+		kwgi_buf_printf(b, "persistent-keepalive = %u\n", n->keepalive);
+	put_cidrs(b, "allowed-location-ip", &n->allowed_location_ips);
+	if (n->cni_ip.addr.family) {
+		kwgi_buf_puts(b, "cni-compatibility-ip = ");
+		kwgi_buf_prefix(b, &n->cni_ip);
+		kwgi_buf_putc(b, '\n');
+	}
+}
+
+void kwgi_facts_ini(const struct kwgi_facts *a, struct kwgi_buf *b)
+{
+	kwgi_buf_printf(b, "[node]\nname = %s\n", a->name);
+	if (kwgi_key_is_zero(&a->key))
+		kwgi_buf_printf(b, "# There is no key in %s yet: (umask 077; kilowg genkey >%s)\n",
+				a->cfg->local.private_key_file, a->cfg->local.private_key_file);
+	else
+		kwgi_buf_puts(b, "public-key = ");
+	put_key(a, b);
+	if (!kwgi_key_is_zero(&a->key))
+		kwgi_buf_putc(b, '\n');
+	if (a->node) {
+		put_known(a, b);
+		return;
+	}
+	kwgi_buf_puts(b, "# Nodes with the same location share a private network.\n#location =\n");
+	propose_endpoint(a, b);
+	propose_internal_ip(a, b);
+}
+
 /* ---- JSON ------------------------------------------------------------ */
 
 static void put_string(struct kwgi_json *j, const char *key, const struct kwgi_facts *a,

@@ -26,5 +26,10 @@ void kwgi_facts_discovered(const struct kwgi_facts *a, struct kwgi_buf *b);
 
 void kwgi_facts_text(const struct kwgi_facts *a, struct kwgi_buf *b);
 void kwgi_facts_json(const struct kwgi_facts *a, struct kwgi_buf *b);
+/*
+ * The [node] section for the others' files: as the files have it, with the key of this host; of a node that
+ * they do not have, with what the host shows. What only people can decide is a comment.
+ */
+void kwgi_facts_ini(const struct kwgi_facts *a, struct kwgi_buf *b);
 
 #endif

@@ -188,6 +188,24 @@ mesh_edit a 'internal-ip = fd12::1/64' 'internal-ip = 10.9.0.1/24'
 expect 0 'facts of a node that the files do not have' kwg a --node new --json facts
 is 'have its key, so that it can be put there' "$(public_key a) false null" \
 	"$(jq -r '"\(.public_key) \(.takes_part) \(.endpoint)"' "$T/out")"
+# What it prints for the others' files is such a section.
+expect 0 'as a section' kwg a --node new facts --ini
+like 'with name, key and public address' "$T/out" '^\[node\]$' '^name = new$' '^endpoint = 203\.0\.113\.1:51820$'
+is 'the key is its own' "public-key = $(public_key a)" "$(grep '^public-key' "$T/out")"
+{ printf '[mesh]\nformat = 1\n'; cat "$T/out"; } >"$T/section.ini"
+expect 0 'that kilowg reads' on a "$KILOWG" -f "$T/section.ini" check
+unlike 'and takes part' "$T/err" 'left out'
+# Which of several private networks is meant nobody can guess.
+address_add a lan0 10.77.0.1/24
+expect 0 'with two private addresses' kwg a --node new facts --ini
+like 'both are comments' "$T/out" '^#internal-ip = 10\.1\.1\.1/24 \(lan0\)$' '^#internal-ip = 10\.77\.0\.1/24 \(lan0\)$'
+must on a ip addr del 10.77.0.1/24 dev lan0
+expect 0 'of one that the files have' kwg a facts --ini
+cp "$T/out" "$T/own.ini"
+{ printf '[mesh]\nformat = 1\n'; cat "$T/own.ini"; } >"$T/section.ini"
+is 'it has what they say' "$(kwg a --json check | jq -c '.nodes[] | select(.name == "a") | del(.line, .file, .key, ."discovered-endpoint", .discovered)')" \
+	"$(on a "$KILOWG" -f "$T/section.ini" --json check | jq -c '.nodes[] | del(.line, .file, .key, ."discovered-endpoint", .discovered)')"
+expect 1 'not both forms' kwg a --json facts --ini
 kwg a --json facts >"$T/before.facts"
 must on a rm /run/kilowg/key
 expect 0 'facts without a key' kwg a --json facts

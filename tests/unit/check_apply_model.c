@@ -146,6 +146,8 @@ static void link_rename(struct world *o, const struct kwgi_step *s, bool undo)
 	ck_assert_ptr_nonnull(l);
 	ck_assert_msg(!l->up && !find_link(o, to), "%s cannot be renamed to %s", l->name, to);
 	memcpy(l->name, to, strlen(to) + 1);
+	if (kwgi_mark_is_tunnel(l->alias))
+		return;
 	if (undo)
 		take_device_back(o);
 	else

@@ -174,7 +174,7 @@ static bool ask(void *arg)
 START_TEST(stopping)
 {
 	static const char *const argv[] = { "/bin/sh", "-c", "sleep 60 & echo $!; wait", NULL };
-	const struct kwgi_stop stop = { ask, &has_asked }, never = { NULL, NULL };
+	const struct kwgi_stop stop = { .asked = ask, .arg = &has_asked }, never = { .asked = NULL };
 	int64_t start = kwgi_monotonic_ms();
 	struct kwgi_spawn s = { .argv = argv, .in = -1, .err = -1 };
 	char text[32] = "";

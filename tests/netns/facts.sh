@@ -196,10 +196,10 @@ is 'the key is its own' "public-key = $(public_key a)" "$(grep '^public-key' "$T
 expect 0 'that kilowg reads' on a "$KILOWG" -f "$T/section.ini" check
 unlike 'and takes part' "$T/err" 'left out'
 # Which of several private networks is meant nobody can guess.
-address_add a lan0 10.77.0.1/24
+address_add a wan0 10.77.0.1/24
 expect 0 'with two private addresses' kwg a --node new facts --ini
-like 'both are comments' "$T/out" '^#internal-ip = 10\.1\.1\.1/24 \(lan0\)$' '^#internal-ip = 10\.77\.0\.1/24 \(lan0\)$'
-must on a ip addr del 10.77.0.1/24 dev lan0
+like 'both are comments' "$T/out" '^#internal-ip = 10\.9\.0\.1/24 \(wan0\)$' '^#internal-ip = 10\.77\.0\.1/24 \(wan0\)$'
+must on a ip addr del 10.77.0.1/24 dev wan0
 expect 0 'of one that the files have' kwg a facts --ini
 cp "$T/out" "$T/own.ini"
 { printf '[mesh]\nformat = 1\n'; cat "$T/own.ini"; } >"$T/section.ini"

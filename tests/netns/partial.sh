@@ -69,7 +69,7 @@ expect 0 'down' kwg a down
 expect 2 'and a first apply, as after a reboot' kwg a apply
 check 'packets flow' reaches a.pod 10.2.3.2
 set_local route-metric 9
-expect 0 'with another metric both have room' kwg a apply
+expect 2 'with another metric both have room' kwg a apply
 is 'and that of the host wins' '10.66.0.0/24 via 203.0.113.250 dev wan0 proto static ' \
 	"$(on a ip route show 10.66.0.0/24 | head -n 1)"
 expect 3 'which status tells' kwg a status

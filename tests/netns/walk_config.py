@@ -291,6 +291,7 @@ KEYS = {
         "vxlan-port": (None, "8472", "4790"),
         "vxlan-id": (None, "4242", "77"),
         "compatibility": "the tunnel is another program's: encap-cni.sh",
+        "node-requirements": "who takes part: plain.sh",
     },
     "node": {
         "name": change_nodes,
@@ -315,6 +316,9 @@ KEYS = {
         "endpoint": change_peer_endpoint,
         "endpoint-address": change_peer_endpoint,
         "persistent-keepalive": KEEPALIVES,
+        "address": "of the peer's own interface: client.t.sh",
+        "dns": "of the peer's own interface: client.t.sh",
+        "mtu": "of the peer's own interface: client.t.sh",
     },
     "local": {
         "node": "given with --node, which a node that leaves the file needs for its down",

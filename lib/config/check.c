@@ -28,8 +28,17 @@ bool kwgi_mesh_is_strict(const struct kwg_config *cfg)
 	return false;
 }
 
-/* One that others cannot call has to call them, and to keep the way open. */
-static bool has_way(const struct kwgi_node *n, bool strict)
+const char *kwgi_mesh_requires(bool strict)
+{
+	return strict ? "endpoint, public-key and pod-cidr" : "public-key, and endpoint or persistent-keepalive";
+}
+
+const char *kwgi_mesh_requires_way(bool strict)
+{
+	return strict ? "endpoint" : "endpoint or persistent-keepalive";
+}
+
+bool kwgi_node_has_way(const struct kwgi_node *n, bool strict)
 {
 	return n->endpoint.port || (!strict && n->keepalive);
 }
@@ -42,7 +51,7 @@ static void find_ready(struct kwg_config *cfg)
 	for (i = 0; i < cfg->n_nodes; i++) {
 		struct kwgi_node *n = &cfg->nodes[i];
 
-		n->ready = *n->name && !kwgi_key_is_zero(&n->key) && has_way(n, strict) &&
+		n->ready = *n->name && !kwgi_key_is_zero(&n->key) && kwgi_node_has_way(n, strict) &&
 			   (n->pod_cidrs.n || !strict);
 	}
 }
@@ -243,13 +252,11 @@ static void check_node_complete(struct kwg_config *cfg, const struct kwgi_node *
 	check_name(cfg, n->at, "node", n->name, n->refused);
 	if (!*n->name)
 		return;
-	put_missing(&missing, strict ? "endpoint" : "endpoint or persistent-keepalive", !has_way(n, strict),
+	put_missing(&missing, kwgi_mesh_requires_way(strict), !kwgi_node_has_way(n, strict),
 		    n->refused & KWGI_REFUSED_ENDPOINT);
 	put_missing(&missing, "public-key", kwgi_key_is_zero(&n->key), n->refused & KWGI_REFUSED_KEY);
 	put_missing(&missing, "pod-cidr", strict && !n->pod_cidrs.n, n->refused & KWGI_REFUSED_NETWORKS);
-	report_left_out(cfg, n->at, "node", n->name,
-			strict ? "endpoint, public-key and pod-cidr"
-			       : "public-key, and endpoint or persistent-keepalive", &missing);
+	report_left_out(cfg, n->at, "node", n->name, kwgi_mesh_requires(strict), &missing);
 }
 
 /*

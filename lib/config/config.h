@@ -189,6 +189,11 @@ bool kwgi_mesh_name_is_valid(const char *v);
 bool kwgi_node_is_ready(const struct kwgi_node *n);
 /* Is all of it asked for that Kilo asks for? */
 bool kwgi_mesh_is_strict(const struct kwg_config *cfg);
+/* What is asked of a node, in words, and of that what lets others and it find each other. */
+const char *kwgi_mesh_requires(bool strict);
+const char *kwgi_mesh_requires_way(bool strict);
+/* Has it that? One that others cannot call has to call them, and to keep the way open. */
+bool kwgi_node_has_way(const struct kwgi_node *n, bool strict);
 bool kwgi_peer_is_ready(const struct kwgi_peer *p);
 
 /* The word that stands for a value of an enum in files. */

@@ -428,8 +428,7 @@ static int no_such_node(const struct kwg_config *cfg, const char *name, struct k
 			return kwgi_fail(err, KWG_ERR_USAGE, 0,
 					 "node \"%.100s\" (%s) takes no part: it needs %s", name,
 					 kwgi_diags_place(&cfg->diags, at, cfg->nodes[i].at),
-					 kwgi_mesh_is_strict(cfg) ? "endpoint, public-key and pod-cidr"
-								  : "public-key, and endpoint or persistent-keepalive");
+					 kwgi_mesh_requires(kwgi_mesh_is_strict(cfg)));
 	return kwgi_fail(err, KWG_ERR_USAGE, 0,
 			 "there is no node \"%.253s\" that takes part; the file has %u that do",
 			 name, cfg->topology->n_nodes);

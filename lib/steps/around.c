@@ -198,8 +198,7 @@ void kwgi_around_left_out(const struct kwg_config *cfg, struct kwgi_findings *f)
 			continue;
 		put_lack(&lacks, !n->name || !*n->name, "name");
 		put_lack(&lacks, kwgi_key_is_zero(&n->key), "public-key");
-		put_lack(&lacks, !n->endpoint.port && (strict || !n->keepalive),
-			 strict ? "endpoint" : "endpoint or persistent-keepalive");
+		put_lack(&lacks, !kwgi_node_has_way(n, strict), kwgi_mesh_requires_way(strict));
 		put_lack(&lacks, strict && !n->pod_cidrs.n, "pod-cidr");
 		tell_left_out(cfg, "node", n->name, n->at, &lacks, f);
 	}

@@ -446,7 +446,7 @@ for bad in 0 x -1; do expect 1 "--lock-timeout $bad is refused" kwg a apply --lo
 (sleep 2; kill "$holder") &
 expect 0 '--lock-timeout 60, and it goes meanwhile' kwg a apply --lock-timeout 60
 # What stands in the lock is of one that has ended; who has it now is somebody who notes nothing.
-on a flock /run/kilowg/kilo.lock sleep 1000 &
+on a flock /run/kilowg/kilo.lock tail -f /dev/null &
 holder=$!
 check 'another program has the lock' wait_for 20 gone on a flock -n /run/kilowg/kilo.lock true
 expect 4 'who comes then' kwg a apply

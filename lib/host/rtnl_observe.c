@@ -70,12 +70,6 @@ static int nomem(struct collect *c)
 	return MNL_CB_ERROR;
 }
 
-/* A route or rule with this protocol number. */
-static bool is_wanted(const struct collect *c, uint8_t protocol)
-{
-	return protocol && (protocol == c->h->protocol || c->h->journal.protocols[protocol]);
-}
-
 /* ---- links ----------------------------------------------------------- */
 
 static uint16_t copy_port(const struct nlattr *attr)
@@ -451,7 +445,7 @@ static int keep_closed(struct collect *c, const struct kwgi_host_route *route, b
 {
 	struct kwgi_host_route *r;
 
-	if (!is_wanted(c, route->protocol) || route->tos || route->metric != KWGI_METRIC_CLOSED)
+	if (!kwgi_host_is_our_protocol(c->h, route->protocol) || route->tos || route->metric != KWGI_METRIC_CLOSED)
 		return MNL_CB_OK;
 	r = ADD(c, closed);
 	if (!r)
@@ -474,7 +468,7 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 		return keep_closed(c, &route, true);
 	if (!kwgi_rtnl_read_dumped(&route, nlh, c->family, RTN_UNICAST))
 		return MNL_CB_OK;
-	if (!is_wanted(c, route.protocol) || !can_be_ours(nlh, mnl_nlmsg_get_payload(nlh)))
+	if (!kwgi_host_is_our_protocol(c->h, route.protocol) || !can_be_ours(nlh, mnl_nlmsg_get_payload(nlh)))
 		return keep_other(c, &route, nlh);
 	r = ADD(c, routes);
 	if (!r)
@@ -541,7 +535,7 @@ static int on_rule(const struct nlmsghdr *nlh, void *arg)
 	    frh->action != FR_ACT_TO_TBL)
 		return MNL_CB_OK;
 	kwgi_rtnl_read_rule(&rule, nlh);
-	r = is_wanted(c, rule.protocol) ? ADD(c, rules) : ADD(c, other_rules);
+	r = kwgi_host_is_our_protocol(c->h, rule.protocol) ? ADD(c, rules) : ADD(c, other_rules);
 	if (!r)
 		return nomem(c);
 	*r = rule;

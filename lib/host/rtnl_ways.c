@@ -165,17 +165,12 @@ struct collect {
 	bool nomem;
 };
 
-static bool is_ours(const struct kwgi_host *h, uint8_t protocol)
-{
-	return protocol && (protocol == h->protocol || h->journal.protocols[protocol]);
-}
-
 static int on_other_route(const struct nlmsghdr *nlh, void *arg)
 {
 	struct collect *c = arg;
 	struct kwgi_host_route r;
 
-	if (!kwgi_rtnl_read_dumped(&r, nlh, c->family, RTN_UNICAST) || is_ours(c->h, r.protocol))
+	if (!kwgi_rtnl_read_dumped(&r, nlh, c->family, RTN_UNICAST) || kwgi_host_is_our_protocol(c->h, r.protocol))
 		return MNL_CB_OK;
 	if (r.protocol == RTPROT_RA && !r.dst.len)
 		c->s->ra_link = r.oif;

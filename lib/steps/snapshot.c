@@ -44,6 +44,11 @@ const struct kwgi_link *kwgi_host_link(const struct kwgi_host *h, const char *na
 	return NULL;
 }
 
+bool kwgi_host_is_our_protocol(const struct kwgi_host *h, uint8_t protocol)
+{
+	return protocol && (protocol == h->protocol || h->journal.protocols[protocol]);
+}
+
 const struct kwgi_link *kwgi_host_link_by_index(const struct kwgi_host *h, uint32_t index)
 {
 	uint32_t i;

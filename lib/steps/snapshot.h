@@ -266,6 +266,8 @@ struct kwgi_host {
 	struct kwgi_host_wg aside_wg;	/* of the link with aside */
 };
 
+/* Are routes and rules of this protocol ours, of now or from before? 0 is nobody's. */
+bool kwgi_host_is_our_protocol(const struct kwgi_host *h, uint8_t protocol);
 /* Was it being made when kilowg was killed, so that it is ours without a mark? */
 bool kwgi_host_is_unfinished(const struct kwgi_host *h, const struct kwgi_link *l);
 /* Of the kinds that encapsulate within a location, not WireGuard. */

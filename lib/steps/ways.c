@@ -386,8 +386,7 @@ static bool is_passing(const struct kwgi_ways *s, const struct kwgi_host *h, con
 {
 	uint8_t protocol = c->first->way.match.protocol;
 
-	return s->steps_due && !c->rule && protocol &&
-	       (protocol == h->protocol || h->journal.protocols[protocol]);
+	return s->steps_due && !c->rule && kwgi_host_is_our_protocol(h, protocol);
 }
 
 void kwgi_ways_judge(const struct kwgi_ways *s, const struct kwgi_desired *w,

@@ -248,6 +248,34 @@ START_TEST(rule_before_ours)
 }
 END_TEST
 
+/* A route of ours that is more specific, with steps due or not: they may take it away. */
+START_TEST(own_route_that_passes)
+{
+	struct around_world a;
+	struct kwgi_ways s;
+	uint32_t i;
+
+	make(&a);
+	make_ways(&a, &s);
+	a.o.h.protocol = 107;
+	for (i = 0; i < s.n; i++)
+		if (!s.v[i].rule) {
+			s.v[i].way.route = route("10.42.1.0/25", "", "", ETH, MAIN);
+			s.v[i].way.match = s.v[i].way.route;
+			s.v[i].way.match.protocol = 107;
+		}
+	s.steps_due = true;
+	kwgi_ways_judge(&s, &a.o.w, &a.o.h, &a.f);
+	ck_assert_msg(!a.f.n, "%d: %s", ALL(a.f));
+	s.steps_due = false;
+	kwgi_ways_judge(&s, &a.o.w, &a.o.h, &a.f);
+	ck_assert_uint_eq(a.f.n, 1);
+	ck_assert_str_eq(a.f.v[0].code, "way-route");
+	kwgi_ways_free(&s);
+	unmake(&a);
+}
+END_TEST
+
 /* Routes of others in our table: all that pods send looks there. */
 START_TEST(strangers)
 {
@@ -575,6 +603,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, forwards_nothing);
 	tcase_add_test(tc, ways_are_asked);
 	tcase_add_loop_test(tc, rule_before_ours, 0, N_OF(before));
+	tcase_add_test(tc, own_route_that_passes);
 	tcase_add_test(tc, strangers);
 	tcase_add_test(tc, more_specific_route);
 	tcase_add_loop_test(tc, leader_answers, 0, N_OF(leaders));

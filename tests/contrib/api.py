@@ -17,7 +17,7 @@ POST /control with a JSON object: "compact": true forgets all events; "hangup": 
 watches; "throttle": N answers 429 to the next N requests; "bookmarks": SECONDS between them;
 "ahead": SECONDS by which its clock is; "mute": true lets watches hang; "expire": true ends all
 watches with an error 410. In DIR the files "away" (no connection goes through) and "ahead" do the
-same; with "short" a list of nodes ends too early, after as many as that says."""
+same; with "short" it has only as many nodes as that says, in lists and in watches."""
 import json
 import os
 import queue
@@ -73,9 +73,9 @@ def put(kind, name, obj, event):
     if folder:
         mirror(kind, name, obj, event)
     line = text({"type": event, "object": obj}) + b"\n"
-    history[kind].append((version, line))
+    history[kind].append((version, line, name))
     for q in watchers[kind]:
-        q.put((version, line))
+        q.put((version, line, name))
 
 
 def mirror(kind, name, obj, event):
@@ -172,7 +172,7 @@ def set_control(new):
         for word in ("hangup", "expire"):
             if new.pop(word, None):
                 for q in watchers["nodes"] + watchers["peers"]:
-                    q.put((0, word))
+                    q.put((0, word, None))
         control.update(new)
 
 
@@ -190,12 +190,15 @@ def ahead():
     return control["ahead"]
 
 
-def shortened(kind):
+def seen(kind):
+    """Names and objects of those that are not withheld."""
+    count = None
     try:
         with open(os.path.join(folder or "", "short")) as f:
-            return int(f.read()) if kind == "nodes" else None
+            count = int(f.read()) if kind == "nodes" else None
     except OSError:
-        return None
+        pass
+    return dict(list(store[kind].items())[:count])
 
 
 def too_old(at):
@@ -278,7 +281,7 @@ class Api(BaseHTTPRequestHandler):
         if query.get("watch") in ("1", "true"):
             return self.watch(kind, query)
         with lock:
-            items = list(store[kind].values())[:shortened(kind)]
+            items = list(seen(kind).values())
             at = str(version)
             body = {"kind": KINDS[kind][2] + "List", "apiVersion": KINDS[kind][1],
                     "metadata": {"resourceVersion": at}, "items": items}
@@ -299,14 +302,14 @@ class Api(BaseHTTPRequestHandler):
         end = time.monotonic() + int(query.get("timeoutSeconds") or 3600)
         with lock:
             if at and at < oldest:
-                q.put((0, "expire"))
+                q.put((0, "expire", None))
             elif at:
                 for event in history[kind]:
                     if event[0] > at:
                         q.put(event)
             else:
-                for obj in store[kind].values():
-                    q.put((version, text({"type": "ADDED", "object": obj}) + b"\n"))
+                for name, obj in store[kind].items():
+                    q.put((version, text({"type": "ADDED", "object": obj}) + b"\n", name))
             watchers[kind].append(q)
         try:
             self.send_response(200)
@@ -322,9 +325,9 @@ class Api(BaseHTTPRequestHandler):
         bookmark = time.monotonic() + control["bookmarks"]
         while time.monotonic() < end:
             try:
-                at, line = q.get(timeout=0.2)
+                at, line, name = q.get(timeout=0.2)
             except queue.Empty:
-                line = None
+                line = name = None
             if away() or line == "hangup":
                 self.close_connection = True
                 return
@@ -333,6 +336,8 @@ class Api(BaseHTTPRequestHandler):
             if line == "expire":
                 self.chunk(text({"type": "ERROR", "object": too_old(at)}) + b"\n")
                 break
+            if name and name not in seen(kind) and name in store[kind]:
+                continue
             if line:
                 self.chunk(line)
             elif query.get("allowWatchBookmarks") and time.monotonic() >= bookmark:

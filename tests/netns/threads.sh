@@ -168,7 +168,7 @@ try() {
 		kill -TERM "$(cat "$T/$node.pid")"
 		wait "$(cat "$T/$node.pid")"
 		is "$1 workers: $node ends well amid traffic" 0 "$?"
-		unlike "$1 workers: and has found no fault in itself" "$T/$node.log" 'ERROR|WARNING|Sanitizer'
+		unlike "$1 workers: and has found no fault in itself" "$T/$node.log" 'Sanitizer|runtime error'
 	done
 	kill "${jobs[@]}" 2>/dev/null
 	wait "${jobs[@]}" 2>/dev/null

@@ -211,7 +211,8 @@ with_systemd() {
 	wait_for 20 has 50
 	wait_for 20 idle
 	resident
-	check 'nothing has failed' nothing_fails
+	wait_for 20 nothing_fails
+	is 'nothing has failed' '' "$(systemctl list-units --failed --no-legend --plain 'kilowg*')"
 	[ "$tap_failed" = 0 ] || journalctl -b --no-pager -o short-monotonic -u 'kilowg*' | tail -n 60 | sed 's/^/#   /'
 	printf '1..%d\n' "$tap_n"
 }

@@ -216,6 +216,21 @@ KWG_API int kwg_plan_digest(const struct kwg_plan *plan, char out[KWG_DIGEST_TEX
 KWG_API int kwg_graph_dot(const struct kwg_config *cfg, char **out, size_t *len, struct kwg_error *err);
 
 /*
+ * How a packet gets from one place to another and its answer back, hop by hop, by the plans of all
+ * nodes, of which none is asked. from, to: the name of a node or peer, "pod:NODE", or an address; from
+ * is one of the mesh. *reached: both arrive. KWG_ERR_CONFIG, KWG_ERR_USAGE, KWG_ERR_NOMEM.
+ */
+KWG_API int kwg_explain(const struct kwg_config *cfg, const char *from, const char *to, bool json, bool *reached,
+			char **out, size_t *len, struct kwg_error *err);
+/*
+ * The same for all pairs of nodes, pods, outside peers and hosts behind nodes, other than two peers.
+ * The text has the first hundred pairs that do not reach each other, with the reason. *all: there are
+ * none. KWG_ERR_CONFIG, KWG_ERR_NOMEM.
+ */
+KWG_API int kwg_check_reach(const struct kwg_config *cfg, bool json, bool *all, char **out, size_t *len,
+			    struct kwg_error *err);
+
+/*
  * WireGuard configuration of a node that leads its segment, without its
  * private key. With as_peer: how another WireGuard machine configures the
  * node's segment as its peer. Preshared keys are in the text. KWG_ERR_USAGE

@@ -10,7 +10,9 @@
 #include "host/files.h"
 #include "kilowg.h"
 #include "plan/client.h"
+#include "plan/explain.h"
 #include "plan/graph.h"
+#include "plan/pairs.h"
 #include "plan/plan.h"
 #include "plan/showconf.h"
 
@@ -53,6 +55,65 @@ int kwg_graph_dot(const struct kwg_config *cfg, char **out, size_t *len, struct 
 		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has errors");
 	kwgi_graph_dot(cfg, &b);
 	return kwgi_give(&b, out, len, err);
+}
+
+/* ---- ways ------------------------------------------------------------ */
+
+static int begin_trace(struct kwgi_tracer *t, const struct kwg_config *cfg, struct kwg_error *err)
+{
+	*t = (struct kwgi_tracer){ 0 };
+	if (!cfg->topology || cfg->diags.errors)
+		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has errors");
+	return kwgi_tracer_init(t, cfg) ? kwgi_nomem(err) : 0;
+}
+
+int kwg_explain(const struct kwg_config *cfg, const char *from, const char *to, bool json, bool *reached,
+		char **out, size_t *len, struct kwg_error *err)
+{
+	struct kwgi_end ends[2] = { 0 };
+	struct kwgi_explained *e = calloc(1, sizeof(*e));
+	struct kwgi_buf b = { 0 };
+	struct kwgi_tracer t;
+	int ret = begin_trace(&t, cfg, err);
+
+	if (!ret && !e)
+		ret = kwgi_nomem(err);
+	if (!ret)
+		ret = kwgi_explain_parse(&t, from, &ends[0], err);
+	if (!ret)
+		ret = kwgi_explain_parse(&t, to, &ends[1], err);
+	if (!ret)
+		ret = kwgi_explain(&t, &ends[0], &ends[1], e, err);
+	if (!ret) {
+		*reached = e->reached;
+		(json ? kwgi_explain_json : kwgi_explain_text)(&t, e, &b);
+		ret = kwgi_give(&b, out, len, err);
+	}
+	free(e);
+	kwgi_tracer_free(&t);
+	return ret;
+}
+
+int kwg_check_reach(const struct kwg_config *cfg, bool json, bool *all, char **out, size_t *len,
+		    struct kwg_error *err)
+{
+	struct kwgi_pairs *pairs = calloc(1, sizeof(*pairs));
+	struct kwgi_buf b = { 0 };
+	struct kwgi_tracer t;
+	int ret = begin_trace(&t, cfg, err);
+
+	if (!ret && !pairs)
+		ret = kwgi_nomem(err);
+	if (!ret)
+		ret = kwgi_pairs_check(&t, pairs, err);
+	if (!ret) {
+		*all = !pairs->failed;
+		(json ? kwgi_pairs_json : kwgi_pairs_text)(pairs, &b);
+		ret = kwgi_give(&b, out, len, err);
+	}
+	free(pairs);
+	kwgi_tracer_free(&t);
+	return ret;
 }
 
 int kwgi_peer_psk(const struct kwgi_peer *p, struct kwgi_key *psk, struct kwg_error *err)

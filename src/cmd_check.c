@@ -4,7 +4,7 @@
 
 #include "cli.h"
 
-enum { KEYS, LIVE, STRICT, KEEP };
+enum { KEYS, LIVE, REACH, STRICT, KEEP };
 
 static int print_keys(void)
 {
@@ -72,6 +72,22 @@ static int look_at_host(struct cli *cli, const struct kwg_config *cfg,
 	return status;
 }
 
+/* Whether all reach each other, as far as the configuration decides that. */
+static int look_at_pairs(const struct cli *cli, const struct kwg_config *cfg)
+{
+	struct kwg_error err = { 0 };
+	bool all;
+	char *text;
+	int status;
+
+	if (kwg_check_reach(cfg, cli->json, &all, &text, NULL, &err))
+		return report(&err);
+	if (cli->quiet)
+		kwg_text_free(text);
+	status = cli->quiet ? EXIT_DONE : print_text(text);
+	return status || all ? status : EXIT_DIFFERENT;
+}
+
 static int run(struct cli *cli, int argc, char **argv, const struct option_values *given)
 {
 	struct kwg_config *cfg;
@@ -80,6 +96,8 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 	(void)argv;
 	if (argc)
 		return usage_error("check takes no operand");
+	if (given[LIVE].n && given[REACH].n)
+		return usage_error("--live and --reach are two questions: give one of them");
 	if (given[KEYS].n)
 		return print_keys();
 	cfg = read_config(cli, &status);
@@ -91,6 +109,9 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 	if (given[LIVE].n) {
 		if (!status)
 			status = look_at_host(cli, cfg, given);
+	} else if (given[REACH].n) {
+		if (!status)
+			status = look_at_pairs(cli, cfg);
 	} else if (cli->json) {
 		printed = print_json(cfg);
 		if (printed)
@@ -104,10 +125,11 @@ const struct command command_check = {
 	.name = "check", .args = "", .has_json = true,
 	.summary = "report all errors and warnings of the configuration",
 	.details = "Reads everything, touches nothing. With --json prints what was understood, or\n"
-		   "what --live has found.",
+		   "what --live or --reach has found.",
 	.options = {
 		[KEYS] = { "keys", NULL, "list every key of the file format, tab-separated" },
 		[LIVE] = { "live", NULL, "also look at this host for what stands in the way of the plan" },
+		[REACH] = { "reach", NULL, "also trace a packet between each pair of nodes, pods and peers" },
 		[STRICT] = { "strict", NULL, "exit with 1 for warnings, too" },
 		[KEEP] = OPTION_KEEP,
 	},

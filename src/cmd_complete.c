@@ -125,9 +125,13 @@ static void offer_options(const struct command *c, const char *word)
 	}
 }
 
-/* showconf node|peer NAME: the only one whose operands are words. */
+/* showconf node|peer NAME, explain FROM TO: the ones whose operands are words. */
 static void offer_operands(const struct line *l, const char *word)
 {
+	if (l->command == &command_explain && l->n_operands < 2) {
+		offer_values(l, NODES, "", word);
+		offer_values(l, PEERS, "", word);
+	}
 	if (l->command != &command_showconf)
 		return;
 	if (!l->n_operands) {

@@ -15,7 +15,7 @@
 const struct command *const commands[] = {
 	&command_check, &command_plan, &command_diff, &command_apply, &command_confirm, &command_rollback,
 	&command_history, &command_down, &command_watch,
-	&command_status, &command_metrics, &command_showconf, &command_graph, &command_detect, &command_facts,
+	&command_status, &command_metrics, &command_showconf, &command_graph, &command_explain, &command_detect, &command_facts,
 	&command_genkey, &command_genpsk, &command_pubkey, NULL,
 };
 

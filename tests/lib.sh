@@ -384,6 +384,13 @@ reaches() {
 	done
 }
 
+# FILE: how many packets of a ping without -q were lost before the last one that came back. Those
+# behind it may have been on their way when ping was told to end.
+lost() {
+	sed -n 's/.*icmp_seq=\([0-9]*\) .*/\1/p' "$1" |
+		awk '{ seen[$1] = 1; if ($1 > last) last = $1 } END { for (i = 1; i < last; i++) if (!(i in seen)) n++; print n + 0 }'
+}
+
 # NODE ADDRESS: is there no way?
 unreachable() { ! on "$1" ping -c 1 -W 1 -q "$2"; }
 

@@ -301,7 +301,7 @@ api_away() {
 	: >$T/api/away
 }
 # shellcheck disable=SC2016  # for the other shell
-on a.pod sh -c 'echo $$ >$0.pid; exec ping -i 0.2 -q 10.42.5.2' $T/ping >$T/ping 2>&1 &
+on a.pod sh -c 'echo $$ >$0.pid; exec ping -i 0.2 10.42.5.2' $T/ping >$T/ping 2>&1 &
 api_away
 check 'the API server is away: all say so' wait_for 240 said 'the cluster cannot be read' a b c d e
 check 'none is ready' wait_for 240 no_agent_has ready
@@ -314,8 +314,8 @@ echo 3600 >$T/api/ahead
 rm $T/api/away
 check 'it comes back: all are ready' wait_for 240 settled a b c d e
 kill -INT "$(cat $T/ping.pid)"
-wait_for 240 grep -q loss $T/ping
-is 'no packet was lost meanwhile' ' 0%' "$(sed -n 's/.*received,\( [0-9]*%\).*/\1/p' $T/ping)"
+wait_for 240 grep -q 'packet loss' $T/ping
+is 'no packet was lost meanwhile' 0 "$(lost $T/ping)"
 for node in a b c d e; do
 	grep -q 'can be read again' $T/$node.log || bail "$node has not noticed"
 done

@@ -65,12 +65,7 @@ for node in a c z; do expect 0 "a location less: apply on $node" kwg $node apply
 is_as z "$T/z.three" 'all is as before'
 kill -INT $pinging && wait $pinging 2>/dev/null
 say "$(grep transmitted "$T/ping")"
-# The last ones may be on their way when ping ends.
-lost() {
-	sed -n 's/.*icmp_seq=\([0-9]*\) .*/\1/p' "$T/ping" |
-		awk '{ seen[$1] = 1; if ($1 > last) last = $1 } END { for (i = 1; i < last; i++) if (!(i in seen)) n++; print n + 0 }'
-}
-is 'no packet was lost meanwhile' 0 "$(lost)"
+is 'no packet was lost meanwhile' 0 "$(lost "$T/ping")"
 check 'there were many' [ "$(grep -c icmp_seq= "$T/ping")" -ge 200 ]
 kwg n down || bail 'down on n'
 

@@ -168,7 +168,7 @@ ssh_works() { gets neighbour 10.1.1.9 tcp 10.1.1.1 && gets inet 203.0.113.80 tcp
 # NODE NAME ADDRESS: pings until ping_stop NAME; $T/ping.NAME has the result.
 ping_start() {
 	# shellcheck disable=SC2016  # for the other shell
-	on "$1" sh -c 'echo $$ >"$1" && exec ping -i 0.05 -q "$2"' sh "$T/ping.$2.id" "$3" >"$T/ping.$2" 2>&1 &
+	on "$1" sh -c 'echo $$ >"$1" && exec ping -i 0.05 "$2"' sh "$T/ping.$2.id" "$3" >"$T/ping.$2" 2>&1 &
 }
 ping_stop() {
 	kill -INT "$(cat "$T/ping.$1.id")"
@@ -259,7 +259,7 @@ if [ $v6 = yes ]; then
 	check 'who logs in over IPv6 gets an answer' gets inet fd00:9::80 tcp fd00:1::1
 fi
 ping_stop mesh
-like 'no packet to another location was lost while it was switched on' "$T/ping.mesh" ' 0% packet loss'
+is 'no packet to another location was lost while it was switched on' 0 "$(lost "$T/ping.mesh")"
 
 # Strict return path checks, as some distributions set them; of the two values the greater counts.
 strict() { on a sh -c "for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo $1 >\$f; done"; }
@@ -335,8 +335,8 @@ state a >"$T/after"
 same 'also after switching it five times' "$T/before" "$T/after"
 ping_stop lan
 ping_stop mesh
-like 'meanwhile no packet to the LAN was lost' "$T/ping.lan" ' 0% packet loss'
-like 'and none to other locations' "$T/ping.mesh" ' 0% packet loss'
+is 'meanwhile no packet to the LAN was lost' 0 "$(lost "$T/ping.lan")"
+is 'and none to other locations' 0 "$(lost "$T/ping.mesh")"
 
 # ---- the daemon dies ----
 

@@ -104,7 +104,7 @@ kill -INT "$(cat "$T/ping.id")"
 check 'what was sent meanwhile is counted' wait_for 10 grep -q 'packet loss' "$T/ping"
 is 'apply makes two of them' '32765: from 10.2.1.0/24 lookup 1107 proto 107
 32765: from all iif kilo0 lookup 1107 proto 107' "$(rules a)"
-like 'while packets get through' "$T/ping" ' 0% packet loss'
+is 'while packets get through' 0 "$(lost "$T/ping")"
 is 'with no change left' 0 "$(kwg a diff | grep -c .)"
 seen_all() { [ "$(grep -c '^Deleted.* 1107' "$T/monitor")" = 4 ]; }
 check 'changes are seen to the end' wait_for 10 seen_all

@@ -84,7 +84,7 @@ other_host() {
 	must ip -n c link set wgc up
 }
 traffic() { python3 "$T/tests/netns/restart.py" "$@"; }
-lost() { grep -q lost "$T/udp$1"; }
+is_lost() { grep -q lost "$T/udp$1"; }
 handshake() { wg show kilo0 latest-handshakes | grep -F "$(cat "$T/keys/c.pub")"; }
 come() { awk '$1 == "kilo0:" { print $3 }' /proc/net/dev; }
 more_than() { [ "$(come)" -gt "$1" ]; }
@@ -118,8 +118,8 @@ restarts() {
 	n=$(come)
 	wait_for 20 more_than $((n + 20))
 	touch "$T/stop"
-	wait_for 30 lost 1
-	wait_for 30 lost 2
+	wait_for 30 is_lost 1
+	wait_for 30 is_lost 2
 	say "$(tr '\n' ' ' <"$T/udp1") $(tr '\n' ' ' <"$T/udp2")"
 	is 'no datagram was lost, to here' 'lost 0, twice 0' "$(grep lost "$T/udp1")"
 	is 'nor to the other' 'lost 0, twice 0' "$(grep lost "$T/udp2")"

@@ -61,9 +61,11 @@ int kwg_graph_dot(const struct kwg_config *cfg, char **out, size_t *len, struct 
 
 static int begin_trace(struct kwgi_tracer *t, const struct kwg_config *cfg, struct kwg_error *err)
 {
-	*t = (struct kwgi_tracer){ 0 };
+	*t = (struct kwgi_tracer){ .topo = cfg->topology };
 	if (!cfg->topology || cfg->diags.errors)
 		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has errors");
+	if (!cfg->topology->n_nodes)
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "no node takes part");
 	return kwgi_tracer_init(t, cfg) ? kwgi_nomem(err) : 0;
 }
 

@@ -94,6 +94,10 @@ is 'whether it is encrypted' 'false true' "$(jq -r '[.there.hops[] | select(.via
 expect 0 'all pairs' kwg check --reach
 like 'are counted' "$T/out" '^64 of 64 pairs reach each other$'
 expect 1 'two questions' kwg check --reach --live
+mesh 1 0 1 2 '' >mesh.ini
+expect 1 'peers alone' kwg check --reach
+like 'are no mesh' "$T/err" 'no node takes part'
+expect 1 'nor do they explain anything' kwg explain p0 p1
 echo 'oops' >>mesh.ini
 expect 1 'a file with an error' kwg check --reach
 

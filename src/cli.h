@@ -89,6 +89,7 @@ struct kwg_config *load_config(const struct cli *cli, int *status);
 /* The same, but also returns a configuration that has errors, and prints nothing. */
 struct kwg_config *read_config(const struct cli *cli, int *status);
 void print_diags(const struct kwg_config *cfg, bool warnings);
+void print_diag(const struct kwg_diag *d);
 
 /*
  * The node that is meant: --node, or that of [local], or the host name in
@@ -114,6 +115,6 @@ extern const struct command command_complete;
 extern const struct command command_confirm, command_history, command_rollback;
 extern const struct command command_check, command_plan, command_diff, command_apply,
 	command_down, command_watch, command_status, command_metrics, command_showconf, command_graph, command_genkey,
-	command_genpsk, command_pubkey, command_detect, command_facts;
+	command_genpsk, command_pubkey, command_detect, command_facts, command_node, command_peer;
 
 #endif

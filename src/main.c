@@ -15,7 +15,7 @@
 const struct command *const commands[] = {
 	&command_check, &command_plan, &command_diff, &command_apply, &command_confirm, &command_rollback,
 	&command_history, &command_down, &command_watch,
-	&command_status, &command_metrics, &command_showconf, &command_graph, &command_detect, &command_facts,
+	&command_status, &command_metrics, &command_node, &command_peer, &command_showconf, &command_graph, &command_detect, &command_facts,
 	&command_genkey, &command_genpsk, &command_pubkey, NULL,
 };
 
@@ -141,7 +141,7 @@ struct kwg_config *read_config(const struct cli *cli, int *status)
 	return NULL;
 }
 
-static void print_diag(const struct kwg_diag *d)
+void print_diag(const struct kwg_diag *d)
 {
 	if (d->line)
 		fprintf(stderr, "%s:%u: ", d->file, d->line);

@@ -297,6 +297,26 @@ KWG_API int kwg_edit_save(const struct kwg_edit *e, struct kwg_error *err);
  */
 KWG_API int kwg_config_free_addresses(const struct kwg_config *cfg, char **out, size_t *len, struct kwg_error *err);
 
+/*
+ * The first files of a host. Strings of NULL, "" and "-" count as not given; name is needed. Without endpoint the
+ * node gets persistent-keepalive, since it has to call the others.
+ */
+struct kwg_init_options {
+	size_t size;
+	const char *folder;		/* of the files; NULL: /etc/kilowg */
+	const char *private_key_file;	/* NULL: /var/lib/kilowg/key */
+	const char *name, *location, *endpoint, *internal_ip;
+};
+#define KWG_INIT_OPTIONS_INIT { .size = sizeof(struct kwg_init_options) }
+
+/*
+ * Makes the private key, local.ini with what is this host's own, and mesh.ini with a mesh of this node, all with
+ * mode 0600. Gives the [node] section for the files of others. Makes all of them or none, and overwrites none:
+ * a key that is there is taken, and a file that is there has to be the same. KWG_ERR_USAGE if it is another, or for
+ * what cannot be a value, KWG_ERR_CONFIG for values that are not accepted, KWG_ERR_IO, KWG_ERR_NOMEM.
+ */
+KWG_API int kwg_init(const struct kwg_init_options *options, char **out, size_t *len, struct kwg_error *err);
+
 /* ---- keys ------------------------------------------------------------ */
 
 enum {

@@ -115,6 +115,6 @@ extern const struct command command_complete;
 extern const struct command command_confirm, command_history, command_rollback;
 extern const struct command command_check, command_plan, command_diff, command_apply,
 	command_down, command_watch, command_status, command_metrics, command_showconf, command_graph, command_genkey,
-	command_genpsk, command_pubkey, command_detect, command_facts, command_node, command_peer;
+	command_genpsk, command_pubkey, command_detect, command_facts, command_init, command_node, command_peer;
 
 #endif

@@ -13,9 +13,10 @@
 #include "standard.h"
 
 const struct command *const commands[] = {
+	&command_init, &command_node, &command_peer,
 	&command_check, &command_plan, &command_diff, &command_apply, &command_confirm, &command_rollback,
 	&command_history, &command_down, &command_watch,
-	&command_status, &command_metrics, &command_node, &command_peer, &command_showconf, &command_graph, &command_detect, &command_facts,
+	&command_status, &command_metrics, &command_showconf, &command_graph, &command_detect, &command_facts,
 	&command_genkey, &command_genpsk, &command_pubkey, NULL,
 };
 

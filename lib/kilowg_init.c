@@ -78,7 +78,7 @@ static int find_key(struct init *in, struct kwg_error *err)
 	bool too_open;
 	int ret;
 
-	f->there = kwgi_file_exists(f->path.p);
+	f->there = !kwgi_file_is_missing(f->path.p);
 	ret = f->there ? kwgi_file_read_key(f->path.p, &key, &too_open, err) : kwg_genkey(text, err);
 	if (ret)
 		return ret;

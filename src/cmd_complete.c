@@ -116,6 +116,8 @@ static void offer_options(const struct command *c, const char *word)
 	int i;
 
 	for (i = 0; global_options[i].name; i++) {
+		if (!takes_option(c, global_options[i].val))
+			continue;
 		snprintf(name, sizeof(name), "--%s", global_options[i].name);
 		offer("", word, name, "");
 	}
@@ -165,6 +167,8 @@ static void offer_of_edit(const struct line *l, const char *word)
 /* The few whose operands are words. */
 static void offer_operands(const struct line *l, const char *word)
 {
+	if (!strcmp(l->command->name, "help") && !l->n_operands)
+		offer_commands(word);
 	if (l->command == &command_node || l->command == &command_peer)
 		offer_of_edit(l, word);
 	if (l->command != &command_showconf)

@@ -442,7 +442,7 @@ static int run_peer(struct cli *cli, int argc, char **argv, const struct option_
 	[FROM] = { "from", "FILE", "add the section in this file; - is standard input" }
 
 const struct command command_node = {
-	.name = "node", .args = "add|set|remove NAME [KEY=VALUE...]",
+	.name = "node", .args = "add|set|remove NAME [KEY=VALUE...]", .takes = TAKES_FILE | TAKES_QUIET,
 	.summary = "add, change or remove a node in the files",
 	.details = "The file is changed in place, if it is valid then, and the difference is shown. Keys are those of\n"
 		   "[node] in kilowg.ini(5); an empty value takes a key out. \"kilowg facts --ini\" prints a section for\n"
@@ -452,7 +452,7 @@ const struct command command_node = {
 };
 
 const struct command command_peer = {
-	.name = "peer", .args = "add|set|remove NAME [KEY=VALUE...]",
+	.name = "peer", .args = "add|set|remove NAME [KEY=VALUE...]", .takes = TAKES_FILE | TAKES_NODE | TAKES_QUIET,
 	.summary = "add, change or remove an outside peer in the files",
 	.details = "The file is changed in place, if it is valid then, and the difference is shown. Keys are those of\n"
 		   "[peer] in kilowg.ini(5); an empty value takes a key out. Without public-key, add makes a key pair,\n"

@@ -194,7 +194,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 }
 
 const struct command command_init = {
-	.name = "init", .args = "",
+	.name = "init", .args = "", .takes = TAKES_FILE | TAKES_NODE,
 	.summary = "make the first files of this host, and its key",
 	.details = "On a terminal it asks for what no option says; elsewhere it takes what it would propose.\n"
 		   "The section that it prints is for the files of the others: \"kilowg node add --from FILE\".",

@@ -116,7 +116,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 }
 
 const struct command command_showconf = {
-	.name = "showconf", .args = "node|peer NAME", .has_json = true,
+	.name = "showconf", .args = "node|peer NAME", .has_json = true, .takes = TAKES_FILE | TAKES_NODE | TAKES_VERBOSE,
 	.summary = "print the WireGuard configuration of a node or peer",
 	.details = "A private key is printed only if --private-key gives it; preshared keys are. Endpoints are\n"
 		   "those that the node named by --node has seen.",

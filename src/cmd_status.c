@@ -51,8 +51,11 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 }
 
 const struct command command_status = {
-	.name = "status", .args = "", .has_json = true,
+	.name = "status", .args = "", .has_json = true, .takes = TAKES_ALL,
 	.summary = "print peers, handshakes, transfer and drift; exit status 3 if unhealthy",
+	.details = "STATE of a peer: ok, there was a handshake in the last 180 seconds; idle, nothing was sent that\n"
+		   "asks for one; unanswered, something was sent and nothing came back; missing, WireGuard does\n"
+		   "not know the peer. Drift is what \"diff\" shows. kilowg(8), STATUS, explains the rest.",
 	.options = {
 		[PROBE] = { "probe", NULL, "send a packet to each peer, and wait for an answer" },
 		[KEEP] = OPTION_KEEP,

@@ -130,6 +130,13 @@ bool kwgi_file_exists(const char *path)
 	return !stat(path, &st);
 }
 
+bool kwgi_file_is_missing(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) && (errno == ENOENT || errno == ENOTDIR);
+}
+
 static void number_of(const char *path, char out[KWGI_ORIGIN_TEXT])
 {
 	uint64_t hash = 14695981039346656037u;	/* FNV-1a */

@@ -22,6 +22,8 @@ enum { KWGI_FILE_MAX_CONFIG = KWGI_INI_MAX_TEXT };
  */
 int kwgi_file_read(const char *path, size_t max, char **out, size_t *len, struct kwg_error *err);
 bool kwgi_file_exists(const char *path);
+/* It is not there; false also if this user cannot know. */
+bool kwgi_file_is_missing(const char *path);
 bool kwgi_file_is_dir(const char *path);
 /*
  * Numbers that stand for where a file is, 16 hex digits each: that to which all links lead, wherever

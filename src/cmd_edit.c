@@ -9,6 +9,7 @@
 
 #include "cli.h"
 #include "clientconf.h"
+#include "signals.h"
 
 enum { DRY_RUN, IN, FROM, PRIVATE_KEY, FORMAT, AS_QR, AS_SVG, AS_PNG };
 
@@ -414,6 +415,8 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 	if (!argc || i == sizeof(actions) / sizeof(*actions))
 		return usage_error("%s takes add, set or remove and a name: \"kilowg %s add NAME key=value...\"", what(&c),
 				   what(&c));
+	/* What cannot be printed is not kept, see finish_peer(). */
+	signals_ignore_pipe();
 	status = take_operands(&c, argc, argv);
 	if (!status)
 		status = check_options(&c, argv[0]);

@@ -17,9 +17,9 @@ static const struct {
 	const char *key, *text;
 } questions[N_QUESTIONS] = {
 	[NAME] = { "name", "Name of this node" },
-	[LOCATION] = { "location", "Location; nodes with the same one share a private network" },
-	[ENDPOINT] = { "endpoint", "How others reach this host, as HOST:PORT, or - if they cannot call it" },
-	[INTERNAL_IP] = { "internal-ip", "Its address in the private network of its location, as 10.1.1.1/24, or -" },
+	[LOCATION] = { "location", "Location (those of one share a private network)" },
+	[ENDPOINT] = { "endpoint", "HOST:PORT where others reach it, or -" },
+	[INTERNAL_IP] = { "internal-ip", "Private address, such as 10.1.1.1/24, or -" },
 };
 
 struct answers {

@@ -143,6 +143,10 @@ same 'and no peer is added' before.ini mesh.ini
 expect 5 'output that cannot be written' sh -c '"$1" -f mesh.ini peer add lost --private-key lost.key >/dev/full' sh "$KILOWG"
 same 'adds no peer' before.ini mesh.ini
 check 'and keeps no key' [ ! -e lost.key ]
+run sh -c '{ "$1" -f mesh.ini peer add lost --private-key lost.key 2>/dev/null; echo $? >status; } | :' sh "$KILOWG"
+is 'nor does a pipe that nobody reads' "$([ "$(cat status)" = 0 ] && echo yes || echo no)" "$([ -e lost.key ] && echo yes || echo no)"
+"$KILOWG" -f mesh.ini peer remove lost >/dev/null 2>&1
+rm -f lost.key
 expect 0 'one with a key of its own' edit peer add own "public-key=$k3" allowed-ip=10.6.0.0/24 address=10.6.0.1/24
 like 'has a place for it' "$T/out" '^# PrivateKey = put the private key here$'
 expect 1 'for which no file is made' edit peer add own2 "public-key=$(key)" --private-key own.key

@@ -120,7 +120,7 @@ terminal() {
 	python3 ask.py "$answers" "$KILOWG" -f "$T/etc" init --private-key "$T/var/key" "$@"
 }
 expect 0 'four answers' terminal 'a|berlin|203.0.113.1:51820|10.1.1.1/24'
-like 'are asked for' "$T/out" '^Name of this node \[[^]]*\]: ' '^Location; .*\[a\]: ' '^How others reach this host' '^Its address in the private network'
+like 'are asked for' "$T/out" '^Name of this node \[[^]]*\]: ' '^Location .*\[a\]: ' '^HOST:PORT where others reach it' '^Private address'
 like 'and kept' etc/mesh.ini '^name = a$' '^location = berlin$' '^endpoint = 203.0.113.1:51820$' '^internal-ip = 10.1.1.1/24$'
 rm -rf etc var
 expect 0 'a wrong one' terminal 'a||nowhere|[2001:db8::1]:5182|-'
@@ -128,7 +128,7 @@ like 'is asked for again' "$T/out" '"nowhere" is not accepted; accepted: host:po
 like 'nothing means what is proposed' etc/mesh.ini '^location = a$' '^endpoint = \[2001:db8::1\]:5182$' '^internal-ip = -$'
 rm -rf etc var
 expect 0 'what options say' terminal '-' --name a --location x --internal-ip -
-unlike 'is not asked for' "$T/out" '^Name of this node|^Location;|^Its address'
+unlike 'is not asked for' "$T/out" '^Name of this node|^Location|^Private address'
 rm -rf etc var
 expect 1 'no more answers' terminal 'a|b'
 like 'is the end' "$T/out" 'the answers end; no file was made'

@@ -440,16 +440,17 @@ static int run_peer(struct cli *cli, int argc, char **argv, const struct option_
 }
 
 #define EDIT_OPTIONS \
-	[DRY_RUN] = { "dry-run", NULL, "show what would change, and write nothing" }, \
+	[DRY_RUN] = { "dry-run", NULL, "print the difference and write nothing" }, \
 	[IN] = { "in", "FILE", "add it to this file, if several are about the mesh" }, \
 	[FROM] = { "from", "FILE", "add the section in this file; - is standard input" }
 
 const struct command command_node = {
 	.name = "node", .args = "add|set|remove NAME [KEY=VALUE...]", .takes = TAKES_FILE | TAKES_QUIET,
 	.summary = "add, change or remove a node in the files",
-	.details = "The file is changed in place, if it is valid then, and the difference is shown. Keys are those of\n"
-		   "[node] in kilowg.ini(5); an empty value takes a key out. \"kilowg facts --ini\" prints a section for\n"
-		   "--from; NAME may be left out then.",
+	.details = "The file is changed in place if the result is valid, and the difference is\n"
+		   "printed. Keys are those of [node] in kilowg.ini(5); an empty value removes a\n"
+		   "key. \"kilowg facts --ini\" prints a section for --from; NAME may be left out\n"
+		   "then.",
 	.options = { EDIT_OPTIONS },
 	.run = run_node,
 };
@@ -457,13 +458,14 @@ const struct command command_node = {
 const struct command command_peer = {
 	.name = "peer", .args = "add|set|remove NAME [KEY=VALUE...]", .takes = TAKES_FILE | TAKES_NODE | TAKES_QUIET,
 	.summary = "add, change or remove an outside peer in the files",
-	.details = "The file is changed in place, if it is valid then, and the difference is shown. Keys are those of\n"
-		   "[peer] in kilowg.ini(5); an empty value takes a key out. Without public-key, add makes a key pair,\n"
-		   "and without allowed-ip it takes the next free address. It prints the whole configuration of the\n"
-		   "peer, with the new private key, which is kept nowhere else.",
+	.details = "The file is changed in place if the result is valid, and the difference is\n"
+		   "printed. Keys are those of [peer] in kilowg.ini(5); an empty value removes a\n"
+		   "key. Without public-key, add makes a key pair; without allowed-ip it takes the\n"
+		   "next free address. It prints the whole configuration of the peer with the new\n"
+		   "private key, which is kept nowhere else.",
 	.options = {
 		EDIT_OPTIONS,
-		[PRIVATE_KEY] = { "private-key", "FILE", "write the new private key to this file, too, which must not exist" },
+		[PRIVATE_KEY] = { "private-key", "FILE", "also write the new private key to this new file" },
 		[FORMAT] = { "format", "FORMAT", "print it for wg-quick, wg, networkd, nm, yaml or json" },
 		[AS_QR] = { "qr", NULL, "print it as a QR code on the terminal" },
 		[AS_SVG] = { "qr-svg", NULL, "the same as an SVG image" },

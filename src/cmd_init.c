@@ -196,8 +196,10 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 const struct command command_init = {
 	.name = "init", .args = "", .takes = TAKES_FILE | TAKES_NODE,
 	.summary = "make the first files of this host, and its key",
-	.details = "On a terminal it asks for what no option says; elsewhere it takes what it would propose.\n"
-		   "The section that it prints is for the files of the others: \"kilowg node add --from FILE\".",
+	.details = "Makes the private key, and local.ini and mesh.ini in /etc/kilowg or the folder\n"
+		   "of -f; all or none. On a terminal it asks for what no option gives; elsewhere\n"
+		   "it uses what it would propose. It prints the section of this node, for\n"
+		   "\"kilowg node add --from FILE\" on another.",
 	.options = {
 		[NAME] = { "name", "NAME", "name of this node (default: the host name without its domain)" },
 		[LOCATION] = { "location", "NAME", "nodes with the same one share a private network (default: NAME)" },

@@ -150,7 +150,7 @@ leaves 1 help aply && grep -q 'did you mean apply?' err && leaves 1 help check p
 point "of one command that there is"
 ! "$KILOWG" pubkey -h | grep -e '--\(file\|node\|interface\|json\|quiet\|verbose\)' && "$KILOWG" plan -h | grep -q -e '--node'
 point "the help of a command has no option that it does not take"
-"$KILOWG" status -h | tr '\n' ' ' | grep 'ok,.*idle,.*unanswered,.*missing,' >/dev/null
+"$KILOWG" status -h | tr '\n' ' ' | grep ' ok .* idle .* unanswered .* missing .*drift' >/dev/null
 point "the help of status explains its words"
 
 # The host name, if nothing says which node this is. In a UTS namespace of the test's own.

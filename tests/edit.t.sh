@@ -185,6 +185,11 @@ expect 0 'by a link' "$KILOWG" -f links node add b "public-key=$k2" persistent-k
 check 'it stays a link' [ -L links/mesh.ini ]
 like 'the file that it leads to is changed' mesh.ini '^name = b$'
 is 'and has its mode' 640 "$(stat -c %a mesh.ini)"
+if [ "$(id -u)" = 0 ] && chown 1:2 mesh.ini 2>/dev/null; then
+	expect 0 'that of somebody else' "$KILOWG" -f mesh.ini node set b location=x
+	is 'stays theirs' '1:2 640' "$(stat -c '%u:%g %a' mesh.ini)"
+	chown 0:0 mesh.ini
+fi
 is 'nothing is left beside it' '' "$(find . -name 'mesh.ini?*')"
 # In CRLF, without an end at the last line, with a byte order mark.
 { printf '\357\273\277'; sed 's/$/\r/' base.ini | head -c -2; } >mesh.ini

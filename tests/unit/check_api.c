@@ -258,8 +258,16 @@ static void check_size(int (*call)(const void *s), const void *good, size_t size
 	ck_assert_ptr_nonnull(strstr(err.text, "newer"));
 }
 
+static int with_init(const void *s)
+{
+	char *text;
+
+	return kwg_init(s, &text, NULL, &err);
+}
+
 START_TEST(sizes)
 {
+	struct kwg_init_options i = KWG_INIT_OPTIONS_INIT;
 	struct kwg_device_callbacks cb = KWG_DEVICE_CALLBACKS_INIT;
 	struct kwg_userspace_options u = KWG_USERSPACE_OPTIONS_INIT;
 	struct kwg_host_options o = KWG_HOST_OPTIONS_INIT;
@@ -274,6 +282,9 @@ START_TEST(sizes)
 	ck_assert_int_eq(with_peer(&p), 0);
 	u.ifname = "a name that no interface has";
 	check_size(with_userspace, &u, sizeof(u), "kwg_userspace_options");
+	i.folder = "/nowhere";
+	check_size(with_init, &i, sizeof(i), "kwg_init_options");
+	ck_assert_int_eq(with_init(NULL), KWG_ERR_USAGE);
 	/* Looks at this host, as far as it may. */
 	o.read_only = true;
 	o.no_lookup = true;
@@ -1123,6 +1134,59 @@ static int new_plan(void)
 	return ret;
 }
 
+/* What is made of one change, and what was before it stays. */
+static int use_edit(struct kwg_edit *e, struct kwg_config **after)
+{
+	char *diff = NULL;
+	int ret = kwg_edit_config(e, after, &err);
+
+	if (!ret)
+		ret = kwg_edit_diff(e, &diff, NULL, &err);
+	if (!ret && !strstr(diff, "\n+"))
+		ret = KWG_ERR_USAGE;
+	kwg_text_free(diff);
+	return ret;
+}
+
+static int new_edit(void)
+{
+	static const char mesh[] = "[mesh]\nformat = 1\n[node]\nname = a\npersistent-keepalive = 25\n";
+	static const char section[] = "[peer]\nname = x\n# y\nallowed-ip = 10.9.0.1/32\n";
+	static const char *const settings[] = { "allowed-ip=10.9.0.2/32", "allowed-ip = 10.9.0.3/32", "mtu=1400" };
+	struct kwg_config *cfg = kwg_config_new(), *after = NULL, *last = NULL;
+	struct kwg_edit *e[3] = { NULL };
+	char *address = NULL;
+	int ret = 0;
+
+	if (!cfg) {
+		err.status = KWG_ERR_NOMEM;
+		return KWG_ERR_NOMEM;
+	}
+	ret = kwg_config_add_text(cfg, "m", mesh, sizeof(mesh) - 1, &err);
+	if (!ret)
+		ret = kwg_config_finish(cfg, &err);
+	if (!ret)
+		ret = kwg_config_free_addresses(cfg, &address, NULL, &err);
+	if (!ret)
+		ret = kwg_edit_add(&e[0], cfg, NULL, true, "p", section, sizeof(section) - 1, settings, 3, &err);
+	if (!ret)
+		ret = use_edit(e[0], &after);
+	if (!ret)
+		ret = kwg_edit_set(&e[1], after, true, "p", settings, 1, &err);
+	if (!ret)
+		ret = use_edit(e[1], &last);
+	if (!ret)
+		ret = kwg_edit_remove(&e[2], after, true, "p", &err);
+	kwg_edit_free(e[2]);
+	kwg_edit_free(e[1]);
+	kwg_edit_free(e[0]);
+	kwg_text_free(address);
+	kwg_config_free(last);
+	kwg_config_free(after);
+	kwg_config_free(cfg);
+	return ret;
+}
+
 /* One allocation after the other fails, until none does. */
 static unsigned each_fails(int (*call)(void))
 {
@@ -1150,6 +1214,7 @@ START_TEST(no_memory)
 	ck_assert_uint_gt(each_fails(new_tunnel), 5);
 	ck_assert_uint_gt(each_fails(new_device), 8);
 	ck_assert_uint_gt(each_fails(new_plan), 20);
+	ck_assert_uint_gt(each_fails(new_edit), 20);
 }
 END_TEST
 

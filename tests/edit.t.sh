@@ -175,6 +175,22 @@ must edit peer set p allowed-ip=10.5.1.254/32,fd00:5::1/128
 expect 0 'with two families' edit peer add q
 like 'one of each' "$T/out" '^Address = 10.5.2.1/32, fd00:5::2/128$'
 
+# ---- the examples of kilowg(8) ----
+
+fresh
+sed -n '/^\.Sh EXAMPLES/,/^\.Sh DIAG/p' "$lib_dir/../man/kilowg.8" | sed -e ':a' -e '/\\e$/{' -e N -e 's/\\e\n *//' -e ba -e '}' |
+	sed -n 's/^\(\.Dl \)\{0,1\}# kilowg \(peer .*\)/\2/p' >examples
+check 'there are some' [ "$(grep -c . examples)" -ge 3 ]
+while read -r words; do
+	# shellcheck disable=SC2086
+	run edit $words
+	if [ "$status" = 1 ] && grep -q 'built without libqrencode' "$T/err"; then
+		skip "$words" 'this kilowg was built without libqrencode'
+	else
+		is "$words" 0 "$status"
+	fi
+done <examples
+
 # ---- files ----
 
 fresh

@@ -13,6 +13,7 @@ enter "$@"
 need ping sysctl
 choose_backend
 [ "$backend" != external ] || cannot 'there is neither WireGuard in the kernel nor kilowg-userspace'
+[ -d /usr/local/share ] || cannot 'there is no /usr/local/share to stand another in for'
 top=${top_srcdir:-${lib_dir%/*}}
 PATH=$(cd -- "${KILOWG%/*}" && pwd -P):$PATH
 

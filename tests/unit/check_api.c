@@ -5,6 +5,7 @@
  */
 #include <malloc.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include "kilowg.h"
 #include "unit.h"
@@ -347,6 +348,61 @@ START_TEST(finished_configuration)
 	ck_assert_int_eq(kwg_config_set_local(cfg, "interface", "wg7", &err), KWG_ERR_USAGE);
 	ck_assert_ptr_nonnull(strstr(err.text, "finished"));
 	ck_assert_int_eq(kwg_config_finish(cfg, &err), KWG_ERR_USAGE);
+	kwg_config_free(cfg);
+}
+END_TEST
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_ge(fputs(text, f), 0);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+static void file_is(const char *path, const char *wanted)
+{
+	char text[256] = "";
+	FILE *f = fopen(path, "r");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fread(text, 1, sizeof(text) - 1, f), strlen(wanted));
+	fclose(f);
+	ck_assert_str_eq(text, wanted);
+}
+
+START_TEST(change_of_a_file)
+{
+	static const char before[] = "[mesh]\nformat = 1\n", other[] = "[mesh]\nformat = 1\n# mine\n";
+	static const char after[] = "[mesh]\nformat = 1\n\n[node]\nname = a\n";
+	char path[] = "/tmp/check_api.XXXXXX";
+	struct kwg_config *cfg = kwg_config_new();
+	struct kwg_edit *e = NULL;
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	write_file(path, before);
+	ck_assert_int_eq(kwg_config_add_path(cfg, path, &err), 0);
+	ck_assert_int_eq(kwg_config_finish(cfg, &err), 0);
+	ck_assert_int_eq(kwg_edit_add(&e, cfg, "/elsewhere", false, "a", NULL, 0, NULL, 0, &err), KWG_ERR_USAGE);
+	ck_assert_ptr_null(e);
+	ck_assert_int_eq(kwg_edit_add(&e, cfg, path, false, "a", NULL, 0, NULL, 0, &err), 0);
+	ck_assert_str_eq(kwg_edit_file(e), path);
+	file_is(path, before);
+	/* Somebody else was here first. */
+	write_file(path, other);
+	ck_assert_int_eq(kwg_edit_save(e, &err), KWG_ERR_IO);
+	ck_assert_ptr_nonnull(strstr(err.text, "changed the file meanwhile"));
+	file_is(path, other);
+	write_file(path, before);
+	ck_assert_int_eq(kwg_edit_save(e, &err), 0);
+	file_is(path, after);
+	unlink(path);
+	ck_assert_int_eq(kwg_edit_save(e, &err), KWG_ERR_IO);
+	kwg_edit_free(e);
+	kwg_edit_free(NULL);
 	kwg_config_free(cfg);
 }
 END_TEST
@@ -1243,6 +1299,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, smaller);
 	tcase_add_test(tc, callbacks_missing);
 	tcase_add_test(tc, finished_configuration);
+	tcase_add_test(tc, change_of_a_file);
 	tcase_add_test(tc, peer_fields);
 	tcase_add_test(tc, peer_that_cannot_be);
 	tcase_add_test(tc, walk);

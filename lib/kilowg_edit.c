@@ -397,30 +397,12 @@ int kwg_edit_diff(const struct kwg_edit *e, char **out, size_t *len, struct kwg_
 	return kwgi_give(&diff, out, len, err);
 }
 
-/* Has nobody else changed it since it was read? */
-static int check_unchanged(const struct kwg_edit *e, struct kwg_error *err)
-{
-	struct kwgi_text t = before(e);
-	char *text;
-	size_t len;
-	int ret = kwgi_file_read(kwg_edit_file(e), KWGI_FILE_MAX_CONFIG, &text, &len, err);
-
-	if (ret)
-		return ret;
-	if (len != t.len || (len && memcmp(text, t.p, len)))
-		ret = kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: somebody else has changed the file meanwhile; do it again",
-				kwg_edit_file(e));
-	sodium_memzero(text, len);
-	free(text);
-	return ret;
-}
-
 int kwg_edit_save(const struct kwg_edit *e, struct kwg_error *err)
 {
-	struct kwgi_text t = after(e);
-	int ret = check_unchanged(e, err);
+	struct kwgi_text a = before(e), b = after(e);
 
-	return ret ? ret : kwgi_file_replace_same(kwg_edit_file(e), t.p, t.len, err);
+	return kwgi_file_replace_same(kwg_edit_file(e), (struct kwgi_file_text){ a.p, a.len },
+				      (struct kwgi_file_text){ b.p, b.len }, err);
 }
 
 int kwg_config_free_addresses(const struct kwg_config *cfg, char **out, size_t *len, struct kwg_error *err)

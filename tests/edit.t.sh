@@ -207,6 +207,14 @@ if [ "$(id -u)" = 0 ] && chown 1:2 mesh.ini 2>/dev/null; then
 	chown 0:0 mesh.ini
 fi
 is 'nothing is left beside it' '' "$(find . -name 'mesh.ini?*')"
+# Several at once: each change is whole, or is refused.
+fresh
+for i in 1 2 3 4 5 6 7 8; do
+	edit node add "n$i" persistent-keepalive=25 "public-key=$(key)" >/dev/null 2>"err$i" &
+done
+wait
+expect 0 'several at once leave a valid file' edit check
+is 'of those that ended well all are in it' "$((9 - $(cat err? | grep -c 'changed the file meanwhile')))" "$(grep -c '^ *name = [an]' mesh.ini)"
 # In CRLF, without an end at the last line, with a byte order mark.
 { printf '\357\273\277'; sed 's/$/\r/' base.ini | head -c -2; } >mesh.ini
 expect 0 'a file of other ends of lines' edit node add b "public-key=$k2" persistent-keepalive=25

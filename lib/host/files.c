@@ -385,17 +385,55 @@ static int create_beside(char *tmp, int *fd, const char *path, struct kwg_error 
 	return ret;
 }
 
-int kwgi_file_replace_same(const char *path, const char *text, size_t len, struct kwg_error *err)
+static int check_is(const char *path, struct kwgi_file_text wanted, struct kwg_error *err)
+{
+	char *text;
+	size_t len;
+	int ret = kwgi_file_read(path, KWGI_FILE_MAX_CONFIG, &text, &len, err);
+
+	if (ret)
+		return ret;
+	if (len != wanted.len || (len && memcmp(text, wanted.p, len)))
+		ret = kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: somebody else has changed the file meanwhile; do it again",
+				path);
+	sodium_memzero(text, len);
+	free(text);
+	return ret;
+}
+
+/* The lock is gone with the descriptor. A file system without locks is no reason not to write. */
+static int lock_folder_of(const char *path)
+{
+	char *copy = strdup(path), *slash = copy ? strrchr(copy, '/') : NULL;
+	int fd = -1;
+
+	if (slash) {
+		slash[slash == copy] = '\0';
+		fd = open(copy, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	free(copy);
+	if (fd >= 0)
+		(void)flock(fd, LOCK_EX);
+	return fd;
+}
+
+int kwgi_file_replace_same(const char *path, struct kwgi_file_text before, struct kwgi_file_text after,
+			   struct kwg_error *err)
 {
 	char *real = realpath(path, NULL), tmp[4096 + 8];
-	int fd = -1, ret;
+	int lock, fd = -1, ret;
 
 	if (!real)
 		return fail_errno(err, path, "opening");
+	lock = lock_folder_of(real);
 	snprintf(tmp, sizeof(tmp), "%s.XXXXXX", real);
-	ret = create_beside(tmp, &fd, real, err);
+	ret = check_is(real, before, err);
 	if (!ret)
-		ret = finish_replacing(tmp, fd, real, text, len, err);
+		ret = create_beside(tmp, &fd, real, err);
+	if (!ret)
+		ret = finish_replacing(tmp, fd, real, after.p, after.len, err);
+	if (lock >= 0)
+		close(lock);
 	free(real);
 	return ret;
 }

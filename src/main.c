@@ -83,6 +83,23 @@ int usage_error(const char *fmt, ...)
 	return EXIT_CONFIG;
 }
 
+enum { CAP_NET_ADMIN_BIT = 12 };	/* linux/capability.h */
+
+/* True also if that cannot be told. */
+static bool has_net_admin(void)
+{
+	unsigned long long caps = ~0ull;
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "CapEff: %llx", &caps) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return caps >> CAP_NET_ADMIN_BIT & 1;
+}
+
 /* What the kernel's words leave to be guessed. */
 static void explain_refusal(const struct kwg_error *err)
 {
@@ -91,8 +108,9 @@ static void explain_refusal(const struct kwg_error *err)
 		return;
 	if (geteuid())
 		fputs("kilowg: this needs the privileges of root; \"check\" and \"plan\" do not\n", stderr);
-	else if (err->status == KWG_ERR_KERNEL && err->sys_errno == EPERM)
-		fputs("kilowg: root lacks a capability here, as in a container without CAP_NET_ADMIN\n", stderr);
+	else if (err->status == KWG_ERR_KERNEL && !has_net_admin())
+		fputs("kilowg: root has not CAP_NET_ADMIN here, which this needs; give it to the container or unit\n",
+		      stderr);
 }
 
 int report(const struct kwg_error *err)

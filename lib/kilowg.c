@@ -250,7 +250,7 @@ int kwg_config_add_default(struct kwg_config *cfg, struct kwg_error *err)
 			return ret;
 	}
 	if (!f.n)
-		return kwgi_fail(err, KWG_ERR_IO, 0, "there is no *.ini file in %s, %s or %s",
+		return kwgi_fail(err, KWG_ERR_IO, 0, "there is no *.ini file in %s, %s or %s; \"kilowg init\" makes the first",
 				 dirs[0], dirs[1], dirs[2]);
 	return add_found(cfg, &f, err);
 }

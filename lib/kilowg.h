@@ -268,6 +268,70 @@ KWG_API int kwg_client_config(const struct kwg_config *cfg, const char *viewpoin
 		      const char *private_key, enum kwg_client_format format, char **out, size_t *len,
 		      struct kwg_error *err);
 
+/* ---- changing files -------------------------------------------------- */
+
+/*
+ * A change in one file of a configuration, which has to live longer. It may have errors. Until
+ * kwg_edit_save() nothing is written. Comments, order, blank lines and ends of lines stay as they are.
+ */
+struct kwg_edit;
+
+/*
+ * Adds a [node], or a [peer], to the file of this name; NULL: to the one that is about the mesh, which
+ * has to be the only one. text (NULL: none) is one such section, of len bytes. name (NULL: that of the text)
+ * becomes its name, and each of n settings, "key=value", stands in for what the text says of its key. Those
+ * of one key become a list, and an empty value takes the key out. No setting may be a secret. KWG_ERR_USAGE,
+ * KWG_ERR_CONFIG for errors in the text, KWG_ERR_NOMEM.
+ */
+KWG_API int kwg_edit_add(struct kwg_edit **out, const struct kwg_config *cfg, const char *file, bool peer,
+			 const char *name, const char *text, size_t len, const char *const *settings, size_t n,
+			 struct kwg_error *err);
+/* Changes settings of a node or peer, wherever it stands. KWG_ERR_USAGE, KWG_ERR_NOMEM. */
+KWG_API int kwg_edit_set(struct kwg_edit **out, const struct kwg_config *cfg, bool peer, const char *name,
+			 const char *const *settings, size_t n, struct kwg_error *err);
+/* Takes a node or peer out. KWG_ERR_USAGE, KWG_ERR_NOMEM. */
+KWG_API int kwg_edit_remove(struct kwg_edit **out, const struct kwg_config *cfg, bool peer, const char *name,
+			    struct kwg_error *err);
+KWG_API void kwg_edit_free(struct kwg_edit *e);
+/* The file that is changed; lives as long as the configuration. */
+KWG_API const char *kwg_edit_file(const struct kwg_edit *e);
+/* The finished configuration as it would be; its remarks say whether it has errors. KWG_ERR_NOMEM. */
+KWG_API int kwg_edit_config(const struct kwg_edit *e, struct kwg_config **out, struct kwg_error *err);
+/* What it changes, as diff -u shows it, for people: secrets are not in it. KWG_ERR_NOMEM. */
+KWG_API int kwg_edit_diff(const struct kwg_edit *e, char **out, size_t *len, struct kwg_error *err);
+/*
+ * Writes the file: whoever reads it meanwhile sees the old one or the new one, and it keeps its owner and
+ * mode. Whether it is valid is for the caller to ask before. KWG_ERR_IO, also if it is no longer as it was read.
+ */
+KWG_API int kwg_edit_save(const struct kwg_edit *e, struct kwg_error *err);
+
+/*
+ * What could be allowed-ip of a new peer, "10.5.0.2/32" or one of each family with a comma between them: behind
+ * those of the last peer that has such, or else behind the subnet of the mesh, and in no network that the
+ * configuration names. KWG_ERR_USAGE if there is none, KWG_ERR_NOMEM.
+ */
+KWG_API int kwg_config_free_addresses(const struct kwg_config *cfg, char **out, size_t *len, struct kwg_error *err);
+
+/*
+ * The first files of a host. Strings of NULL, "" and "-" count as not given; name is needed. Without endpoint the
+ * node gets persistent-keepalive, since it has to call the others.
+ */
+struct kwg_init_options {
+	size_t size;
+	const char *folder;		/* of the files; NULL: /etc/kilowg */
+	const char *private_key_file;	/* NULL: /var/lib/kilowg/key */
+	const char *name, *location, *endpoint, *internal_ip;
+};
+#define KWG_INIT_OPTIONS_INIT { .size = sizeof(struct kwg_init_options) }
+
+/*
+ * Makes the private key, local.ini with what is this host's own, and mesh.ini with a mesh of this node, all with
+ * mode 0600. Gives the [node] section for the files of others. Makes all of them or none, and overwrites none:
+ * a key that is there is taken, and a file that is there has to be the same. KWG_ERR_USAGE if it is another, or for
+ * what cannot be a value, KWG_ERR_CONFIG for values that are not accepted, KWG_ERR_IO, KWG_ERR_NOMEM.
+ */
+KWG_API int kwg_init(const struct kwg_init_options *options, char **out, size_t *len, struct kwg_error *err);
+
 /* ---- keys ------------------------------------------------------------ */
 
 enum {

@@ -172,7 +172,7 @@ static int load_key(const struct kwg_steps *s, struct kwgi_key *key, struct kwg_
 		*key = s->plan->cfg->local.private_key;
 		return 0;
 	}
-	if (!kwgi_file_exists(path)) {
+	if (kwgi_file_is_missing(path)) {
 		if (s->opt.read_only)
 			return kwgi_fail(err, KWG_ERR_CONFIG, 0,
 					 "%.300s: there is no private key yet; make one with \"kilowg genkey\" or let apply make it, and put its public key into the file",

@@ -54,7 +54,7 @@ static int read_public_key(const char *path, struct kwgi_key *pub, struct kwg_er
 	bool too_open;
 	int ret;
 
-	if (!kwgi_file_exists(path))
+	if (kwgi_file_is_missing(path))
 		return 0;
 	ret = kwgi_file_read_key(path, &key, &too_open, err);
 	if (!ret && kwgi_key_public(pub, &key))

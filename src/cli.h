@@ -48,6 +48,18 @@ struct option_values {
 /* What apply and the others that look at this host have in common. */
 #define OPTION_KEEP { "keep", "ADDRESS", "no route of the mesh may take packets for it away" }
 
+/* Options of all commands but --json, --help and --version, which every one takes. */
+enum {
+	TAKES_FILE = 1 << 0,
+	TAKES_NODE = 1 << 1,
+	TAKES_INTERFACE = 1 << 2,
+	TAKES_QUIET = 1 << 3,
+	TAKES_VERBOSE = 1 << 4,
+	/* Commands that are about a node of the files. */
+	TAKES_PLAN = TAKES_FILE | TAKES_NODE | TAKES_INTERFACE | TAKES_VERBOSE,
+	TAKES_ALL = TAKES_PLAN | TAKES_QUIET,
+};
+
 struct command {
 	const char *name;
 	const char *args;	/* operands, as help shows them */
@@ -55,6 +67,7 @@ struct command {
 	struct command_option options[MAX_OPTIONS + 1];
 	const char *details;	/* more help, or NULL */
 	bool has_json;		/* knows --json */
+	unsigned takes;		/* which of the other options of all commands have an effect */
 	/* given: what was given for each of options. Returns an exit status. */
 	int (*run)(struct cli *cli, int argc, char **argv, const struct option_values *given);
 };
@@ -62,6 +75,8 @@ struct command {
 /* The tables of main.c, for completion. */
 extern const struct command *const commands[];	/* NULL behind the last */
 extern const struct option global_options[];	/* all zero behind the last */
+/* Has the option of all commands with this letter an effect on it? NULL: before any command. */
+bool takes_option(const struct command *c, int letter);
 
 /* ---- help for commands ----------------------------------------------- */
 
@@ -89,6 +104,7 @@ struct kwg_config *load_config(const struct cli *cli, int *status);
 /* The same, but also returns a configuration that has errors, and prints nothing. */
 struct kwg_config *read_config(const struct cli *cli, int *status);
 void print_diags(const struct kwg_config *cfg, bool warnings);
+void print_diag(const struct kwg_diag *d);
 
 /*
  * The node that is meant: --node, or that of [local], or the host name in
@@ -114,6 +130,6 @@ extern const struct command command_complete;
 extern const struct command command_confirm, command_history, command_rollback;
 extern const struct command command_check, command_plan, command_diff, command_apply,
 	command_down, command_explain, command_watch, command_status, command_metrics, command_showconf, command_graph, command_genkey,
-	command_genpsk, command_pubkey, command_detect, command_facts;
+	command_genpsk, command_pubkey, command_detect, command_facts, command_init, command_node, command_peer;
 
 #endif

@@ -239,7 +239,7 @@ static int run_diff(struct cli *cli, int argc, char **argv, const struct option_
 }
 
 const struct command command_apply = {
-	.name = "apply", .args = "", .has_json = true,
+	.name = "apply", .args = "", .has_json = true, .takes = TAKES_ALL,
 	.summary = "bring this host to the wanted state",
 	.details = "Carries out what \"diff\" shows. If a step fails, those before it are undone.\n"
 		   "With -v or --json also prints the steps. With --confirm what was before comes back by\n"
@@ -262,7 +262,7 @@ const struct command command_apply = {
 };
 
 const struct command command_diff = {
-	.name = "diff", .args = "", .has_json = true,
+	.name = "diff", .args = "", .has_json = true, .takes = TAKES_ALL,
 	.summary = "print what apply would change; exit status 3 if there is anything",
 	.options = {
 		[DIFF_KEEP] = OPTION_KEEP,
@@ -271,7 +271,7 @@ const struct command command_diff = {
 };
 
 const struct command command_down = {
-	.name = "down", .args = "", .has_json = true,
+	.name = "down", .args = "", .has_json = true, .takes = TAKES_FILE | TAKES_INTERFACE | TAKES_QUIET | TAKES_VERBOSE,
 	.summary = "remove all that kilowg made for this mesh, and nothing else",
 	.options = {
 		[DRY_RUN] = { "dry-run", NULL, "print the steps, change nothing" },

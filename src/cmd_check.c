@@ -122,7 +122,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 }
 
 const struct command command_check = {
-	.name = "check", .args = "", .has_json = true,
+	.name = "check", .args = "", .has_json = true, .takes = TAKES_ALL,
 	.summary = "report all errors and warnings of the configuration",
 	.details = "Reads everything, touches nothing. With --json prints what was understood, or\n"
 		   "what --live or --reach has found.",

@@ -116,6 +116,8 @@ static void offer_options(const struct command *c, const char *word)
 	int i;
 
 	for (i = 0; global_options[i].name; i++) {
+		if (!takes_option(c, global_options[i].val))
+			continue;
 		snprintf(name, sizeof(name), "--%s", global_options[i].name);
 		offer("", word, name, "");
 	}
@@ -125,9 +127,50 @@ static void offer_options(const struct command *c, const char *word)
 	}
 }
 
-/* showconf node|peer NAME, explain FROM TO: the ones whose operands are words. */
+/* "location=" and so on, of the section that the command is about. */
+static void offer_keys(const char *section, const char *word)
+{
+	size_t len = strlen(section);
+	struct kwg_error err = { 0 };
+	char *text, *line, *rest, name[64];
+
+	if (kwg_config_keys(&text, NULL, &err))
+		return;
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (strncmp(line, section, len) || line[len] != '\t')
+			continue;
+		line += len + 1;
+		snprintf(name, sizeof(name), "%.*s=", (int)strcspn(line, "\t"), line);
+		/* That is what the operand before is, or a secret. */
+		if (strcmp(name, "name=") && strcmp(name, "preshared-key="))
+			offer("", word, name, "");
+	}
+	kwg_text_free(text);
+}
+
+/* node|peer add|set|remove NAME KEY=VALUE... */
+static void offer_of_edit(const struct line *l, const char *word)
+{
+	bool adds = l->n_operands && !strcmp(l->operands[0], "add");
+
+	if (!l->n_operands) {
+		offer("", word, "add", "");
+		offer("", word, "set", "");
+		offer("", word, "remove", "");
+	} else if (l->n_operands == 1 && !adds) {
+		offer_values(l, l->command == &command_peer ? PEERS : NODES, "", word);
+	} else if (l->n_operands > 1 && strcmp(l->operands[0], "remove")) {
+		offer_keys(l->command->name, word);
+	}
+}
+
+/* The few whose operands are words. */
 static void offer_operands(const struct line *l, const char *word)
 {
+	if (!strcmp(l->command->name, "help") && !l->n_operands)
+		offer_commands(word);
+	if (l->command == &command_node || l->command == &command_peer)
+		offer_of_edit(l, word);
 	if (l->command == &command_explain && l->n_operands < 2) {
 		offer_values(l, NODES, "", word);
 		offer_values(l, PEERS, "", word);

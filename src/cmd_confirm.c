@@ -146,7 +146,7 @@ static int run_rollback(struct cli *cli, int argc, char **argv, const struct opt
 }
 
 const struct command command_confirm = {
-	.name = "confirm", .args = "",
+	.name = "confirm", .args = "", .takes = TAKES_QUIET | TAKES_VERBOSE,
 	.summary = "keep what apply --confirm has applied; exit status 3 if it is too late",
 	.options = {
 		[CONFIRM_MESH] = { "mesh", "NAME", "of this mesh, if several wait for it" },
@@ -155,7 +155,7 @@ const struct command command_confirm = {
 };
 
 const struct command command_rollback = {
-	.name = "rollback", .args = "[N]", .has_json = true,
+	.name = "rollback", .args = "[N]", .has_json = true, .takes = TAKES_FILE | TAKES_INTERFACE | TAKES_QUIET | TAKES_VERBOSE,
 	.summary = "go back to what was applied before, or to number N of the history",
 	.details = "What waits for a confirmation is taken back. Files that say something else are not\n"
 		   "applied again until they change.",

@@ -29,7 +29,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 }
 
 const struct command command_facts = {
-	.name = "facts", .args = "", .has_json = true,
+	.name = "facts", .args = "", .has_json = true, .takes = TAKES_PLAN,
 	.summary = "print what this node should tell the others about itself",
 	.details = "Works before the node stands in the files, so that it can be put there.",
 	.options = {

@@ -24,7 +24,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 }
 
 const struct command command_graph = {
-	.name = "graph", .args = "",
+	.name = "graph", .args = "", .takes = TAKES_FILE | TAKES_VERBOSE,
 	.summary = "print the mesh as a Graphviz graph",
 	.details = "For a picture: kilowg graph | dot -Tsvg >mesh.svg",
 	.run = run,

@@ -87,11 +87,11 @@ static int run_pubkey(struct cli *cli, int argc, char **argv, const struct optio
 }
 
 const struct command command_genkey = {
-	.name = "genkey", .args = "", .summary = "print a new private key", .run = run_genkey,
+	.name = "genkey", .args = "", .takes = TAKES_QUIET, .summary = "print a new private key", .run = run_genkey,
 };
 
 const struct command command_genpsk = {
-	.name = "genpsk", .args = "", .summary = "print a new preshared key", .run = run_genpsk,
+	.name = "genpsk", .args = "", .takes = TAKES_QUIET, .summary = "print a new preshared key", .run = run_genpsk,
 };
 
 const struct command command_pubkey = {

@@ -109,7 +109,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 }
 
 const struct command command_metrics = {
-	.name = "metrics", .args = "",
+	.name = "metrics", .args = "", .takes = TAKES_ALL,
 	.summary = "print what status tells, as metrics for Prometheus",
 	.options = {
 		[KEEP] = OPTION_KEEP,

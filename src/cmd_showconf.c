@@ -6,14 +6,9 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "qr.h"
+#include "clientconf.h"
 
 enum { AS_PEER, ALLOWED_IP, FORMAT, PRIVATE_KEY, AS_QR, AS_SVG, AS_PNG };
-
-static const char *const formats[] = {
-	[KWG_CLIENT_WG_QUICK] = "wg-quick", [KWG_CLIENT_WG] = "wg", [KWG_CLIENT_NETWORKD] = "networkd",
-	[KWG_CLIENT_NM] = "nm", [KWG_CLIENT_YAML] = "yaml", [KWG_CLIENT_JSON] = "json",
-};
 
 static int show(struct cli *cli, const struct kwg_config *cfg, char **argv,
 		const struct option_values *given)
@@ -34,45 +29,30 @@ static int show(struct cli *cli, const struct kwg_config *cfg, char **argv,
 
 /* ---- the whole of a client ------------------------------------------- */
 
-static bool is_qr(const struct option_values *given)
+static struct client_form form_of(const struct option_values *given)
 {
-	return given[AS_QR].n || given[AS_SVG].n || given[AS_PNG].n;
+	return (struct client_form){ &given[FORMAT], &given[AS_QR], &given[AS_SVG], &given[AS_PNG] };
 }
 
 static bool is_client(const struct option_values *given)
 {
-	return given[FORMAT].n || given[PRIVATE_KEY].n || is_qr(given);
+	struct client_form form = form_of(given);
+
+	return given[FORMAT].n || given[PRIVATE_KEY].n || client_form_is_qr(&form);
 }
 
 /* What goes together. An exit status. */
 static int check_client_options(const struct cli *cli, char **argv, const struct option_values *given)
 {
+	struct client_form form = form_of(given);
+
 	if (strcmp(argv[0], "peer"))
 		return usage_error("--format, --private-key and --qr are for \"showconf peer NAME\"");
 	if (given[AS_PEER].n || given[ALLOWED_IP].n || cli->json)
 		return usage_error("a whole configuration goes without --as-peer, --allowed-ip and --json; for JSON there is --format json");
-	if (given[AS_QR].n + given[AS_SVG].n + given[AS_PNG].n > 1)
-		return usage_error("--qr, --qr-svg and --qr-png: give one of them");
-	if (is_qr(given) && given[FORMAT].n)
-		return usage_error("a QR code has the format wg-quick, which phones read; leave --format out");
-	if (is_qr(given) && !given[PRIVATE_KEY].n)
+	if (client_form_is_qr(&form) && !given[PRIVATE_KEY].n)
 		return usage_error("phones refuse a QR code without private key: give --private-key FILE, or - for standard input");
 	return EXIT_DONE;
-}
-
-/* An index of formats; -1 after a message. */
-static int find_format(const struct option_values *given)
-{
-	int i;
-
-	if (!given->n)
-		return KWG_CLIENT_WG_QUICK;
-	for (i = 0; i < (int)(sizeof(formats) / sizeof(*formats)); i++)
-		if (!strcmp(given->v[given->n - 1], formats[i]))
-			return i;
-	usage_error("--format \"%s\" is not accepted; accepted: wg-quick, wg, networkd, nm, yaml or json",
-		    given->v[given->n - 1]);
-	return -1;
 }
 
 /* False after a message. */
@@ -91,38 +71,28 @@ static bool load_key(const char *path, char key[KEY_LINE])
 	return true;
 }
 
-static int print_client(char *text, const struct option_values *given)
-{
-	int status;
-
-	if (!is_qr(given))
-		return print_text(text);
-	status = qr_print(text, given[AS_SVG].n ? QR_SVG : given[AS_PNG].n ? QR_PNG : QR_TEXT);
-	explicit_bzero(text, strlen(text));
-	kwg_text_free(text);
-	return status;
-}
-
 static int show_client(struct cli *cli, const struct kwg_config *cfg, char **argv,
 		       const struct option_values *given)
 {
 	const struct option_values *from = &given[PRIVATE_KEY];
-	int format = find_format(&given[FORMAT]), ret;
+	struct client_form form = form_of(given);
+	enum kwg_client_format format;
+	int ret;
 	char host[256], key[KEY_LINE] = "", *text;
 	struct kwg_error err = { 0 };
 
-	if (format < 0)
+	if (!client_form_find(&form, &format))
 		return EXIT_CONFIG;
 	if (from->n && !load_key(from->v[from->n - 1], key))
 		return EXIT_OTHER;
 	ret = kwg_client_config(cfg, which_node(cli, cfg, host), argv[1], from->n ? key : NULL,
-				(enum kwg_client_format)format, &text, NULL, &err);
+				format, &text, NULL, &err);
 	explicit_bzero(key, sizeof(key));
 	if (ret)
 		return report(&err);
 	if (from->n)
 		warn_if_readable(cli);
-	return print_client(text, given);
+	return client_form_print(&form, text);
 }
 
 static int run(struct cli *cli, int argc, char **argv, const struct option_values *given)
@@ -146,7 +116,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 }
 
 const struct command command_showconf = {
-	.name = "showconf", .args = "node|peer NAME", .has_json = true,
+	.name = "showconf", .args = "node|peer NAME", .has_json = true, .takes = TAKES_FILE | TAKES_NODE | TAKES_VERBOSE,
 	.summary = "print the WireGuard configuration of a node or peer",
 	.details = "A private key is printed only if --private-key gives it; preshared keys are. Endpoints are\n"
 		   "those that the node named by --node has seen.",

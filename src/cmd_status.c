@@ -51,8 +51,14 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 }
 
 const struct command command_status = {
-	.name = "status", .args = "", .has_json = true,
+	.name = "status", .args = "", .has_json = true, .takes = TAKES_ALL,
 	.summary = "print peers, handshakes, transfer and drift; exit status 3 if unhealthy",
+	.details = "STATE of a peer:\n"
+		   "  ok          there was a handshake in the last 180 seconds\n"
+		   "  idle        no session, and nothing was sent that asks for one\n"
+		   "  unanswered  something was sent, and nothing came back\n"
+		   "  missing     WireGuard does not know the peer\n"
+		   "\"drift\" are the steps that \"diff\" shows.",
 	.options = {
 		[PROBE] = { "probe", NULL, "send a packet to each peer, and wait for an answer" },
 		[KEEP] = OPTION_KEEP,

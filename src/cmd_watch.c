@@ -649,7 +649,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 }
 
 const struct command command_watch = {
-	.name = "watch", .args = "",
+	.name = "watch", .args = "", .takes = TAKES_ALL,
 	.summary = "apply, and stay to repair what others take away, at once",
 	.details = "Also applies the files when they change, or on SIGHUP, and looks names up again every\n"
 		   "two minutes. Waits for files that are missing or not right. SIGTERM ends it; the network\n"

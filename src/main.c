@@ -12,11 +12,14 @@
 #include "progress.h"
 #include "standard.h"
 
+static const struct command command_help;
+
 const struct command *const commands[] = {
+	&command_init, &command_node, &command_peer,
 	&command_check, &command_plan, &command_diff, &command_apply, &command_confirm, &command_rollback,
 	&command_history, &command_down, &command_watch,
 	&command_status, &command_metrics, &command_showconf, &command_graph, &command_explain, &command_detect, &command_facts,
-	&command_genkey, &command_genpsk, &command_pubkey, NULL,
+	&command_genkey, &command_genpsk, &command_pubkey, &command_help, NULL,
 };
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) - 1, OPT_COMMAND = 256 };
@@ -35,15 +38,36 @@ const struct option global_options[] = {
 
 enum { N_GLOBAL = sizeof(global_options) / sizeof(*global_options) - 1 };
 
-static const char global_help[] =
-	"  -f, --file FILE|DIR   read this instead of the default folders; repeatable, - is stdin\n"
-	"  -n, --node NAME       the node that is meant (default: [local] node, or the host name)\n"
-	"  -i, --interface NAME  the WireGuard interface (default: [local] interface)\n"
-	"  -j, --json            print JSON\n"
-	"  -q, --quiet           print errors only\n"
-	"  -v, --verbose         print warnings and what is done\n"
-	"  -V, --version         print the version\n"
-	"  -h, --help            print help, also of a command\n";
+/* In the order of global_options. */
+static const char *const global_help[N_GLOBAL] = {
+	"  -f, --file FILE|DIR   read this instead of the default folders; repeatable, - is stdin",
+	"  -n, --node NAME       the node that is meant (default: [local] node, or the host name)",
+	"  -i, --interface NAME  the WireGuard interface (default: [local] interface)",
+	"  -j, --json            print JSON",
+	"  -q, --quiet           print errors only",
+	"  -v, --verbose         print warnings and what is done",
+	"  -V, --version         print the version",
+	"  -h, --help            print help, also of a command",
+};
+
+bool takes_option(const struct command *c, int letter)
+{
+	switch (c ? letter : 'h') {
+	case 'f':
+		return c->takes & TAKES_FILE;
+	case 'n':
+		return c->takes & TAKES_NODE;
+	case 'i':
+		return c->takes & TAKES_INTERFACE;
+	case 'j':
+		return c->has_json;
+	case 'q':
+		return c->takes & TAKES_QUIET;
+	case 'v':
+		return c->takes & TAKES_VERBOSE;
+	}
+	return true;
+}
 
 /* ---- shared with commands -------------------------------------------- */
 
@@ -59,10 +83,41 @@ int usage_error(const char *fmt, ...)
 	return EXIT_CONFIG;
 }
 
+enum { CAP_NET_ADMIN_BIT = 12 };	/* linux/capability.h */
+
+/* True also if that cannot be told. */
+static bool has_net_admin(void)
+{
+	unsigned long long caps = ~0ull;
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "CapEff: %llx", &caps) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return caps >> CAP_NET_ADMIN_BIT & 1;
+}
+
+/* What the kernel's words leave to be guessed. */
+static void explain_refusal(const struct kwg_error *err)
+{
+	if ((err->sys_errno != EPERM && err->sys_errno != EACCES) || strstr(err->text, "as root") ||
+	    strstr(err->text, "CAP_"))
+		return;
+	if (geteuid())
+		fputs("kilowg: this needs the privileges of root; \"check\" and \"plan\" do not\n", stderr);
+	else if (err->status == KWG_ERR_KERNEL && !has_net_admin())
+		fputs("kilowg: root has not CAP_NET_ADMIN here, which this needs; give it to the container or unit\n",
+		      stderr);
+}
+
 int report(const struct kwg_error *err)
 {
 	progress_show(NULL, NULL, 0, 0);
 	fprintf(stderr, "kilowg: %s\n", err->text);
+	explain_refusal(err);
 	switch ((enum kwg_result)err->status) {
 	case KWG_OK:
 		return EXIT_DONE;
@@ -141,7 +196,7 @@ struct kwg_config *read_config(const struct cli *cli, int *status)
 	return NULL;
 }
 
-static void print_diag(const struct kwg_diag *d)
+void print_diag(const struct kwg_diag *d)
 {
 	if (d->line)
 		fprintf(stderr, "%s:%u: ", d->file, d->line);
@@ -188,6 +243,37 @@ const char *which_node(const struct cli *cli, const struct kwg_config *cfg, char
 	return buf;
 }
 
+/* Of two names the one that is the other and a domain. */
+static bool is_with_domain(const char *a, const char *b)
+{
+	size_t len = strlen(b);
+
+	return !strncmp(a, b, len) && a[len] == '.';
+}
+
+/* The name of this host was taken for want of another. Perhaps the files have it with its domain, or without. */
+static void explain_host_name(const struct kwg_config *cfg, const char *host)
+{
+	struct kwg_error err = { 0 };
+	char *names, *name, *rest;
+
+	if (kwg_config_names(cfg, false, &names, NULL, &err))
+		return;
+	for (name = strtok_r(names, "\n", &rest); name; name = strtok_r(NULL, "\n", &rest))
+		if (is_with_domain(name, host) || is_with_domain(host, name))
+			break;
+	if (kwg_config_has_node(cfg, host))
+		fputs("kilowg: that is the name of this host; --node or [local] node name another\n", stderr);
+	else if (name)
+		fprintf(stderr,
+			"kilowg: that is the name of this host; the files have \"%s\": give --node %s, or node = %s in [local]\n",
+			name, name, name);
+	else
+		fputs("kilowg: that is the name of this host, which the files do not have; --node or [local] node name another\n",
+		      stderr);
+	free(names);
+}
+
 bool load_plan(const struct cli *cli, struct kwg_config **cfg, struct kwg_plan **plan, int *status)
 {
 	struct kwg_error err = { 0 };
@@ -206,14 +292,22 @@ bool load_plan(const struct cli *cli, struct kwg_config **cfg, struct kwg_plan *
 	}
 	*status = report(&err);
 	if (node == host)
-		fputs("kilowg: that is the name of this host; --node or [local] node name another\n",
-		      stderr);
+		explain_host_name(*cfg, host);
 	kwg_config_free(*cfg);
 	*cfg = NULL;
 	return false;
 }
 
 /* ---- help ------------------------------------------------------------ */
+
+static void print_global_help(const struct command *c)
+{
+	size_t i;
+
+	for (i = 0; i < N_GLOBAL; i++)
+		if (takes_option(c, global_options[i].val))
+			puts(global_help[i]);
+}
 
 static void print_help(void)
 {
@@ -224,8 +318,9 @@ static void print_help(void)
 	puts("Commands:");
 	for (i = 0; i < N_COMMANDS; i++)
 		printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
-	printf("\nOptions:\n%s\n", global_help);
-	puts("\"kilowg COMMAND --help\" explains a command; kilowg(8) and kilowg.ini(5) have it all.");
+	puts("\nOptions:");
+	print_global_help(NULL);
+	puts("\n\"kilowg COMMAND --help\" explains a command; kilowg(8) and kilowg.ini(5) have it all.");
 }
 
 static void print_command_help(const struct command *c)
@@ -244,7 +339,8 @@ static void print_command_help(const struct command *c)
 			 o->arg ? o->arg : "");
 		printf("  %-22s  %s\n", left, o->help);
 	}
-	printf("\nOptions of all commands:\n%s", global_help);
+	puts("\nOptions that other commands take, too:");
+	print_global_help(c);
 }
 
 /* ---- options --------------------------------------------------------- */
@@ -307,6 +403,76 @@ static const struct command *find_command(const char *name)
 			return commands[i];
 	return strcmp(command_complete.name, name) ? NULL : &command_complete;
 }
+
+static unsigned smallest(unsigned a, unsigned b, unsigned c)
+{
+	unsigned m = a < b ? a : b;
+
+	return m < c ? m : c;
+}
+
+enum { NAME_MAX_LEN = 32 };
+
+/* Levenshtein distance; b at most NAME_MAX_LEN long. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[NAME_MAX_LEN + 1], diagonal, above, i, k, n = (unsigned)strlen(b);
+
+	for (k = 0; k <= n; k++)
+		row[k] = k;
+	for (i = 1; a[i - 1]; i++) {
+		diagonal = row[0];
+		row[0] = i;
+		for (k = 1; k <= n; k++) {
+			above = row[k];
+			row[k] = smallest(above + 1, row[k - 1] + 1, diagonal + (a[i - 1] != b[k - 1]));
+			diagonal = above;
+		}
+	}
+	return row[n];
+}
+
+/* What was perhaps meant, if it is near enough. */
+static int unknown_command(const char *name)
+{
+	const struct command *best = NULL;
+	unsigned d, nearest = 3;
+	size_t i;
+
+	for (i = 0; i < N_COMMANDS; i++) {
+		d = distance(name, commands[i]->name);
+		if (d < nearest && d < strlen(commands[i]->name)) {
+			best = commands[i];
+			nearest = d;
+		}
+	}
+	if (best)
+		return usage_error("unknown command \"%s\"; did you mean %s? \"kilowg --help\" has the list", name,
+				   best->name);
+	return usage_error("unknown command \"%s\"; \"kilowg --help\" has the list", name);
+}
+
+static int run_help(struct cli *cli, int argc, char **argv, const struct option_values *given)
+{
+	const struct command *c = argc ? find_command(argv[0]) : NULL;
+
+	(void)cli;
+	(void)given;
+	if (argc > 1)
+		return usage_error("help takes one command");
+	if (argc && !c)
+		return unknown_command(argv[0]);
+	if (c)
+		print_command_help(c);
+	else
+		print_help();
+	return EXIT_DONE;
+}
+
+static const struct command command_help = {
+	.name = "help", .args = "[COMMAND]", .summary = "print what there is, or explain a command",
+	.run = run_help,
+};
 
 /* The command's own options behind the global ones, as getopt_long() wants them. */
 static void merge_options(struct option out[N_GLOBAL + MAX_OPTIONS + 1], const struct command *c)
@@ -372,8 +538,7 @@ int main(int argc, char **argv)
 	}
 	command = find_command(argv[optind]);
 	if (!command) {
-		status = usage_error("unknown command \"%s\"; \"kilowg --help\" has the list",
-				     argv[optind]);
+		status = unknown_command(argv[optind]);
 		goto out;
 	}
 	argv[optind] = name;

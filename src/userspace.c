@@ -25,8 +25,8 @@ static void help(FILE *f)
 	      "  -f, --foreground  stay in the foreground\n"
 	      "  -r, --replace     take over from the one that runs, with all its sessions: for an\n"
 	      "                    upgrade; it goes on if this fails\n"
-	      "      --help        print this and exit\n"
-	      "      --version     print the version and exit\n"
+	      "  -h, --help        print this and exit\n"
+	      "  -V, --version     print the version and exit\n"
 	      "\n"
 	      "Environment: LOG_LEVEL, WG_TUN_FD, WG_UAPI_FD, WG_PROCESS_FOREGROUND,\n"
 	      "NOTIFY_SOCKET, FDSTORE, LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID, KILOWG_AEAD,\n"
@@ -207,7 +207,7 @@ int main(int argc, char **argv)
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "fr", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "frhV", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'f': foreground = true; break;
 		case 'r': o.replace = true; break;

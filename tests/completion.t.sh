@@ -55,6 +55,14 @@ offers 'a node, not a peer' 'berlin-1 berlin-2 paris' -f "$f" showconf node ''
 offers 'a peer, not a node' 'laptop' -f "$f" showconf peer ''
 offers 'then nothing' '' -f "$f" showconf peer laptop ''
 offers 'with the file behind it' 'laptop' showconf peer -f "$f" ''
+offers 'node: what to do' 'add set remove' node ''
+offers 'with which' 'berlin-1 berlin-2 paris' -f "$f" node remove ''
+offers 'peer: with which' laptop -f "$f" peer set ''
+offers 'a new one has any name' '' -f "$f" node add ''
+offers 'keys of its section' 'location= leader=' node add x l
+offers 'of the other one' 'allowed-ip= address=' -f "$f" peer set laptop a
+offers 'not for one that goes' '' -f "$f" peer remove laptop ''
+offers 'a file to add' :files node add --from ''
 offers 'who may answer' 'berlin-1 berlin-2 paris laptop' -f "$f" apply --probe ''
 offers 'an interface' lo --interface lo
 offers 'a file' :files -f ''
@@ -84,6 +92,7 @@ kilowg -f mesh.ini --node par	is
 kilowg -f mesh.ini showconf peer la	ptop 
 kilowg -f mesh.ini showconf node b	berlin-2
 kilowg --file=mesh.ini --node=pa	ris 
+kilowg node add x loc	ation=
 kilowg -f me	sh.ini 
 kilowg --file=me	sh.ini
 CASES

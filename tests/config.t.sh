@@ -140,6 +140,61 @@ point "an option that there is not"
 leaves 1 -n && head -n 1 err | grep -q '^kilowg: option requires an argument'
 point "an option without its value"
 
+leaves 1 aply && grep -q '^kilowg: unknown command "aply"; did you mean apply?' err
+point "a command that is nearly one"
+leaves 1 xyzzy && grep -q '^kilowg: unknown command "xyzzy"; "kilowg --help" has the list$' err
+point "a command that is none"
+[ "$("$KILOWG" help)" = "$("$KILOWG" --help)" ] && [ "$("$KILOWG" help status)" = "$("$KILOWG" status -h)" ]
+point "help is a command, too"
+leaves 1 help aply && grep -q 'did you mean apply?' err && leaves 1 help check plan
+point "of one command that there is"
+! "$KILOWG" pubkey -h | grep -e '--\(file\|node\|interface\|json\|quiet\|verbose\)' && "$KILOWG" plan -h | grep -q -e '--node'
+point "the help of a command has no option that it does not take"
+"$KILOWG" status -h | tr '\n' ' ' | grep ' ok .* idle .* unanswered .* missing .*drift' >/dev/null
+point "the help of status explains its words"
+
+# The host name, if nothing says which node this is. In a UTS namespace of the test's own.
+cat >named.ini <<'END'
+[mesh]
+format = 1
+[node]
+name = a
+endpoint = 203.0.113.1:51820
+public-key = AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=
+[node]
+name = b.example.org
+endpoint = 203.0.113.2:51820
+public-key = AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=
+END
+# HOSTNAME: the plan of that host; leaves its messages in err.
+plan_of() {
+	unshare -Uru sh -c 'echo "$2" >/proc/sys/kernel/hostname && exec "$1" -f named.ini plan' sh "$KILOWG" "$1" >out 2>err
+}
+if unshare -Uru true 2>/dev/null && plan_of a; then
+	! plan_of a.example.org && grep -q 'the files have "a": give --node a, or node = a in \[local\]' err
+	point "a host name with a domain that the node has not"
+	! plan_of b && grep -q 'the files have "b.example.org": give --node b.example.org' err
+	point "and the other way round"
+	! plan_of c && grep -q 'the name of this host, which the files do not have; --node or \[local\] node' err
+	point "a host name that is no node"
+else
+	for i in 1 2 3; do n=$((n + 1)); echo "ok $n - host name # SKIP no user namespace"; done
+fi
+
+# Missing privileges.
+user=''
+[ "$(id -u)" != 0 ] || user='setpriv --reuid=65534 --regid=65534 --clear-groups'
+mkdir closed && chmod 755 . && chmod 555 closed && cp "$KILOWG" program
+# shellcheck disable=SC2086
+if $user ./program --version >out 2>&1; then
+	$user ./program -f closed/etc init --private-key "$PWD/closed/key" --name a >out 2>err </dev/null
+	[ $? = 5 ] && grep -q 'Permission denied' err && grep -q 'this needs the privileges of root' err
+	point "missing privileges"
+else
+	n=$((n + 1)); echo "ok $n - missing privileges # SKIP no other user here"
+fi
+chmod 755 closed
+
 # Warnings alone are no error, unless that is asked for.
 cp "$top_srcdir/tests/config/left-out.ini" .
 leaves 0 -f left-out.ini check && leaves 1 -f left-out.ini check --strict

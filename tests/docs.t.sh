@@ -142,7 +142,7 @@ structs() {
 
 # ---- tests -----------------------------------------------------------------
 
-echo 1..31
+echo 1..36
 
 for page in kilowg-agent.8 kilowg-label.8 kilowg-publish.8 kilowg-render.8 kilowg-userspace.8 \
 	kilowg.8 kilowg.ini.5 kilowg.service.8 libkilowg.3; do
@@ -165,8 +165,8 @@ same "kilowg(8) has every option for all commands, and no other" "$tmp/options" 
 for c in $(program_commands); do
 	"$kilowg" "$c" --help | program_options | sed "s/^/$c /"
 done >"$tmp/shown"
-for c in $(program_commands); do sed "s/^/$c /" "$tmp/options"; done >"$tmp/wanted"
-same "the help of each command shows them, too" "$tmp/shown" "$tmp/wanted"
+cut -d ' ' -f 2- "$tmp/shown" | sort -u >"$tmp/page"
+same "the help of commands shows those, and no other" "$tmp/options" "$tmp/page"
 
 program_commands_and_options >"$tmp/commands"
 page_commands >"$tmp/page"
@@ -251,7 +251,7 @@ else
 fi
 
 # Options of the list, and the environment it names.
-"${kilowg%/*}/kilowg-userspace" --help | tr ' ,' '\n\n' | grep -E '^(--?[a-z]+|[A-Z]+_[A-Z_]+|FDSTORE)$' | sort -u >"$tmp/program"
+"${kilowg%/*}/kilowg-userspace" --help | tr ' ,' '\n\n' | grep -E '^(--?[A-Za-z]+|[A-Z]+_[A-Z_]+|FDSTORE)$' | sort -u >"$tmp/program"
 {
 	section "$man/kilowg-userspace.8" DESCRIPTION | sed -n 's/^\.It Fl //p' | tr -d ',' |
 		tr ' ' '\n' | grep -vE '^(Fl)?$' | sed 's/^/-/'
@@ -269,4 +269,18 @@ for script in kilowg-agent kilowg-label kilowg-publish kilowg-render; do
 		sed 's/Fl -/Fl --/g; s/Fl \([a-z]\)/Fl -\1/g' |
 		grep -oE -e 'Fl --?[a-z][a-z-]*|[A-Z]+_[A-Z_]+|KUBECONFIG' | sed 's/^Fl //' | sort -u >"$tmp/page"
 	same "$script(8) has every option and variable, and no other" "$tmp/program" "$tmp/page"
+done
+
+# All that are installed say which version they are, and explain themselves.
+version=$("$kilowg" --version | cut -d ' ' -f 2)
+for program in "${kilowg%/*}/kilowg-userspace" "$top"/contrib/kubernetes/kilowg-agent \
+	"$top"/contrib/kubernetes/kilowg-label "$top"/contrib/kubernetes/kilowg-publish "$top"/contrib/kubernetes/kilowg-render; do
+	name=${program##*/} shell=sh
+	[ "$name" != kilowg-userspace ] || shell=env
+	{
+		[ "$($shell "$program" -V)" = "$name $version" ] || echo "-V: no $version"
+		[ "$($shell "$program" --version)" = "$name $version" ] || echo "--version: no $version"
+		[ "$($shell "$program" -h)" = "$($shell "$program" --help)" ] || echo '-h is not --help'
+	} >"$tmp/out" 2>&1
+	if [ ! -s "$tmp/out" ]; then ok "$name knows -h and -V"; else not_ok "$name knows -h and -V"; fi
 done

@@ -88,6 +88,19 @@ static const struct kwgi_section_key *key_in(const struct kwgi_section *s, const
 	return NULL;
 }
 
+/* As wg(8) has it in its files. */
+static void report_private_key(struct kwgi_parse *p, const char *name)
+{
+	const char *where = "a node's stays on its own host, in the file that private-key-file in [local] names; the others need its public-key";
+
+	if (!strcmp(p->section->name, "peer"))
+		where = "a peer's stays on its own machine, and \"kilowg showconf peer NAME --private-key FILE\" puts it into the configuration for that; give public-key";
+	else if (!strcmp(p->section->name, "local"))
+		where = "that of this host has a file of its own; give the path of that as private-key-file";
+	kwgi_diags_add(&p->cfg->diags, KWG_ERROR, p->at, name, "a private key does not belong in this file: %s",
+		       where);
+}
+
 /* A key that belongs elsewhere, one that is nearly there, or neither. */
 static void report_unknown_key(struct kwgi_parse *p, const char *name)
 {
@@ -96,6 +109,10 @@ static void report_unknown_key(struct kwgi_parse *p, const char *name)
 	struct guess g = { 0 };
 	size_t i;
 
+	if (!distance(name, "private-key") || !distance(name, "privatekey")) {
+		report_private_key(p, name);
+		return;
+	}
 	for (i = 0; i < KWGI_SECTIONS; i++) {
 		if (key_in(&kwgi_sections[i], name)) {
 			kwgi_diags_add(d, KWG_ERROR, p->at, name,

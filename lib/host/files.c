@@ -130,6 +130,13 @@ bool kwgi_file_exists(const char *path)
 	return !stat(path, &st);
 }
 
+bool kwgi_file_is_missing(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) && (errno == ENOENT || errno == ENOTDIR);
+}
+
 static void number_of(const char *path, char out[KWGI_ORIGIN_TEXT])
 {
 	uint64_t hash = 14695981039346656037u;	/* FNV-1a */
@@ -317,6 +324,22 @@ static int make_folder_of(const char *path, struct kwg_error *err)
 	return there ? 0 : kwgi_file_make_parents(path, 0700, err);
 }
 
+/* Makes what was written into tmp the file; *fd is closed. */
+static int finish_replacing(const char *tmp, int fd, const char *path, const char *text, size_t len,
+			    struct kwg_error *err)
+{
+	int ret = 0;
+
+	if (write_all(fd, text, len) || fsync(fd) || rename(tmp, path)) {
+		ret = fail_errno(err, path, "writing");
+		unlink(tmp);
+	}
+	close(fd);
+	if (!ret)
+		sync_folder_of(path);
+	return ret;
+}
+
 int kwgi_file_replace_secret(const char *path, const char *text, size_t len, struct kwg_error *err)
 {
 	char tmp[4096];
@@ -330,13 +353,88 @@ int kwgi_file_replace_secret(const char *path, const char *text, size_t len, str
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return fail_errno(err, tmp, "creating");
-	if (fchmod(fd, 0600) || write_all(fd, text, len) || fsync(fd) || rename(tmp, path)) {
+	if (fchmod(fd, 0600)) {
 		ret = fail_errno(err, path, "writing");
 		unlink(tmp);
+		close(fd);
+		return ret;
 	}
-	close(fd);
+	return finish_replacing(tmp, fd, path, text, len, err);
+}
+
+/* Of a file that people have: its owner and mode, and nothing else in its folder is touched. */
+static int create_beside(char *tmp, int *fd, const char *path, struct kwg_error *err)
+{
+	struct stat st, made;
+	int ret = 0;
+
+	if (stat(path, &st))
+		return fail_errno(err, path, "opening");
+	if (!S_ISREG(st.st_mode))
+		return kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: is no regular file", path);
+	*fd = mkostemp(tmp, O_CLOEXEC);
+	if (*fd < 0)
+		return fail_errno(err, path, "creating a file beside it");
+	if (fstat(*fd, &made) ||
+	    ((made.st_uid != st.st_uid || made.st_gid != st.st_gid) && fchown(*fd, st.st_uid, st.st_gid)) ||
+	    fchmod(*fd, st.st_mode & 07777)) {
+		ret = fail_errno(err, path, "keeping its owner and mode");
+		unlink(tmp);
+		close(*fd);
+	}
+	return ret;
+}
+
+static int check_is(const char *path, struct kwgi_file_text wanted, struct kwg_error *err)
+{
+	char *text;
+	size_t len;
+	int ret = kwgi_file_read(path, KWGI_FILE_MAX_CONFIG, &text, &len, err);
+
+	if (ret)
+		return ret;
+	if (len != wanted.len || (len && memcmp(text, wanted.p, len)))
+		ret = kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: somebody else has changed the file meanwhile; do it again",
+				path);
+	sodium_memzero(text, len);
+	free(text);
+	return ret;
+}
+
+/* The lock is gone with the descriptor. A file system without locks is no reason not to write. */
+static int lock_folder_of(const char *path)
+{
+	char *copy = strdup(path), *slash = copy ? strrchr(copy, '/') : NULL;
+	int fd = -1;
+
+	if (slash) {
+		slash[slash == copy] = '\0';
+		fd = open(copy, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	free(copy);
+	if (fd >= 0)
+		(void)flock(fd, LOCK_EX);
+	return fd;
+}
+
+int kwgi_file_replace_same(const char *path, struct kwgi_file_text before, struct kwgi_file_text after,
+			   struct kwg_error *err)
+{
+	char *real = realpath(path, NULL), tmp[4096 + 8];
+	int lock, fd = -1, ret;
+
+	if (!real)
+		return fail_errno(err, path, "opening");
+	lock = lock_folder_of(real);
+	snprintf(tmp, sizeof(tmp), "%s.XXXXXX", real);
+	ret = check_is(real, before, err);
 	if (!ret)
-		sync_folder_of(path);
+		ret = create_beside(tmp, &fd, real, err);
+	if (!ret)
+		ret = finish_replacing(tmp, fd, real, after.p, after.len, err);
+	if (lock >= 0)
+		close(lock);
+	free(real);
 	return ret;
 }
 

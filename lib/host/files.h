@@ -22,6 +22,8 @@ enum { KWGI_FILE_MAX_CONFIG = KWGI_INI_MAX_TEXT };
  */
 int kwgi_file_read(const char *path, size_t max, char **out, size_t *len, struct kwg_error *err);
 bool kwgi_file_exists(const char *path);
+/* It is not there; false also if this user cannot know. */
+bool kwgi_file_is_missing(const char *path);
 bool kwgi_file_is_dir(const char *path);
 /*
  * Numbers that stand for where a file is, 16 hex digits each: that to which all links lead, wherever
@@ -51,6 +53,18 @@ int kwgi_file_replace(const char *path, const char *text, size_t len);
  * Makes the folder (0700) if it is missing. KWG_ERR_IO.
  */
 int kwgi_file_replace_secret(const char *path, const char *text, size_t len, struct kwg_error *err);
+struct kwgi_file_text {
+	const char *p;
+	size_t len;
+};
+
+/*
+ * The same for a file that is there, whoever reads it: the new one has its mode and its owner, and where
+ * the path is a link stands where that leads. KWG_ERR_IO, also if it does not say what is in before. Of
+ * several that call this at a time, one does it, and the others find it changed.
+ */
+int kwgi_file_replace_same(const char *path, struct kwgi_file_text before, struct kwgi_file_text after,
+			   struct kwg_error *err);
 /* Is it a regular file that nobody but root, or who runs this program, can write to? */
 bool kwgi_file_is_trusted(int fd);
 /* Reads such a file: KWG_ERR_IO for others, with sys_errno ENOENT if it is missing. As kwgi_file_read(). */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "plan/trace_view.h"
+#include "plan/trace.h"
 
 /* A packet under way. */
 struct packet {

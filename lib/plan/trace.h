@@ -7,8 +7,7 @@
 #ifndef KWGI_TRACE_H
 #define KWGI_TRACE_H
 
-#include "base/prefixset.h"
-#include "plan/plan.h"
+#include "plan/tracer.h"
 
 enum kwgi_end_kind {
 	KWGI_END_NODE,		/* a node itself */
@@ -69,25 +68,6 @@ struct kwgi_trace {
 	struct kwgi_end end;			/* where it has got to */
 	const char *expected;			/* of SOURCE: the peer that it is expected from, or NULL */
 };
-
-struct kwgi_view;
-
-struct kwgi_tracer {
-	const struct kwg_config *cfg;
-	const struct kwgi_topology *topo;
-	struct kwgi_view **views;	/* of topo->nodes and then topo->peers; made when they are needed */
-	uint32_t *places;		/* the index there of each of cfg->nodes */
-};
-
-/* cfg has no errors, and has to live as long. 0 or -1. */
-int kwgi_tracer_init(struct kwgi_tracer *t, const struct kwg_config *cfg);
-void kwgi_tracer_free(struct kwgi_tracer *t);
-/* The index of a node, or of a peer behind those of all nodes. */
-uint32_t kwgi_tracer_place(const struct kwgi_tracer *t, const struct kwgi_node *n,
-			   const struct kwgi_mesh_peer *p);
-/* Forgets what is known of it, which may be asked for again. */
-void kwgi_tracer_forget(struct kwgi_tracer *t, uint32_t place);
-const struct kwg_plan *kwgi_tracer_plan(struct kwgi_tracer *t, const struct kwgi_node *n);
 
 /* Whose address is it? By the configuration alone; of several the closest. */
 struct kwgi_end kwgi_trace_whose(struct kwgi_tracer *t, const struct kwgi_addr *a);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Whose an address is, and which address somebody has. */
-#include "plan/trace_view.h"
+#include "plan/trace.h"
 
 /* ---- whose ----------------------------------------------------------- */
 

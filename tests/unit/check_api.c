@@ -5,6 +5,7 @@
  */
 #include <malloc.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include "kilowg.h"
 #include "unit.h"
@@ -258,8 +259,16 @@ static void check_size(int (*call)(const void *s), const void *good, size_t size
 	ck_assert_ptr_nonnull(strstr(err.text, "newer"));
 }
 
+static int with_init(const void *s)
+{
+	char *text;
+
+	return kwg_init(s, &text, NULL, &err);
+}
+
 START_TEST(sizes)
 {
+	struct kwg_init_options i = KWG_INIT_OPTIONS_INIT;
 	struct kwg_device_callbacks cb = KWG_DEVICE_CALLBACKS_INIT;
 	struct kwg_userspace_options u = KWG_USERSPACE_OPTIONS_INIT;
 	struct kwg_host_options o = KWG_HOST_OPTIONS_INIT;
@@ -274,6 +283,9 @@ START_TEST(sizes)
 	ck_assert_int_eq(with_peer(&p), 0);
 	u.ifname = "a name that no interface has";
 	check_size(with_userspace, &u, sizeof(u), "kwg_userspace_options");
+	i.folder = "/nowhere";
+	check_size(with_init, &i, sizeof(i), "kwg_init_options");
+	ck_assert_int_eq(with_init(NULL), KWG_ERR_USAGE);
 	/* Looks at this host, as far as it may. */
 	o.read_only = true;
 	o.no_lookup = true;
@@ -336,6 +348,61 @@ START_TEST(finished_configuration)
 	ck_assert_int_eq(kwg_config_set_local(cfg, "interface", "wg7", &err), KWG_ERR_USAGE);
 	ck_assert_ptr_nonnull(strstr(err.text, "finished"));
 	ck_assert_int_eq(kwg_config_finish(cfg, &err), KWG_ERR_USAGE);
+	kwg_config_free(cfg);
+}
+END_TEST
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_ge(fputs(text, f), 0);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+static void file_is(const char *path, const char *wanted)
+{
+	char text[256] = "";
+	FILE *f = fopen(path, "r");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fread(text, 1, sizeof(text) - 1, f), strlen(wanted));
+	fclose(f);
+	ck_assert_str_eq(text, wanted);
+}
+
+START_TEST(change_of_a_file)
+{
+	static const char before[] = "[mesh]\nformat = 1\n", other[] = "[mesh]\nformat = 1\n# mine\n";
+	static const char after[] = "[mesh]\nformat = 1\n\n[node]\nname = a\n";
+	char path[] = "/tmp/check_api.XXXXXX";
+	struct kwg_config *cfg = kwg_config_new();
+	struct kwg_edit *e = NULL;
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	write_file(path, before);
+	ck_assert_int_eq(kwg_config_add_path(cfg, path, &err), 0);
+	ck_assert_int_eq(kwg_config_finish(cfg, &err), 0);
+	ck_assert_int_eq(kwg_edit_add(&e, cfg, "/elsewhere", false, "a", NULL, 0, NULL, 0, &err), KWG_ERR_USAGE);
+	ck_assert_ptr_null(e);
+	ck_assert_int_eq(kwg_edit_add(&e, cfg, path, false, "a", NULL, 0, NULL, 0, &err), 0);
+	ck_assert_str_eq(kwg_edit_file(e), path);
+	file_is(path, before);
+	/* Somebody else was here first. */
+	write_file(path, other);
+	ck_assert_int_eq(kwg_edit_save(e, &err), KWG_ERR_IO);
+	ck_assert_ptr_nonnull(strstr(err.text, "changed the file meanwhile"));
+	file_is(path, other);
+	write_file(path, before);
+	ck_assert_int_eq(kwg_edit_save(e, &err), 0);
+	file_is(path, after);
+	unlink(path);
+	ck_assert_int_eq(kwg_edit_save(e, &err), KWG_ERR_IO);
+	kwg_edit_free(e);
+	kwg_edit_free(NULL);
 	kwg_config_free(cfg);
 }
 END_TEST
@@ -1123,6 +1190,59 @@ static int new_plan(void)
 	return ret;
 }
 
+/* What is made of one change, and what was before it stays. */
+static int use_edit(struct kwg_edit *e, struct kwg_config **after)
+{
+	char *diff = NULL;
+	int ret = kwg_edit_config(e, after, &err);
+
+	if (!ret)
+		ret = kwg_edit_diff(e, &diff, NULL, &err);
+	if (!ret && !strstr(diff, "\n+"))
+		ret = KWG_ERR_USAGE;
+	kwg_text_free(diff);
+	return ret;
+}
+
+static int new_edit(void)
+{
+	static const char mesh[] = "[mesh]\nformat = 1\n[node]\nname = a\npersistent-keepalive = 25\n";
+	static const char section[] = "[peer]\nname = x\n# y\nallowed-ip = 10.9.0.1/32\n";
+	static const char *const settings[] = { "allowed-ip=10.9.0.2/32", "allowed-ip = 10.9.0.3/32", "mtu=1400" };
+	struct kwg_config *cfg = kwg_config_new(), *after = NULL, *last = NULL;
+	struct kwg_edit *e[3] = { NULL };
+	char *address = NULL;
+	int ret = 0;
+
+	if (!cfg) {
+		err.status = KWG_ERR_NOMEM;
+		return KWG_ERR_NOMEM;
+	}
+	ret = kwg_config_add_text(cfg, "m", mesh, sizeof(mesh) - 1, &err);
+	if (!ret)
+		ret = kwg_config_finish(cfg, &err);
+	if (!ret)
+		ret = kwg_config_free_addresses(cfg, &address, NULL, &err);
+	if (!ret)
+		ret = kwg_edit_add(&e[0], cfg, NULL, true, "p", section, sizeof(section) - 1, settings, 3, &err);
+	if (!ret)
+		ret = use_edit(e[0], &after);
+	if (!ret)
+		ret = kwg_edit_set(&e[1], after, true, "p", settings, 1, &err);
+	if (!ret)
+		ret = use_edit(e[1], &last);
+	if (!ret)
+		ret = kwg_edit_remove(&e[2], after, true, "p", &err);
+	kwg_edit_free(e[2]);
+	kwg_edit_free(e[1]);
+	kwg_edit_free(e[0]);
+	kwg_text_free(address);
+	kwg_config_free(last);
+	kwg_config_free(after);
+	kwg_config_free(cfg);
+	return ret;
+}
+
 /* One allocation after the other fails, until none does. */
 static unsigned each_fails(int (*call)(void))
 {
@@ -1150,6 +1270,7 @@ START_TEST(no_memory)
 	ck_assert_uint_gt(each_fails(new_tunnel), 5);
 	ck_assert_uint_gt(each_fails(new_device), 8);
 	ck_assert_uint_gt(each_fails(new_plan), 20);
+	ck_assert_uint_gt(each_fails(new_edit), 20);
 }
 END_TEST
 
@@ -1178,6 +1299,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, smaller);
 	tcase_add_test(tc, callbacks_missing);
 	tcase_add_test(tc, finished_configuration);
+	tcase_add_test(tc, change_of_a_file);
 	tcase_add_test(tc, peer_fields);
 	tcase_add_test(tc, peer_that_cannot_be);
 	tcase_add_test(tc, walk);

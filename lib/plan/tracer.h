@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /* What nodes and outside peers decide by when they send packets on, for traces. */
-#ifndef KWGI_TRACE_VIEW_H
-#define KWGI_TRACE_VIEW_H
+#ifndef KWGI_TRACER_H
+#define KWGI_TRACER_H
 
+#include "base/prefixset.h"
 #include "plan/showconf.h"
-#include "plan/trace.h"
 
 /* Values in the set of routes beside the indexes of planned ones: networks that a node is in. */
 enum { IN_PODS = UINT32_MAX - 3, IN_LINK, IN_SUBNET };
@@ -21,6 +21,23 @@ struct kwgi_view {
 	struct kwgi_prefixset gateways;	/* to the index of a member of the segment */
 	struct kwgi_prefixset tunnel;	/* whose encapsulated packets are accepted */
 };
+
+struct kwgi_tracer {
+	const struct kwg_config *cfg;
+	const struct kwgi_topology *topo;
+	struct kwgi_view **views;	/* of topo->nodes and then topo->peers; made when they are needed */
+	uint32_t *places;		/* the index there of each of cfg->nodes */
+};
+
+/* cfg has no errors, and has to live as long. 0 or -1. */
+int kwgi_tracer_init(struct kwgi_tracer *t, const struct kwg_config *cfg);
+void kwgi_tracer_free(struct kwgi_tracer *t);
+/* The index of a node, or of a peer behind those of all nodes. */
+uint32_t kwgi_tracer_place(const struct kwgi_tracer *t, const struct kwgi_node *n,
+			   const struct kwgi_mesh_peer *p);
+/* Forgets what is known of it, which may be asked for again. */
+void kwgi_tracer_forget(struct kwgi_tracer *t, uint32_t place);
+const struct kwg_plan *kwgi_tracer_plan(struct kwgi_tracer *t, const struct kwgi_node *n);
 
 /* Made when it is asked for the first time; NULL: there is no memory. */
 struct kwgi_view *kwgi_view_at(const struct kwgi_tracer *t, uint32_t place);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdlib.h>
 
-#include "plan/trace_view.h"
+#include "plan/tracer.h"
 
 /* ---- what they are made of ------------------------------------------- */
 

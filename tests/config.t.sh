@@ -134,6 +134,17 @@ done
 [ "$i" = "$size" ]
 point "cut off after any of its bytes it is refused"
 
+# A pipe that nobody writes to is no file to wait for; what a shell hands over is.
+mkfifo pipe.ini && timeout 10 "$KILOWG" -f pipe.ini check 2>err
+[ $? = 1 ] && grep -q '^kilowg: pipe.ini: is not a regular file' err
+point "a pipe instead of a file"
+sed "s|^\[end\]|[local]\nprivate-key-file = $T/pipe.ini\n&|" whole.ini >piped.ini
+timeout 10 "$KILOWG" -f piped.ini facts >/dev/null 2>err
+[ $? != 124 ] && grep -q 'pipe.ini: is not a regular file' err
+point "a pipe instead of a key"
+cat whole.ini | timeout 10 "$KILOWG" -f /dev/stdin check 2>err && [ ! -s err ]
+point "a pipe of the shell"
+
 # All messages that are no remarks begin with the program's name, whatever it was called by.
 leaves 1 plan --bogus && head -n 1 err | grep -q "^kilowg: .*--bogus"
 point "an option that there is not"

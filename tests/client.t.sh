@@ -56,7 +56,7 @@ PrivateKey = $(cat phone.key)
 Address = 10.5.0.1/32, fd00:5::1/128
 DNS = 10.5.0.53, fd00:5::53
 MTU = 1380" "$(sed '/^$/,$d' wg-quick)"
-if command -v wg-quick >/dev/null; then
+if command -v wg-quick >/dev/null && [ "$(id -u)" = 0 ]; then
 	# Its name is that of an interface.
 	cp wg-quick wg9.conf
 	expect 0 'wg-quick strip reads it' wg-quick strip ./wg9.conf
@@ -66,7 +66,7 @@ if command -v wg-quick >/dev/null; then
 	config wg
 	is 'wg: the same is left' "$(grep -v '^#\|^$' "$T/out")" "$(grep -v '^#\|^$' wg)"
 else
-	skip 'wg-quick strip' 'there is no wg-quick'
+	skip 'wg-quick strip' 'there is no wg-quick, or no root, without whom it does nothing'
 fi
 
 config nm

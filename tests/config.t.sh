@@ -134,6 +134,30 @@ done
 [ "$i" = "$size" ]
 point "cut off after any of its bytes it is refused"
 
+# A name that a terminal would obey: C1 controls, directions of text, bytes that are no character.
+names=0
+for bytes in '\302\233' '\342\200\256' '\342\201\246' '\330\234' '\342\200\250' '\377' '\303' '\355\240\200'; do
+	bad=$(printf "x${bytes}y")
+	sed "s/^name = .*/name = $bad/" whole.ini >bad.ini
+	leaves 1 -f bad.ini check && grep -q 'name: .*x??*y' err && ! grep -qF "$bad" err || names=$((names + 1))
+done
+[ $names = 0 ]
+point "names that a terminal would obey"
+sed "s/^name = .*/name = $(printf 'K\303\266ln-\346\235\261\344\272\254')/" whole.ini >good.ini
+leaves 0 -f good.ini check
+point "names in other scripts"
+
+# A pipe that nobody writes to is no file to wait for; what a shell hands over is.
+mkfifo pipe.ini && timeout 10 "$KILOWG" -f pipe.ini check 2>err
+[ $? = 1 ] && grep -q '^kilowg: pipe.ini: is not a regular file' err
+point "a pipe instead of a file"
+sed "s|^\[end\]|[local]\nprivate-key-file = $T/pipe.ini\n&|" whole.ini >piped.ini
+timeout 10 "$KILOWG" -f piped.ini facts >/dev/null 2>err
+[ $? != 124 ] && grep -q 'pipe.ini: is not a regular file' err
+point "a pipe instead of a key"
+cat whole.ini | timeout 10 "$KILOWG" -f /dev/stdin check 2>err && [ ! -s err ]
+point "a pipe of the shell"
+
 # All messages that are no remarks begin with the program's name, whatever it was called by.
 leaves 1 plan --bogus && head -n 1 err | grep -q "^kilowg: .*--bogus"
 point "an option that there is not"

@@ -118,19 +118,19 @@ compile() {
 	$1 -Wall -Wextra -Werror -I "${header%/*}" -o "$tmp/out.o" -c "$tmp/$2" $3 2>&1
 }
 
-for std in c99 c11 c17; do
+for std in c99 c11 c17 c2x; do
 	point "the header is valid $std, and nothing but that, and so are initialisers" \
 		"$(compile "${CC:-cc}" use.c "-std=$std -pedantic-errors")"
 done
 # In front of C++20 there are no designated initialisers, but compilers take them.
-for std in c++11 c++14 c++17 c++20; do
+for std in c++11 c++14 c++17 c++20 c++2b; do
 	text="the header is valid $std, and initialisers can be used"
-	case $std in c++20) pedantic=-pedantic-errors ;; *) pedantic=-Wno-pedantic ;; esac
-	if command -v "${CXX:-g++}" >/dev/null; then
+	case $std in c++2*) pedantic=-pedantic-errors ;; *) pedantic=-Wno-pedantic ;; esac
+	if command -v "${CXX:-g++}" >/dev/null && echo | ${CXX:-g++} "-std=$std" -fsyntax-only -x c++ - 2>/dev/null; then
 		point "$text" "$(compile "${CXX:-g++}" only.cc "-std=$std -pedantic-errors" &&
 			compile "${CXX:-g++}" use.cc "-std=$std $pedantic -Wno-missing-field-initializers")"
 	else
-		skip "$text" 'there is no C++ compiler'
+		skip "$text" 'there is no C++ compiler that knows it'
 	fi
 done
 

@@ -34,3 +34,25 @@ size_t kwgi_utf8_len(const char *s)
 	}
 	return 0;
 }
+
+static bool is_obeyed(const unsigned char *u)
+{
+	if (u[0] < 32 || u[0] == 127)
+		return true;
+	if (u[0] == 0xc2)		/* U+0080 to U+009F */
+		return u[1] < 0xa0;
+	if (u[0] == 0xd8)		/* U+061C */
+		return u[1] == 0x9c;
+	if (u[0] != 0xe2)
+		return false;
+	if (u[1] == 0x80)		/* U+200E, U+200F, U+2028 to U+202E */
+		return u[2] == 0x8e || u[2] == 0x8f || (u[2] >= 0xa8 && u[2] <= 0xae);
+	return u[1] == 0x81 && u[2] >= 0xa6 && u[2] <= 0xa9;	/* U+2066 to U+2069 */
+}
+
+size_t kwgi_utf8_printable(const char *s)
+{
+	size_t len = kwgi_utf8_len(s);
+
+	return len && !is_obeyed((const unsigned char *)s) ? len : 0;
+}

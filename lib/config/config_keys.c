@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "base/utf8.h"
 #include "config/config_keys.h"
 
 /* ---- values ---------------------------------------------------------- */
@@ -205,21 +206,20 @@ static int set_text(struct kwgi_parse *p, void *field, const char *v)
 	return 0;
 }
 
-static bool is_control(char c)
+static bool is_printable(const char *s)
 {
-	return (unsigned char)c < 32 || c == 127;
+	size_t len;
+
+	while ((len = kwgi_utf8_printable(s)))
+		s += len;
+	return !*s;
 }
 
 /* A name of a node, peer or location: printable, so that it can stand in any output. */
 static int set_name(struct kwgi_parse *p, void *field, const char *v)
 {
-	const char *c;
-
-	if (strlen(v) > KWGI_NAME_MAX)
+	if (strlen(v) > KWGI_NAME_MAX || !is_printable(v))
 		return -1;
-	for (c = v; *c; c++)
-		if (is_control(*c))
-			return -1;
 	return set_text(p, field, v);
 }
 
@@ -244,13 +244,10 @@ static int set_mesh_name(struct kwgi_parse *p, void *field, const char *v)
 /* As the kernel: net/core/dev.c, dev_valid_name(). */
 static int set_interface(struct kwgi_parse *p, void *field, const char *v)
 {
-	const char *c;
-
 	if (!*v || strlen(v) > KWGI_IFNAME_MAX || !strcmp(v, ".") || !strcmp(v, ".."))
 		return -1;
-	for (c = v; *c; c++)
-		if (*c == '/' || *c == ':' || *c == ' ' || *c == '%' || is_control(*c))
-			return -1;
+	if (strpbrk(v, "/: %") || !is_printable(v))
+		return -1;
 	return set_text(p, field, v);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "config/diag.h"
 
 uint32_t kwgi_diags_file(struct kwgi_diags *d, const char *name)
@@ -24,14 +25,17 @@ static const char *file_name(const struct kwgi_diags *d, struct kwgi_place at)
 	return at.line && at.file < d->n_files ? d->files[at.file] : "";
 }
 
-/* A copy that can stand on a terminal: control characters become question marks. */
+/* A copy that can stand on a terminal: bytes of what it would obey become question marks. */
 static char *printable(struct kwgi_diags *d, const char *s)
 {
 	char *copy = kwgi_arena_strndup(d->arena, s, strlen(s)), *c;
+	size_t len;
 
-	for (c = copy; c && *c; c++)
-		if ((unsigned char)*c < 32 || *c == 127)
+	for (c = copy; c && *c; c += len ? len : 1) {
+		len = kwgi_utf8_printable(c);
+		if (!len)
 			*c = '?';
+	}
 	return copy;
 }
 

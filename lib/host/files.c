@@ -84,16 +84,36 @@ err_free:
 	return ret;
 }
 
+/*
+ * A pipe with a name would let whoever opens it wait for ever. Those of a shell, as /dev/fd/63 and
+ * /dev/stdin, have their other end already, and may take their time.
+ */
+static bool may_be_read(int fd, const char *path)
+{
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fstat(fd, &st))
+		return false;
+	if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))	/* reading a folder has its own error */
+		return true;
+	return (!strncmp(path, "/dev/", 5) || !strncmp(path, "/proc/", 6)) &&
+	       !fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
 int kwgi_file_read(const char *path, size_t max, char **out, size_t *len, struct kwg_error *err)
 {
 	int fd, ret;
 
 	if (!strcmp(path, "-"))
 		return read_all(STDIN_FILENO, path, max, out, len, err);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return fail_errno(err, path, "opening");
-	ret = read_all(fd, path, max, out, len, err);
+	if (may_be_read(fd, path))
+		ret = read_all(fd, path, max, out, len, err);
+	else
+		ret = kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: is not a regular file", path);
 	close(fd);
 	return ret;
 }

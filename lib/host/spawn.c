@@ -20,13 +20,9 @@
 
 extern char **environ;
 
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
-#define CAN_CLOSE_FROM
-#endif
-
 /* ---- starting -------------------------------------------------------- */
 
-#ifdef CAN_CLOSE_FROM
+#ifdef HAVE_POSIX_SPAWN_FILE_ACTIONS_ADDCLOSEFROM_NP
 static int close_others(posix_spawn_file_actions_t *files)
 {
 	return posix_spawn_file_actions_addclosefrom_np(files, 3);

@@ -248,7 +248,7 @@ static int answer_errno(struct kwgi_buf *answer)
 
 	while (next_line(&p, &key, &value))
 		if (!strcmp(key, "errno"))
-			e = abs(atoi(value));
+			e = kwgi_errno_parse(value);
 	return e;
 }
 
@@ -406,7 +406,7 @@ static void read_device_line(struct reading *r, const char *key, const char *val
 static void read_line(struct reading *r, const char *key, const char *value)
 {
 	if (!strcmp(key, "errno"))
-		r->error = abs(atoi(value));
+		r->error = kwgi_errno_parse(value);
 	else if (!strcmp(key, "public_key"))
 		begin_peer(r, value);
 	else if (r->peer)

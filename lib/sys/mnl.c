@@ -128,7 +128,7 @@ static int on_error(const struct nlmsghdr *nlh, void *arg)
 	}
 	if (!e->error)
 		return MNL_CB_STOP;
-	a->error = -e->error;
+	a->error = kwgi_errno_said(e->error);
 	a->words = extended_ack(nlh);
 	if (a->error == EPERM && !a->words)
 		a->words = "CAP_NET_ADMIN is missing";
@@ -144,7 +144,7 @@ static int on_done(const struct nlmsghdr *nlh, void *arg)
 		int e = *(const int *)mnl_nlmsg_get_payload(nlh);
 
 		if (e < 0) {
-			a->error = -e;
+			a->error = kwgi_errno_said(e);
 			return MNL_CB_ERROR;
 		}
 	}
@@ -341,7 +341,7 @@ static int error_of(const struct nlmsghdr *nlh)
 		return 0;
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*e) || !e->error)
 		return EBADMSG;
-	return -e->error;
+	return kwgi_errno_said(e->error);
 }
 
 /* They come in the order of the questions, one each. */

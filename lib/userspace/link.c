@@ -29,6 +29,7 @@
 #include "base/error.h"
 #include "sys/errtext.h"
 #include "sys/mnl.h"
+#include "sys/ctypes.h"
 #include "userspace/link.h"
 
 #ifndef TUNGETDEVNETNS
@@ -147,7 +148,7 @@ static int tun_name(const struct kwgi_link *l, char name[IFNAMSIZ])
 {
 	struct ifreq ifr = { .ifr_flags = 0 };
 
-	if (ioctl(l->tun_fd, TUNGETIFF, &ifr))
+	if (kwgi_ioctl(l->tun_fd, TUNGETIFF, &ifr))
 		return -1;
 	ifr.ifr_name[IFNAMSIZ - 1] = '\0';
 	memcpy(name, ifr.ifr_name, IFNAMSIZ);
@@ -261,7 +262,7 @@ static int notice_nsid(struct msghdr *m)
 	struct cmsghdr *c;
 	int nsid = NO_NSID;
 
-	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+	for (c = CMSG_FIRSTHDR(m); c; c = kwgi_cmsg_next(m, c))
 		if (c->cmsg_level == SOL_NETLINK && c->cmsg_type == NETLINK_LISTEN_ALL_NSID &&
 		    c->cmsg_len >= CMSG_LEN(sizeof(nsid)))
 			memcpy(&nsid, CMSG_DATA(c), sizeof(nsid));

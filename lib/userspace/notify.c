@@ -56,10 +56,10 @@ void kwgi_rights_put(struct msghdr *m, void *control, const int *fd, size_t n)
 	struct cmsghdr *c = control;
 
 	m->msg_control = control;
-	m->msg_controllen = CMSG_SPACE(n * sizeof(*fd));
+	m->msg_controllen = (socklen_t)CMSG_SPACE(n * sizeof(*fd));
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(n * sizeof(*fd));
+	c->cmsg_len = (socklen_t)CMSG_LEN(n * sizeof(*fd));
 	memcpy(CMSG_DATA(c), fd, n * sizeof(*fd));
 }
 

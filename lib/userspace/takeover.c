@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "dp/handover.h"
 #include "sys/errtext.h"
+#include "sys/ctypes.h"
 #include "userspace/takeover.h"
 #include "userspace/uapi_path.h"
 
@@ -312,7 +313,7 @@ static void take_rights(struct answer *a, struct msghdr *m)
 	size_t n, i;
 	int fd;
 
-	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+	for (c = CMSG_FIRSTHDR(m); c; c = kwgi_cmsg_next(m, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);

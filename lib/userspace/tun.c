@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "sys/errtext.h"
 #include "sys/mnl.h"
+#include "sys/ctypes.h"
 #include "userspace/tun.h"
 
 /* Linux 6.2; older headers lack them. */
@@ -272,7 +273,7 @@ int kwgi_tun_adopt(struct kwgi_tun *t, int fd, const struct kwgi_tun_options *o,
 	e = ready_fd(fd);
 	if (e)
 		return kwgi_fail(err, KWG_ERR_KERNEL, e, "descriptor %d: %s", fd, kwgi_errtext(e));
-	if (ioctl(fd, TUNGETIFF, &ifr))
+	if (kwgi_ioctl(fd, TUNGETIFF, &ifr))
 		return kwgi_fail(err, KWG_ERR_USAGE, errno,
 				 "descriptor %d is not attached to a TUN device", fd);
 	if ((ifr.ifr_flags & (IFF_TUN | IFF_TAP)) != IFF_TUN)
@@ -300,7 +301,7 @@ int kwgi_tun_adopt_queue(struct kwgi_tun *t, int fd, struct kwg_error *err)
 
 	if (e)
 		return kwgi_fail(err, KWG_ERR_KERNEL, e, "descriptor %d: %s", fd, kwgi_errtext(e));
-	if (t->queues == KWGI_TUN_QUEUES || ioctl(fd, TUNGETIFF, &ifr) ||
+	if (t->queues == KWGI_TUN_QUEUES || kwgi_ioctl(fd, TUNGETIFF, &ifr) ||
 	    strncmp(ifr.ifr_name, t->name, sizeof(t->name)) || !(ifr.ifr_flags & IFF_MULTI_QUEUE))
 		return kwgi_fail(err, KWG_ERR_USAGE, 0, "descriptor %d is no queue of %s", fd, t->name);
 	t->fd[t->queues++] = fd;

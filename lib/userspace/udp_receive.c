@@ -3,6 +3,7 @@
 #include <netinet/udp.h>
 #include <string.h>
 
+#include "sys/ctypes.h"
 #include "userspace/udp_work.h"
 
 #ifndef UDP_GRO
@@ -51,7 +52,7 @@ static void read_control(struct kwgi_udp_in *in, struct msghdr *m)
 	struct cmsghdr *c;
 	int size;
 
-	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+	for (c = CMSG_FIRSTHDR(m); c; c = kwgi_cmsg_next(m, c)) {
 		if (c->cmsg_level == IPPROTO_IP)
 			read_control_v4(in, c);
 		else if (c->cmsg_level == IPPROTO_IPV6)

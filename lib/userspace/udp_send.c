@@ -10,6 +10,7 @@
 #include <netinet/udp.h>
 #include <string.h>
 
+#include "sys/ctypes.h"
 #include "userspace/udp_work.h"
 
 #ifndef UDP_SEGMENT
@@ -84,7 +85,7 @@ _Static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) 
 static size_t put(struct kwgi_udp_control *c, size_t at, int level, int type, const void *p,
 		  size_t len)
 {
-	struct cmsghdr h = { .cmsg_len = CMSG_LEN(len), .cmsg_level = level, .cmsg_type = type };
+	struct cmsghdr h = { .cmsg_len = (socklen_t)CMSG_LEN(len), .cmsg_level = level, .cmsg_type = type };
 
 	memcpy(c->b + at, &h, sizeof(h));
 	memcpy(c->b + at + CMSG_LEN(0), p, len);
@@ -127,7 +128,7 @@ static void address_entry(struct msghdr *m, struct kwgi_udp_control *c, struct k
 	m->msg_name = &out->to;
 	m->msg_namelen = v4 ? sizeof(out->to.v4) : sizeof(out->to.v6);
 	m->msg_control = len ? c->b : NULL;
-	m->msg_controllen = len;
+	m->msg_controllen = (socklen_t)len;
 	m->msg_flags = 0;
 }
 
@@ -220,9 +221,10 @@ static void send_cut(struct kwgi_udp *u, int fd, struct kwgi_udp_out *out)
 	out->result |= KWGI_UDP_ONE_BY_ONE;
 	u->stats.resent++;
 	while ((n = cut(&cutter, out->gso_size, piece, KWGI_UDP_SEGMENTS + 1))) {
-		struct msghdr m = { .msg_iov = piece, .msg_iovlen = n };
+		struct msghdr m = { .msg_flags = 0 };
 		bool source = has_source(out) && !(out->result & KWGI_UDP_SOURCE_GONE);
 
+		kwgi_msg_iov(&m, piece, n);
 		address_entry(&m, &c, out, source, 0);
 		e = send_one(fd, &m);
 		if (e && source)
@@ -319,8 +321,7 @@ static void add_whole(struct batch *b, uint32_t i, uint16_t segment)
 	if (b->n == KWGI_UDP_BATCH)
 		flush(b);
 	m = add_entry(b, i, segment);
-	m->msg_iov = b->v[i].iov;
-	m->msg_iovlen = b->v[i].n_iov;
+	kwgi_msg_iov(m, b->v[i].iov, b->v[i].n_iov);
 }
 
 static void add_cut(struct batch *b, uint32_t i)
@@ -340,8 +341,7 @@ static void add_cut(struct batch *b, uint32_t i)
 		if (!n)
 			break;
 		m = add_entry(b, i, 0);
-		m->msg_iov = iov;
-		m->msg_iovlen = n;
+		kwgi_msg_iov(m, iov, n);
 		b->n_iov += n;
 	}
 }

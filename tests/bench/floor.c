@@ -34,6 +34,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "sys/ctypes.h"
+
 /* Linux 6.2; the headers may be older than the kernel. */
 #ifndef VIRTIO_NET_HDR_GSO_UDP_L4
 #define VIRTIO_NET_HDR_GSO_UDP_L4 5
@@ -156,10 +158,11 @@ static void send_segments(struct iovec *iov, size_t n, size_t size, bool several
 		char buf[CMSG_SPACE(sizeof(uint16_t))];
 		struct cmsghdr align;
 	} control = { .buf = { 0 } };
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = n };
+	struct msghdr msg = { .msg_flags = 0 };
 	uint16_t size16 = (uint16_t)size;
 	struct cmsghdr *c;
 
+	kwgi_msg_iov(&msg, iov, n);
 	if (several) {
 		msg.msg_control = control.buf;
 		msg.msg_controllen = sizeof(control.buf);
@@ -406,7 +409,7 @@ static size_t gro_size(struct msghdr *msg, size_t otherwise)
 	struct cmsghdr *c;
 	int size;
 
-	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+	for (c = CMSG_FIRSTHDR(msg); c; c = kwgi_cmsg_next(msg, c)) {
 		if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO)
 			continue;
 		memcpy(&size, CMSG_DATA(c), sizeof(size));

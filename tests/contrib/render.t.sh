@@ -213,6 +213,8 @@ hostile_values() {
 		"\\(1)"
 		"-o"
 		"\u2028name = evil"
+		"a\u202eb"
+		"\u2066"
 		"\u001b[2J"
 		"\ud83d\ude00"
 		"\ufffd"

@@ -9,10 +9,17 @@
 
 top=${top_srcdir:-$lib_dir/..}
 build=${top_builddir:-$top/build}
-units=$build/etc/systemd
 tmp=$(mktemp -d) || bail 'mktemp fails'
 trap 'rm -rf "$tmp"' EXIT
 T=$tmp
+
+# Those that were made: in the source folder, what they are made of lies beside them.
+[ -e "$build/etc/systemd/kilowg.service" ] || cannot 'this build folder has no units'
+units=$tmp/made
+mkdir "$units"
+for f in "$build"/etc/systemd/kilowg*; do
+	case $f in *.in) ;; *) cp "$f" "$units" || bail "$f cannot be copied" ;; esac
+done
 
 # With what this build has made instead of what will be installed.
 local_copy() {
@@ -34,7 +41,6 @@ quiet() { [ -z "$(verify "$@")" ] || { verify "$@"; return 1; }; }
 # TENTHS UNIT
 exposure() { systemd-analyze security --offline=true --threshold="$1" --no-pager "$2"; }
 
-[ -e "$units/kilowg.service" ] || cannot 'this build folder has no units'
 check 'nothing is left to be replaced' gone grep -n '@[a-z_]*@' "$units"/kilowg*
 check 'the sandbox is in' grep -q '^NoNewPrivileges=yes' "$units/kilowg.service"
 same_sandbox() { sed -n '/^CapabilityBoundingSet/,/^UMask/p' "$units/$1"; }

@@ -18,6 +18,7 @@
 
 #include <sodium.h>
 
+#include "sys/ctypes.h"
 #include "tests/netns/wgpeer.h"
 
 enum {
@@ -189,7 +190,7 @@ bool hear(int fd, struct heard *m, int ms)
 	if (n < 0)
 		return false;
 	m->len = (size_t)n;
-	for (c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c))
+	for (c = CMSG_FIRSTHDR(&h); c; c = kwgi_cmsg_next(&h, c))
 		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
 			m->tos = *CMSG_DATA(c);
 	return true;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+#include <limits.h>
+
 #include "base/num.h"
+#include "sys/errtext.h"
 #include "unit.h"
 
 enum { REFUSED = -1 };
@@ -115,8 +118,28 @@ START_TEST(writes_agree)
 }
 END_TEST
 
+/* Whoever answers may say any number. */
+START_TEST(errnos)
+{
+	ck_assert_int_eq(kwgi_errno_said(-EEXIST), EEXIST);
+	ck_assert_int_eq(kwgi_errno_said(-KWGI_ERRNO_MAX), KWGI_ERRNO_MAX);
+	ck_assert_int_eq(kwgi_errno_said(-KWGI_ERRNO_MAX - 1), EBADMSG);
+	ck_assert_int_eq(kwgi_errno_said(INT_MIN), EBADMSG);
+	ck_assert_int_eq(kwgi_errno_said(EEXIST), EBADMSG);
+	ck_assert_int_eq(kwgi_errno_parse("0"), 0);
+	ck_assert_int_eq(kwgi_errno_parse("-17"), 17);
+	ck_assert_int_eq(kwgi_errno_parse("17"), 17);
+	ck_assert_int_eq(kwgi_errno_parse("-2147483648"), EPROTO);
+	ck_assert_int_eq(kwgi_errno_parse("99999999999999999999"), EPROTO);
+	ck_assert_int_eq(kwgi_errno_parse("--1"), EPROTO);
+	ck_assert_int_eq(kwgi_errno_parse("x"), EPROTO);
+	ck_assert_int_eq(kwgi_errno_parse(""), EPROTO);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
+	tcase_add_test(tc, errnos);
 	tcase_add_test(tc, parses_numbers);
 	tcase_add_test(tc, parses_durations);
 	tcase_add_test(tc, writes_agree);

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sys/ctypes.h"
 #include "unit.h"
 #include "userspace/sandbox.h"
 
@@ -59,7 +60,7 @@ static int request(unsigned long r)
 {
 	struct ifreq ifr = { .ifr_flags = 0 };
 
-	return result(ioctl(udp, r, &ifr));
+	return result(kwgi_ioctl(udp, r, &ifr));
 }
 
 static int send_with(int flags)

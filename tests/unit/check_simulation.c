@@ -81,8 +81,14 @@ static uint32_t power(uint64_t base, uint32_t n)
 	return (uint32_t)r;
 }
 
-/* In place of libsodium's. */
-int crypto_scalarmult_curve25519(unsigned char *q, const unsigned char *n, const unsigned char *p)
+/* In place of libsodium's, by the linker's --wrap, which a static libsodium takes, too. */
+int __wrap_crypto_scalarmult_curve25519(unsigned char *q, const unsigned char *n,
+					const unsigned char *p);
+int __wrap_crypto_scalarmult_curve25519_base(unsigned char *q, const unsigned char *n);
+int __wrap_crypto_scalarmult_base(unsigned char *q, const unsigned char *n);
+
+int __wrap_crypto_scalarmult_curve25519(unsigned char *q, const unsigned char *n,
+					const unsigned char *p)
 {
 	unsigned i;
 
@@ -92,16 +98,16 @@ int crypto_scalarmult_curve25519(unsigned char *q, const unsigned char *n, const
 	return 0;
 }
 
-int crypto_scalarmult_curve25519_base(unsigned char *q, const unsigned char *n)
+int __wrap_crypto_scalarmult_curve25519_base(unsigned char *q, const unsigned char *n)
 {
 	static const unsigned char generator[32] = { 37, [4] = 38, [8] = 39, [12] = 40 };
 
-	return crypto_scalarmult_curve25519(q, n, generator);
+	return __wrap_crypto_scalarmult_curve25519(q, n, generator);
 }
 
-int crypto_scalarmult_base(unsigned char *q, const unsigned char *n)
+int __wrap_crypto_scalarmult_base(unsigned char *q, const unsigned char *n)
 {
-	return crypto_scalarmult_curve25519_base(q, n);
+	return __wrap_crypto_scalarmult_curve25519_base(q, n);
 }
 
 /* ---- numbers ------------------------------------------------------------------------ */

@@ -556,6 +556,29 @@ two_subnets() {
 	sed '/^firewall/d' "$T/local.ini" >"$T/local.new" && mv "$T/local.new" "$T/local.ini"
 }
 
+# NET...: the laptop of two_subnets joins as "showconf" tells it, and sends what is for these networks
+# through the mesh. Called again, it takes over what has changed.
+laptop_joins() {
+	local net
+	{
+		printf '[Interface]\nListenPort = 51820\nPrivateKey = %s\n\n' "$(cat "$T/keys/laptop")"
+		kwg a showconf peer laptop
+	} >"$T/wg0.conf"
+	if on laptop ip link show wg0 >/dev/null 2>&1; then
+		must on laptop wg syncconf wg0 "$T/wg0.conf"
+		return
+	fi
+	case $backend in
+	kernel) must on laptop ip link add wg0 type wireguard ;;
+	userspace) must on laptop "$KILOWG_USERSPACE" wg0 ;;
+	external) daemon_start laptop wg0 ;;
+	esac
+	must on laptop wg setconf wg0 "$T/wg0.conf"
+	must on laptop ip addr add 10.5.0.1/32 dev wg0
+	must on laptop ip link set wg0 up
+	for net; do must on laptop ip route add "$net" dev wg0; done
+}
+
 # KEY VALUE: sets a key of [mesh].
 mesh_set() {
 	awk -v key="$1" -v value="$2" '/^\[/ { mesh = $0 == "[mesh]" }

@@ -105,19 +105,7 @@ apply_everywhere() {
 
 # ---- laptop ----
 
-case $backend in
-kernel) must on laptop ip link add wg0 type wireguard ;;
-userspace) must on laptop "$KILOWG_USERSPACE" wg0 ;;
-external) daemon_start laptop wg0 ;;
-esac
-{
-	printf '[Interface]\nListenPort = 51820\nPrivateKey = %s\n\n' "$(cat "$T/keys/laptop")"
-	kwg a showconf peer laptop
-} >"$T/wg0.conf"
-must on laptop wg setconf wg0 "$T/wg0.conf"
-must on laptop ip addr add 10.5.0.1/32 dev wg0
-must on laptop ip link set wg0 up
-for net in 10.2.0.0/16 10.1.0.0/16; do must on laptop ip route add $net dev wg0; done
+laptop_joins 10.2.0.0/16 10.1.0.0/16
 
 # Everything from everywhere that depends on encapsulation.
 everything() {

@@ -23,25 +23,6 @@ mesh_edit c '' 'allowed-location-ip = 192.168.7.9/32'
 mesh_set encapsulation never
 daemons a b c d
 
-# As "showconf" has it, also where others would fill something in.
-laptop() {
-	[ -e "$T/laptop.up" ] || case $backend in
-	kernel) must on laptop ip link add wg0 type wireguard ;;
-	userspace) must on laptop "$KILOWG_USERSPACE" wg0 ;;
-	external) daemon_start laptop wg0 ;;
-	esac
-	{
-		printf '[Interface]\nListenPort = 51820\nPrivateKey = %s\n\n' "$(cat "$T/keys/laptop")"
-		kwg a showconf peer laptop
-	} >"$T/wg0.conf"
-	must on laptop wg syncconf wg0 "$T/wg0.conf"
-	[ ! -e "$T/laptop.up" ] || return 0
-	must on laptop ip addr add 10.5.0.1/32 dev wg0
-	must on laptop ip link set wg0 up
-	for net in 10.2.0.0/16 10.1.0.0/16 192.168.7.0/24; do must on laptop ip route add $net dev wg0; done
-	: >"$T/laptop.up"
-}
-
 ends='a pod:a b pod:b c pod:c d pod:d laptop'
 # END: where to ping from, and to.
 host() { case $1 in pod:*) echo "${1#pod:}.pod" ;; *) echo "$1" ;; esac; }
@@ -74,7 +55,7 @@ compare() {
 compare_all() {
 	local from to pairs=0 lost=0 wrong=''
 	check "$1: apply" apply_all a b c d
-	laptop
+	laptop_joins 10.2.0.0/16 10.1.0.0/16 192.168.7.0/24
 	for from in $ends; do
 		for to in $ends printer; do
 			[ "$from" = "$to" ] || [ "${from#pod:}" = "${to#pod:}" ] || compare "$from" "$to"

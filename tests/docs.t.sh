@@ -273,10 +273,13 @@ done
 
 # All that are installed say which version they are, and explain themselves.
 version=$("$kilowg" --version | cut -d ' ' -f 2)
-for program in "${kilowg%/*}/kilowg-userspace" "$top"/contrib/kubernetes/kilowg-agent \
+for program in "${kilowg%/*}/kilowg-userspace" "${kilowg%/*}/kilowg-api" "$top"/contrib/kubernetes/kilowg-agent \
 	"$top"/contrib/kubernetes/kilowg-label "$top"/contrib/kubernetes/kilowg-publish "$top"/contrib/kubernetes/kilowg-render; do
 	name=${program##*/} shell=sh
-	[ "$name" != kilowg-userspace ] || shell=env
+	case $name in
+	kilowg-userspace | kilowg-api) shell=env ;;
+	esac
+	[ "$name" != kilowg-api ] || [ -e "$program" ] || continue
 	{
 		[ "$($shell "$program" -V)" = "$name $version" ] || echo "-V: no $version"
 		[ "$($shell "$program" --version)" = "$name $version" ] || echo "--version: no $version"

@@ -12,6 +12,7 @@
 
 #include "api.h"
 #include "http.h"
+#include "kilowg.h"	/* its version alone */
 
 enum {
 	ASK_WAIT = 10,			/* seconds */
@@ -41,6 +42,7 @@ static const char usage_text[] =
 "limit: runs a command in a process group of its own; ends it, with exit status 124, if\n"
 "it takes longer, and if whoever started this ends.\n"
 "\n"
+"  -V, --version          print the version\n"
 "  -h, --help             print this\n";
 
 static int bad(const char *text)
@@ -224,6 +226,10 @@ int main(int argc, char **argv)
 
 	if (!strcmp(command, "--help") || !strcmp(command, "-h")) {
 		fputs(usage_text, stdout);
+		return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	}
+	if (!strcmp(command, "--version") || !strcmp(command, "-V")) {
+		puts("kilowg-api " KWG_VERSION);
 		return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
 	}
 	if (!strcmp(command, "follow"))

@@ -212,7 +212,15 @@ KWG_API int kwg_plan_digest(const struct kwg_plan *plan, char out[KWG_DIGEST_TEX
 
 /* ---- views ----------------------------------------------------------- */
 
-/* The mesh in Graphviz DOT. KWG_ERR_CONFIG if cfg has errors, KWG_ERR_NOMEM. */
+enum kwg_graph_format {
+	KWG_GRAPH_DOT,		/* Graphviz, with what kgctl graph has in it */
+	KWG_GRAPH_MERMAID,	/* a flowchart for mermaid.js.org */
+	KWG_GRAPH_SVG,		/* a picture, laid out */
+};
+/* The mesh as a graph. KWG_ERR_CONFIG if cfg has errors, KWG_ERR_USAGE, KWG_ERR_NOMEM. */
+KWG_API int kwg_graph(const struct kwg_config *cfg, enum kwg_graph_format format, char **out, size_t *len,
+		      struct kwg_error *err);
+/* The same in Graphviz DOT. */
 KWG_API int kwg_graph_dot(const struct kwg_config *cfg, char **out, size_t *len, struct kwg_error *err);
 
 /*

@@ -47,14 +47,37 @@ static int find_peer(const struct kwg_config *cfg, const char *name,
 	return kwgi_fail(err, KWG_ERR_USAGE, 0, "there is no peer \"%.253s\" that takes part", name);
 }
 
-int kwg_graph_dot(const struct kwg_config *cfg, char **out, size_t *len, struct kwg_error *err)
+int kwg_graph(const struct kwg_config *cfg, enum kwg_graph_format format, char **out, size_t *len,
+	      struct kwg_error *err)
 {
 	struct kwgi_buf b = { 0 };
+	int ret = 0;
 
 	if (!cfg->topology || cfg->diags.errors)
 		return kwgi_fail(err, KWG_ERR_CONFIG, 0, "the configuration has errors");
-	kwgi_graph_dot(cfg, &b);
-	return kwgi_give(&b, out, len, err);
+	switch (format) {
+	case KWG_GRAPH_DOT:
+		kwgi_graph_dot(cfg, &b);
+		break;
+	case KWG_GRAPH_MERMAID:
+		kwgi_graph_mermaid(cfg, &b);
+		break;
+	case KWG_GRAPH_SVG:
+		if (kwgi_graph_svg(cfg, &b))
+			ret = kwgi_nomem(err);
+		break;
+	default:
+		ret = kwgi_fail(err, KWG_ERR_USAGE, 0, "%d is no format of a graph", (int)format);
+	}
+	if (!ret)
+		return kwgi_give(&b, out, len, err);
+	kwgi_buf_free(&b);
+	return ret;
+}
+
+int kwg_graph_dot(const struct kwg_config *cfg, char **out, size_t *len, struct kwg_error *err)
+{
+	return kwg_graph(cfg, KWG_GRAPH_DOT, out, len, err);
 }
 
 /* ---- ways ------------------------------------------------------------ */

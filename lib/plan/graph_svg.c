@@ -26,7 +26,6 @@ struct box {
 };
 
 struct picture {
-	const struct kwg_config *cfg;
 	const struct kwgi_topology *topo;
 	struct kwgi_buf *b;
 	int w, h;			/* so far */
@@ -309,7 +308,7 @@ static const char style[] =
 int kwgi_graph_svg(const struct kwg_config *cfg, struct kwgi_buf *b)
 {
 	struct kwgi_buf body = { 0 };
-	struct picture p = { .cfg = cfg, .topo = cfg->topology, .b = &body, .w = 360, .h = 120 };
+	struct picture p = { .topo = cfg->topology, .b = &body, .w = 360, .h = 120 };
 	struct kwgi_arena arena = { 0 };
 	struct box *boxes = kwgi_arena_alloc(&arena, p.topo->n_segments + 1u, sizeof(*boxes));
 	uint32_t i;

@@ -4,7 +4,7 @@
 /* A packet under way. */
 struct packet {
 	const struct kwgi_trace *back;	/* what it answers */
-	const struct kwgi_end *from, *to;
+	const struct kwgi_end *to;
 	const struct kwgi_node *at;	/* NULL: at the peer */
 	const struct kwgi_mesh_peer *peer;
 	struct kwgi_addr src, dst;
@@ -409,7 +409,7 @@ static int trace(const struct kwgi_tracer *t, struct packet *p, struct kwgi_trac
 int kwgi_trace(struct kwgi_tracer *t, const struct kwgi_end *from, const struct kwgi_end *to,
 	       const struct kwgi_trace *back, struct kwgi_trace *out)
 {
-	struct packet p = { .back = back, .from = from, .to = to, .at = from->node, .peer = from->peer,
+	struct packet p = { .back = back, .to = to, .at = from->node, .peer = from->peer,
 			    .dst = to->addr, .src = from->addr };
 
 	out->n = 0;

@@ -467,7 +467,7 @@ int main(int argc, char **argv)
 	check_window(&v[0]);
 	check_mangled_transport(&v[0]);
 	check_contents(&v[0]);
-	check_roaming(&v[0], 60000, 61000);
+	check_roaming(&v[0], 10000, 20000);
 	check_ecn(&v[0]);
 	check_malformed(&v[0]);
 	check_stranger(&v[0]);

@@ -34,8 +34,8 @@ must on a ip addr add 10.9.0.1/24 dev wg0
 for i in 0 1 2 3 4; do
 	must on a wg set wg0 peer "$(public_key "p$i")" allowed-ips "10.9.0.$((i + 2))/32"
 done
-must on a wg set wg0 peer "$(public_key p1)" endpoint 192.0.2.2:60001
-must on a wg set wg0 peer "$(public_key p4)" endpoint 192.0.2.2:60004
+must on a wg set wg0 peer "$(public_key p1)" endpoint 192.0.2.2:10001
+must on a wg set wg0 peer "$(public_key p4)" endpoint 192.0.2.2:10004
 must on a ip link set wg0 up
 
 rss() { awk '/^VmRSS/ { print $2 }' "/proc/$daemon/status"; }

@@ -3,6 +3,8 @@
  * swarm COUNT: prints public keys, one a line.
  * swarm COUNT NETNS UAPI-SOCKET PUBLIC-KEY: they all begin at once; each has to have
  * its session, and none may meet a cookie.
+ * swarm COUNT NETNS UAPI-SOCKET PUBLIC-KEY stay: they begin one after another; then it says how
+ * many have a session, and waits for the end of its input.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +15,7 @@
 #include "dp/blake2s.h"
 #include "tests/netns/wgpeer.h"
 
-enum { MOST = 1000 };
+enum { MOST = 4000 };
 
 /* Keys for a test, that need no files. */
 static void identity(struct kwgi_identity *id, unsigned number)
@@ -66,14 +68,42 @@ static int patience(uint64_t begun)
 	return now < end ? (int)((end - now) / KWGI_MS) : 0;
 }
 
+static void all_at_once(struct speaker *v, unsigned count)
+{
+	static struct heard m;
+	uint64_t begun = now_ns();
+	unsigned i, sessions = 0, cookies = 0;
+
+	begin_all(v, count);
+	for (i = 0; i < count; i++)
+		if (hear(v[i].fd, &m, patience(begun))) {
+			cookies += type_of(&m) == KWGI_MSG_COOKIE_REPLY;
+			if (take_response(&v[i], &m))
+				sessions += ping(&v[i], 2000);
+		}
+	ok(sessions == count, "%u of %u peers that begin at once have a session", sessions, count);
+	ok(!cookies, "without a cookie (%u)", cookies);
+	printf("all have pinged after %u ms\n", (unsigned)((now_ns() - begun) / KWGI_MS));
+}
+
+static void stay(struct speaker *v, unsigned count)
+{
+	unsigned i, sessions = 0;
+
+	for (i = 0; i < count; i++)
+		sessions += handshake(&v[i]);
+	printf("%u sessions\n", sessions);
+	fflush(stdout);
+	while (getchar() != EOF)
+		;
+}
+
 int main(int argc, char **argv)
 {
 	static struct speaker v[MOST];
-	static struct heard m;
-	uint64_t begun;
-	unsigned i, sessions = 0, cookies = 0, count = argc > 1 ? (unsigned)atoi(argv[1]) : 0;
+	unsigned i, count = argc > 1 ? (unsigned)atoi(argv[1]) : 0;
 
-	if (sodium_init() < 0 || !count || count > MOST || (argc != 2 && argc != 5))
+	if (sodium_init() < 0 || !count || count > MOST || argc < 2 || argc == 3 || argc == 4 || argc > 6)
 		return 2;
 	if (argc == 2) {
 		print_keys(count);
@@ -87,16 +117,10 @@ int main(int argc, char **argv)
 		identity(&id, i);
 		speaker_open_with(&v[i], i, &id.private_key);
 	}
-	begun = now_ns();
-	begin_all(v, count);
-	for (i = 0; i < count; i++)
-		if (hear(v[i].fd, &m, patience(begun))) {
-			cookies += type_of(&m) == KWGI_MSG_COOKIE_REPLY;
-			if (take_response(&v[i], &m))
-				sessions += ping(&v[i], 2000);
-		}
-	ok(sessions == count, "%u of %u peers that begin at once have a session", sessions, count);
-	ok(!cookies, "without a cookie (%u)", cookies);
-	printf("all have pinged after %u ms\n", (unsigned)((now_ns() - begun) / KWGI_MS));
+	if (argc == 6) {
+		stay(v, count);
+		return 0;
+	}
+	all_at_once(v, count);
 	return finish();
 }

@@ -789,7 +789,7 @@ kubernetes_start() {
 	echo 0 >"$T/api/ahead"
 	: >"$T/api/nodes.events"
 	: >"$T/api/peers.events"
-	command -v kilowg-api >/dev/null || cannot 'this build has no kilowg-api, for want of jansson'
-	python3 "$source/tests/contrib/api.py" --state "$T/api" 2>"$T/api.log" &
+	command -v kilowg-api >/dev/null || cannot 'this build has no kilowg-api, for want of jansson or libcurl'
+	python3 "$source/tests/contrib/api.py" --state "$T/api" "$@" 2>"$T/api.log" &
 	wait_for 60 [ -S "$T/api/server.sock" ] || bail 'api.py does not start'
 }

@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """The part of a Kubernetes API server that kubectl and kilowg need to list, watch and patch
-nodes and Kilo's peers; without TLS.
+nodes and Kilo's peers.
 
     api.py FILE PORT-FILE    FILE is what "kubectl get nodes,peers.kilo.squat.ai -o json" has
                              printed; listens on 127.0.0.1, and writes the port into PORT-FILE
     api.py --state DIR       objects are the files DIR/nodes/NAME and DIR/peers/NAME, which it
                              keeps; listens on DIR/server.sock
+    api.py --state DIR --tls PEM
+                             and, by TLS with the certificate and key of PEM, on a port of
+                             127.0.0.1, for whoever has the token of DIR/token; DIR/config.json
+                             is the kubeconfig for that
 
 As the real one does it: resourceVersion 0, none, or one from which a watch goes on; "too old"
 (410), in the stream and as an answer; bookmarks; timeoutSeconds; 429 with Retry-After; merge
@@ -18,11 +22,13 @@ watches; "throttle": N answers 429 to the next N requests; "bookmarks": SECONDS 
 "ahead": SECONDS by which its clock is; "mute": true lets watches hang; "expire": true ends all
 watches with an error 410. In DIR the files "away" (no connection goes through) and "ahead" do the
 same; with "short" it has only as many nodes as that says, in lists and in watches."""
+import base64
 import json
 import os
 import queue
 import re
 import socketserver
+import ssl
 import sys
 import threading
 import time
@@ -180,6 +186,11 @@ def away():
     return folder and os.path.exists(os.path.join(folder, "away"))
 
 
+def token():
+    with open(os.path.join(folder, "token")) as f:
+        return f.read().strip()
+
+
 def ahead():
     if folder:
         try:
@@ -234,6 +245,8 @@ class Api(BaseHTTPRequestHandler):
             if away():
                 self.close_connection = True
                 return
+            if hasattr(self.server, "tls") and self.headers["Authorization"] != "Bearer " + token():
+                raise Refused(401, "Unauthorized", "Unauthorized")
             with lock:
                 if control["throttle"] > 0 and self.path != "/control":
                     control["throttle"] -= 1
@@ -416,12 +429,45 @@ def load(items):
         put(plural, item["metadata"]["name"], item, "ADDED")
 
 
+class TlsServer(ThreadingHTTPServer):
+    request_queue_size = 128
+
+    def finish_request(self, request, client_address):
+        # Not in the thread that accepts: a client may take its time, or have another idea of trust.
+        try:
+            super().finish_request(self.tls.wrap_socket(request, server_side=True), client_address)
+        except OSError:
+            pass
+
+
+def kubeconfig(port, pem):
+    certificate = re.search("-----BEGIN CERT.*?END CERTIFICATE-----\n", pem, re.S).group()
+    cluster = {"server": f"https://127.0.0.1:{port}/",
+               "certificate-authority-data": base64.b64encode(certificate.encode()).decode()}
+    with open(os.path.join(folder, "config.json"), "w") as f:
+        json.dump({"kind": "Config", "apiVersion": "v1", "current-context": "x",
+                   "clusters": [{"name": "x", "cluster": cluster}],
+                   "users": [{"name": "x", "user": {"token": token()}}],
+                   "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}]}, f)
+
+
+def serve_tls(pem):
+    server = TlsServer(("127.0.0.1", 0), Api)
+    server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.tls.load_cert_chain(pem)
+    with open(pem) as f:
+        kubeconfig(server.server_port, f.read())
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
 def main():
     global folder
     if sys.argv[1] == "--state":
         path = os.path.join(sys.argv[2], "server.sock")
         folder = sys.argv[2]
         server = UnixServer(path + ".new", Api)
+        if sys.argv[3:4] == ["--tls"]:
+            serve_tls(sys.argv[4])
         os.rename(path + ".new", path)
     else:
         with open(sys.argv[1]) as f:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: ISC
 #
 # kilowg-api against a stand-in API server: which changes wake, what is asked for how often, and
-# what becomes of watches that are too old, throttled or cut off; clocks; and time limits.
+# what becomes of watches that are too old, throttled or cut off; clocks; and time limits. With
+# "tls" (follow-tls.t.sh) it logs in there itself, else by kubectl's proxy.
 
 # shellcheck disable=SC2034,SC2154,SC2317,SC3043
 # shellcheck source=tests/lib.sh
@@ -13,7 +14,25 @@ command -v jq >/dev/null || cannot 'there is no jq'
 T=$(mktemp -d) || bail 'mktemp fails'
 server='' follower=''
 trap 'kill $server $follower 2>/dev/null; wait; rm -rf "$T"' EXIT
-kubernetes_start
+way=${1:-proxy}
+set --
+if [ "$way" = tls ]; then
+	command -v openssl >/dev/null || cannot 'there is no openssl'
+	# DAYS: a certificate, and its key.
+	certificate() {
+		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days "$1" -subj /CN=x \
+			-addext subjectAltName=IP:127.0.0.1 -keyout "$T/pem.key" -out "$T/pem" 2>"$T/out" ||
+			bail "openssl: $(cat "$T/out")"
+		cat "$T/pem.key" >>"$T/pem"
+	}
+	certificate 2
+	mkdir "$T/api"
+	echo first >"$T/api/token"
+	set -- --tls "$T/pem"
+	no_proxy=127.0.0.1
+	export no_proxy
+fi
+kubernetes_start "$@"
 server=$!
 mkdir "$T/here"
 cd "$T/here" || bail 'no folder'
@@ -40,7 +59,7 @@ follow() {
 	exec 3<>wake.pipe
 	kilowg-api follow --node a --debounce 0.1 --wake "$@" 2>>"$T/log" 3>&- &
 	follower=$!
-	wait_for 120 [ -e state.json ] || bail "nothing comes: $(cat away proxy.err)"
+	wait_for 120 [ -e state.json ] || bail "nothing comes: $(cat away kubectl.err)"
 	rm state.json
 }
 stop() { kill $follower; wait $follower; follower=''; }
@@ -68,12 +87,15 @@ follow --max-age 600
 is 'the own node, with its addresses, and without others'"'"' annotations' '10.0.0.1 kilo.squat.ai/last-seen' \
 	"$(jq -r '"\(.status.addresses[0].address) \(.metadata.annotations | keys | join(" "))"' self.json)"
 is 'only the owner can read it' 600 "$(stat -c %a self.json)"
+is 'kubectl runs for its proxy alone' $([ $way = tls ] && echo 0 || echo 1) "$(pgrep -f 'kubectl proxy' -P $follower | wc -l)"
 
 # ---- what wakes ----
 
 # A clock that is ahead is not believed, so what is noted here has to be past.
 past() { [ "$(api_time)" -ge $((now + 2)) ]; }
 wait_for 10 past
+both_watch() { [ "$(asked 'GET .*watch=1')" = 2 ]; }
+wait_for 60 both_watch
 before=$(asked .)
 seen b $((now + 1))
 edit b '.metadata.annotations["kilo.squat.ai/wireguard-ip"] = "10.4.0.1/16"'
@@ -147,7 +169,7 @@ barrier
 is 'a node that is long gone' true "$(field old .kilowg.gone)"
 rm -f state.json
 : >"$T/api/away"
-check 'the server is away: a file has the reason' wait_for 60 grep -q 'connection refused' away
+check 'the server is away: a file has the reason' wait_for 60 grep -q 'connection refused\|Empty reply' away
 echo 3600 >"$T/api/ahead"
 rm "$T/api/away"
 check 'an hour later it is back' wait_for 120 gone [ -e away ]
@@ -191,17 +213,53 @@ stop
 
 follow
 jq -n '{metadata: {annotations: {"kilo.squat.ai/key": "y"}}}' >"$T/patch"
-expect 0 'a patch' kilowg-api patch api.sock a "$T/patch"
+expect 0 'a patch' kilowg-api patch api.json a "$T/patch"
 is 'is one request' 1 "$(tail -n 1 "$T/api.log" | grep -c '^PATCH /api/v1/nodes/a application/merge-patch+json$')"
-expect 1 'of a node that is not there' kilowg-api patch api.sock none "$T/patch"
+expect 1 'of a node that is not there' kilowg-api patch api.json none "$T/patch"
 like 'says so' "$T/err" '"none" not found'
-expect 2 'of a name that is none' kilowg-api patch api.sock '../secrets/x' "$T/patch"
-expect 0 'the server answers' kilowg-api reach api.sock a
+expect 2 'of a name that is none' kilowg-api patch api.json '../secrets/x' "$T/patch"
+expect 0 'the server answers' kilowg-api reach api.json a
 : >"$T/api/away"
-expect 1 'it does not' kilowg-api reach api.sock a
+expect 1 'it does not' kilowg-api reach api.json a
 rm "$T/api/away"
+if [ $way = proxy ]; then
+	expect 0 'by the socket of its proxy, too' kilowg-api reach api.sock a
+fi
 stop
-expect 1 'without the proxy' kilowg-api reach api.sock a
+expect 1 'without the follower' kilowg-api reach api.json a
+
+# ---- logging in ----
+
+config() { jq "$1" "$T/api/config.json" >"$T/config" && mv "$T/config" "$T/api/config.json"; }
+login() {
+	follow
+	is 'the token is where its owner alone can read it' '600 first' "$(stat -c %a api.token) $(cat api.token)"
+	is 'and nowhere else' api.token "$(grep -l first ./api.* ./*.json | sed "s,./,,")"
+	echo second >"$T/api/token"
+	config '.users[0].user.token = "second"'
+	rm -f state.json
+	control '{"hangup": true}'
+	barrier
+	is 'another token: kubectl is asked for it' second "$(cat api.token)"
+	check 'and all is well' wait_for 60 gone [ -e away ]
+	stop
+	is 'nothing of it stays' '' "$(find . -name 'api.*' -o -name config.json)"
+
+	cp "$T/api/config.json" "$T/good.json"
+	mv "$T/pem" "$T/pem.server"
+	certificate 3
+	config ".clusters[0].cluster[\"certificate-authority-data\"] = \"$(openssl x509 -in "$T/pem" | base64 -w 0)\""
+	rm -f away
+	kilowg-api follow --node a --once 2>"$T/err" && fail 'the certificate of another: nothing is asked' ||
+		like 'the certificate of another: nothing is asked' "$T/err" 'certificate'
+	cp "$T/good.json" "$T/api/config.json"
+	config '.users[0].user.exec = {command: "x"}'
+	kilowg-api follow --node a 2>>"$T/log" &
+	follower=$!
+	check 'what kubectl alone can do is done by its proxy' wait_for 60 pgrep -f 'kubectl proxy' -P $follower
+	stop
+}
+[ $way != tls ] || login
 
 # ---- time limits ----
 

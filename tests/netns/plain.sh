@@ -77,7 +77,7 @@ if command -v wg-quick >/dev/null; then
 	expect 0 'vps takes the laptop' kwg vps apply
 	expect 0 'it gets a file' kwg vps showconf peer laptop --private-key "$T/keys/laptop" --format wg-quick
 	(umask 077 && cp "$T/out" "$T/mesh0.conf")
-	expect 0 'wg-quick takes it' on laptop env WG_QUICK_USERSPACE_IMPLEMENTATION="$KILOWG_USERSPACE" \
+	expect 0 'wg-quick takes it' on laptop env WG_QUICK_USERSPACE_IMPLEMENTATION="${KILOWG_USERSPACE:-}" \
 		wg-quick up "$T/mesh0.conf"
 	check 'which reaches vps' wait_for 20 reaches laptop "$vps_ip"
 	like 'with its MTU' "$T/err" 'mtu 1380 '

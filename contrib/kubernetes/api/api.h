@@ -24,8 +24,11 @@ int follow(const struct follow_options *o);
 /* Seconds, a command and its arguments, NULL. */
 int limit(unsigned seconds, char *const *command);
 
-/* A merge patch of a node, in FILE; or, with FILE NULL, just the question whether the server answers. */
-int ask(const char *socket, const char *node, const char *file);
+/*
+ * A merge patch of a node, in FILE; or, with FILE NULL, just the question whether the server
+ * answers. API is what server_load() takes.
+ */
+int ask(const char *api, const char *node, const char *file);
 
 /* The name of a node, of which a path can be made. */
 bool is_node_name(const char *text);

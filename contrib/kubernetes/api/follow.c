@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Follows the nodes and peers of a cluster: one list each at the start and when the server has
- * forgotten where we were, and one watch each from then on, through a "kubectl proxy" of our own,
- * which knows how to log in. What plans depend on is written into files of the current folder,
- * and whoever reads there is woken, when it changes and not when a node merely checks in.
+ * forgotten where we were, and one watch each from then on. What plans depend on is written into
+ * files of the current folder, and whoever reads there is woken, when it changes and not when a
+ * node merely checks in.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@
 #include "api.h"
 #include "http.h"
 #include "objects.h"
+#include "server.h"
 #include "split.h"
 
 /* Milliseconds. */
@@ -32,6 +32,10 @@ enum {
 	/* Nodes check in all the time, and bookmarks come about once a minute. */
 	WATCH_WAIT = 150000,
 	PROXY_WAIT = 60000,	/* for its socket; it may be starved of time */
+	CONFIG_WAIT = 30000,	/* for kubectl, until it has read its configuration */
+	/* Check-ins of others, which come all the time, are taken together. */
+	READ_EVERY = 250,
+	CONFIG_MAX = 1 << 20,	/* bytes */
 	WATCH_SHORT = 10000,	/* ends of watches after less than that are failures */
 	FIRST_RETRY = 1000, LAST_RETRY = 30000,
 	WATCH_MIN = 300, WATCH_SPREAD = 300,	/* seconds for which a watch is asked for */
@@ -41,7 +45,14 @@ enum {
 	NODES_PER_SPREAD = 250,
 };
 
-static const char socket_name[] = "api.sock";
+static const char socket_name[] = "api.sock", config_name[] = "config.json", server_name[] = "api.json";
+
+/* How the server is reached. */
+enum way {
+	WAY_UNKNOWN,		/* kubectl is asked for its configuration */
+	WAY_DIRECT,
+	WAY_PROXY,		/* by a "kubectl proxy" of our own */
+};
 
 enum feed_state {
 	FEED_WAITING,		/* until its time has come */
@@ -61,6 +72,7 @@ struct feed {
 	struct split split;
 	struct store store;
 	char version[64];	/* where we are; empty: nowhere */
+	bool answered;		/* what the head of the answer tells has been looked at */
 	bool listed;		/* the store has, or had, all that there is */
 	bool expired;		/* the server said so */
 	char trouble[300];	/* what the server said in the stream */
@@ -74,9 +86,13 @@ struct feed {
 struct follower {
 	const struct follow_options *o;
 	struct feed feeds[2];
-	pid_t proxy;
-	int64_t proxy_since, proxy_next;
-	unsigned proxy_failures;
+	CURLM *multi;
+	enum way way;
+	struct server server;	/* unless the way is unknown */
+	pid_t kubectl;		/* 0: it does not run */
+	int64_t kubectl_since, kubectl_next;
+	unsigned kubectl_failures;
+	bool busy;		/* something has come in the last turn */
 	bool away;
 	int64_t lost_at;	/* server time of the last news before that */
 	int64_t contact;	/* server time when the server was last heard */
@@ -288,26 +304,23 @@ static void find_again(struct follower *f)
 	wake(f, "back\n");
 }
 
-/* ---- the proxy -------------------------------------------------------- */
+/* ---- kubectl ---------------------------------------------------------- */
 
-static void start_proxy(struct follower *f)
+/* What it prints as OUT_NAME, what it complains of in kubectl.err. */
+static void start_kubectl(struct follower *f, const char *const *argv, const char *out_name)
 {
-	static const char *const argv[] = {
-		"kubectl", "proxy", "--unix-socket=api.sock", "--reject-methods=^(POST|PUT|DELETE|CONNECT)$",
-		"--accept-paths=^/(api/v1/nodes(/[a-z0-9.-]+)?|apis/kilo\\.squat\\.ai/v1alpha1/peers)$", NULL,
-	};
-	int out;
+	int out, err;
 
-	unlink(socket_name);
-	f->proxy_since = now_ms();
-	f->proxy = fork();
-	if (f->proxy)
+	f->kubectl_since = now_ms();
+	f->kubectl = fork();
+	if (f->kubectl)
 		return;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	out = open("proxy.err", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (out >= 0) {
+	err = open("kubectl.err", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	out = open(out_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (out >= 0 && err >= 0) {
 		dup2(out, STDOUT_FILENO);
-		dup2(out, STDERR_FILENO);
+		dup2(err, STDERR_FILENO);
 	}
 	signal(SIGPIPE, SIG_DFL);
 	execvp(argv[0], (char *const *)(uintptr_t)argv);
@@ -315,11 +328,31 @@ static void start_proxy(struct follower *f)
 	_exit(127);
 }
 
-/* The last line of what it has printed. */
-static void proxy_trouble(struct follower *f)
+static void start_proxy(struct follower *f)
+{
+	static const char *const argv[] = {
+		"kubectl", "proxy", "--unix-socket=api.sock", "--reject-methods=^(POST|PUT|DELETE|CONNECT)$",
+		"--accept-paths=^/(api/v1/nodes(/[a-z0-9.-]+)?|apis/kilo\\.squat\\.ai/v1alpha1/peers)$", NULL,
+	};
+
+	unlink(socket_name);
+	start_kubectl(f, argv, "/dev/null");
+}
+
+static void read_config(struct follower *f)
+{
+	static const char *const argv[] = {
+		"kubectl", "config", "view", "--raw", "--minify", "--flatten", "-o", "json", NULL,
+	};
+
+	start_kubectl(f, argv, config_name);
+}
+
+/* The last line of what it has complained of. */
+static void kubectl_trouble(struct follower *f)
 {
 	char text[2048], *line;
-	FILE *in = fopen("proxy.err", "r");
+	FILE *in = fopen("kubectl.err", "r");
 	size_t n = 0;
 
 	if (in) {
@@ -353,20 +386,61 @@ static void drop(struct feed *d)
 	d->state = FEED_WAITING;
 }
 
-static void look_at_proxy(struct follower *f)
+/* As kubectl does: its configuration, or else that of a pod. What needs kubectl gets its proxy. */
+static void choose_way(struct follower *f)
+{
+	size_t len = 0;
+	char *text = read_file(config_name, CONFIG_MAX, &len);
+
+	unlink(config_name);
+	server_free(&f->server);
+	f->way = WAY_DIRECT;
+	if (!(text && server_from_config(&f->server, text, len)) && !(!len && server_in_cluster(&f->server)))
+		f->way = server_by_proxy(&f->server, socket_name) ? WAY_PROXY : WAY_UNKNOWN;
+	if (text)
+		explicit_bzero(text, len);
+	free(text);
+	if (f->way != WAY_UNKNOWN && !server_save(&f->server, server_name))
+		fprintf(stderr, "kilowg-agent: %s cannot be written: %s\n", server_name, strerror(errno));
+}
+
+static void kubectl_ended(struct follower *f)
+{
+	f->kubectl = 0;
+	if (f->way == WAY_UNKNOWN) {
+		choose_way(f);
+		return;
+	}
+	f->kubectl_failures = now_ms() - f->kubectl_since > 60000 ? 1 : f->kubectl_failures + 1;
+	f->kubectl_next = now_ms() + retry_in(f->kubectl_failures);
+	drop(&f->feeds[0]);
+	drop(&f->feeds[1]);
+	kubectl_trouble(f);
+}
+
+static void look_at_kubectl(struct follower *f)
 {
 	int status;
 
-	if (f->proxy > 0 && waitpid(f->proxy, &status, WNOHANG) == f->proxy) {
-		f->proxy = 0;
-		f->proxy_failures = now_ms() - f->proxy_since > 60000 ? 1 : f->proxy_failures + 1;
-		f->proxy_next = now_ms() + retry_in(f->proxy_failures);
-		drop(&f->feeds[0]);
-		drop(&f->feeds[1]);
-		proxy_trouble(f);
-	}
-	if (f->proxy <= 0 && now_ms() >= f->proxy_next)
-		start_proxy(f);
+	if (f->kubectl > 0 && waitpid(f->kubectl, &status, WNOHANG) == f->kubectl)
+		kubectl_ended(f);
+	else if (f->kubectl > 0 && f->way == WAY_UNKNOWN && now_ms() - f->kubectl_since > CONFIG_WAIT)
+		kill(f->kubectl, SIGKILL);
+	if (f->kubectl > 0 || f->way == WAY_DIRECT || now_ms() < f->kubectl_next)
+		return;
+	(f->way == WAY_PROXY ? start_proxy : read_config)(f);
+}
+
+/* The login is refused: there may be another one now. */
+static void forget_way(struct follower *f, int64_t wait)
+{
+	f->way = WAY_UNKNOWN;
+	f->kubectl_next = now_ms() + wait;
+}
+
+static bool can_ask(const struct follower *f)
+{
+	return f->way == WAY_DIRECT || (f->way == WAY_PROXY && f->kubectl > 0);
 }
 
 /* ---- what comes in ---------------------------------------------------- */
@@ -513,6 +587,7 @@ static void take(void *user, const char *text, size_t len)
 	struct feed *d = user;
 
 	d->last_data = now_ms();
+	d->f->busy = true;
 	d->f->contact = server_time(d->f);
 	if (d->http.status == 200) {
 		split_feed(&d->split, text, len, take_object, d);
@@ -535,6 +610,8 @@ static void fail(struct feed *d, const char *why)
 	wait = retry_in(d->failures);
 	if (d->http.retry_after && d->http.retry_after * 1000 > wait)
 		wait = (d->http.retry_after > 300 ? 300 : d->http.retry_after) * 1000 + random_below(5000);
+	if (d->f->way == WAY_DIRECT && (d->http.status == 401 || d->http.no_trust))
+		forget_way(d->f, wait);
 	snprintf(text, sizeof(text), "%ss: %s", d->what, why);
 	drop(d);
 	d->next = now_ms() + wait;
@@ -543,6 +620,7 @@ static void fail(struct feed *d, const char *why)
 
 static void begin_request(struct feed *d)
 {
+	struct http_request r = { .method = "GET" };
 	char path[256];
 
 	if (*d->version)
@@ -550,12 +628,9 @@ static void begin_request(struct feed *d)
 			 d->path, d->version, WATCH_MIN + (int)random_below(WATCH_SPREAD));
 	else
 		snprintf(path, sizeof(path), "%s?resourceVersion=0", d->path);
-	if (!http_open(&d->http, socket_name, "GET", path, NULL, NULL, 0)) {
-		/* kubectl needs a moment for its socket. */
-		if (now_ms() - d->f->proxy_since < PROXY_WAIT)
-			d->next = now_ms() + 50;
-		else
-			fail(d, "kubectl proxy does not answer");
+	r.path = path;
+	if (!http_open(&d->http, d->f->multi, &d->f->server, &r, take, d)) {
+		fail(d, "there is no memory for a request");
 		return;
 	}
 	split_init(&d->split, !*d->version);
@@ -563,7 +638,7 @@ static void begin_request(struct feed *d)
 	d->store.list += d->state == FEED_LISTING;
 	d->began = d->last_data = now_ms();
 	d->body_len = 0;
-	d->expired = false;
+	d->expired = d->answered = false;
 	*d->trouble = '\0';
 }
 
@@ -622,8 +697,13 @@ static void end_request(struct feed *d)
 {
 	char why[300];
 
-	if (!d->http.status) {
-		fail(d, "kubectl proxy gave no answer");
+	if (d->http.nobody && d->f->way == WAY_PROXY && now_ms() - d->f->kubectl_since < PROXY_WAIT) {
+		/* kubectl needs a moment for its socket. */
+		drop(d);
+		d->next = now_ms() + 50;
+	} else if (!d->http.status) {
+		snprintf(why, sizeof(why), "%s", d->http.why);
+		fail(d, why);
 	} else if (d->http.status == 410 && *d->version) {
 		d->expired = true;
 		end_watch(d);
@@ -660,11 +740,10 @@ static void answered(struct feed *d)
 
 static void continue_feed(struct feed *d)
 {
-	bool was_head = d->http.state <= HTTP_HEAD;
-
-	http_continue(&d->http, take, d);
-	if (was_head && d->http.status && d->http.state > HTTP_HEAD)
+	if (d->http.status && !d->answered) {
+		d->answered = true;
 		answered(d);
+	}
 	if (d->http.state == HTTP_DONE || d->http.state == HTTP_BROKEN || *d->trouble || d->expired ||
 	    d->split.broken)
 		end_request(d);
@@ -675,7 +754,7 @@ static void look_at_feed(struct feed *d)
 	int64_t quiet = now_ms() - d->last_data;
 
 	if (d->state == FEED_WAITING) {
-		if (now_ms() >= d->next && d->f->proxy > 0)
+		if (now_ms() >= d->next && can_ask(d->f))
 			begin_request(d);
 	} else if (d->state == FEED_LISTING || !d->http.status) {
 		if (quiet > LIST_WAIT)
@@ -703,31 +782,38 @@ static int wait_ms(struct follower *f)
 	size_t i;
 
 	for (i = 0; i < 2; i++)
-		if (f->proxy > 0 && f->feeds[i].state == FEED_WAITING && f->feeds[i].next < next)
+		if (can_ask(f) && f->feeds[i].state == FEED_WAITING && f->feeds[i].next < next)
 			next = f->feeds[i].next;
 	if (f->dirty && all_listed(f) && f->due < next)
 		next = f->due;
 	wait = next - now_ms();
-	/* While the proxy is not there, feeds have to wait for it. */
+	if (f->way == WAY_UNKNOWN && wait > 50)
+		return 50;	/* kubectl is about to answer */
 	return wait < 20 ? 20 : (int)wait;
+}
+
+/* Nothing is urgent but what is answered at once: the debounce time is longer. */
+static void nap(const struct follower *f)
+{
+	struct timespec t = { 0, READ_EVERY * 1000000L };
+
+	if (f->busy && !f->dirty && f->feeds[0].state == FEED_WATCHING && f->feeds[1].state == FEED_WATCHING)
+		nanosleep(&t, NULL);	/* a signal ends it */
 }
 
 static void turn(struct follower *f)
 {
-	struct pollfd p[2] = { 0 };
 	size_t i;
 
-	look_at_proxy(f);
+	look_at_kubectl(f);
 	for (i = 0; i < 2; i++)
 		look_at_feed(&f->feeds[i]);
-	for (i = 0; i < 2; i++) {
-		p[i].fd = f->feeds[i].state == FEED_WAITING ? -1 : f->feeds[i].http.fd;
-		p[i].events = http_events(&f->feeds[i].http);
-	}
-	if (poll(p, 2, wait_ms(f)) > 0)
-		for (i = 0; i < 2; i++)
-			if (p[i].revents)
-				continue_feed(&f->feeds[i]);
+	nap(f);
+	f->busy = false;
+	http_turn(f->multi, wait_ms(f));
+	for (i = 0; i < 2; i++)
+		if (f->feeds[i].state != FEED_WAITING)
+			continue_feed(&f->feeds[i]);
 	if (!all_listed(f))
 		return;
 	/* Ages are in seconds, and check-ins of others come many times in one. */
@@ -740,33 +826,42 @@ static void turn(struct follower *f)
 	write_skew(f);
 }
 
-static void begin(struct follower *f)
+static bool begin(struct follower *f)
 {
 	size_t i;
 
+	f->multi = curl_global_init(CURL_GLOBAL_DEFAULT) ? NULL : curl_multi_init();
+	if (!f->multi) {
+		fprintf(stderr, "kilowg-agent: libcurl does not start\n");
+		return false;
+	}
+
 	f->feeds[0] = (struct feed){ .path = "/api/v1/nodes", .what = "node", .is_node = true };
 	f->feeds[1] = (struct feed){ .path = "/apis/kilo.squat.ai/v1alpha1/peers", .what = "peer" };
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 2; i++)
 		f->feeds[i].f = f;
-		f->feeds[i].http.fd = -1;
-	}
 	f->contact = server_time(f);
 	f->wake_fd = f->o->wake ? open("wake.pipe", O_WRONLY | O_NONBLOCK | O_CLOEXEC) : -1;
 	unlink("away");
 	unlink("self.json");
 	unlink("state.json");
+	unlink(server_name);
 	write_text("skew", "0");
+	return true;
 }
 
 static void end(struct follower *f)
 {
 	size_t i;
 
-	if (f->proxy > 0) {
-		kill(f->proxy, SIGKILL);	/* it has nothing to finish */
-		waitpid(f->proxy, NULL, 0);
+	if (f->kubectl > 0) {
+		kill(f->kubectl, SIGKILL);	/* it has nothing to finish */
+		waitpid(f->kubectl, NULL, 0);
 	}
 	unlink(socket_name);
+	unlink(config_name);
+	unlink(server_name);
+	server_remove_files();
 	for (i = 0; i < 2; i++) {
 		drop(&f->feeds[i]);
 		store_free(&f->feeds[i].store);
@@ -775,6 +870,9 @@ static void end(struct follower *f)
 	free(f->self_waking);
 	if (f->wake_fd >= 0)
 		close(f->wake_fd);
+	server_free(&f->server);
+	curl_multi_cleanup(f->multi);
+	curl_global_cleanup();
 }
 
 int follow(const struct follow_options *o)
@@ -788,7 +886,8 @@ int follow(const struct follow_options *o)
 	signal(SIGPIPE, SIG_IGN);
 	end_with_parent(SIGTERM);
 	objects_wipe_memory();
-	begin(&f);
+	if (!begin(&f))
+		return EXIT_FAILED;
 	while (!stopped && !(o->once && (f.written || f.failed_once)))
 		turn(&f);
 	end(&f);

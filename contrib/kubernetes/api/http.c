@@ -1,281 +1,236 @@
 /* SPDX-License-Identifier: ISC */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <poll.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "http.h"
 
-/* Longest wait that a server may ask for. */
-enum { RETRY_AFTER_MAX = 3600 };
+enum {
+	RETRY_AFTER_MAX = 3600,	/* seconds: longest wait that a server may ask for */
+	CONNECT_WAIT = 10,	/* seconds */
+	TOKEN_MAX = 1 << 16,
+	FIELD_MAX = 128,
+	BUFFER = 64 << 10,	/* bytes read at a time */
+};
 
-static int connect_to(const char *path)
+/* ---- what comes in ---------------------------------------------------- */
+
+static size_t on_body(char *text, size_t one, size_t len, void *user)
 {
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	int fd, error;
+	struct http *h = user;
 
-	if (strlen(path) >= sizeof(to.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(to.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	/* Of a local socket this succeeds or fails at once. */
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to))) {
-		error = errno;
-		close(fd);
-		errno = error;
-		return -1;
-	}
-	return fd;
+	(void)one;
+	h->take(h->user, text, len);
+	return len;
 }
 
-bool http_open(struct http *h, const char *socket, const char *method, const char *path,
-	       const char *type, const void *body, size_t len)
+/* Is LINE the field NAME? Its value then. */
+static bool is_field(const char *line, const char *name, const char **value)
 {
-	char length[96] = "";
-	size_t room;
-	int n;
+	size_t n = strlen(name);
 
-	*h = (struct http){ .fd = connect_to(socket) };
-	if (h->fd < 0)
+	if (strncasecmp(line, name, n) || line[n] != ':')
 		return false;
-	if (body)
-		snprintf(length, sizeof(length), "Content-Type: %.48s\r\nContent-Length: %zu\r\n", type, len);
-	room = strlen(path) + len + 512;
-	h->request = malloc(room);
-	if (!h->request) {
-		http_close(h);
-		errno = ENOMEM;
-		return false;
-	}
-	n = snprintf(h->request, room, "%s %s HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
-		     "User-Agent: kilowg\r\nConnection: close\r\n%s\r\n", method, path, length);
-	if (n < 0 || (size_t)n + len > room) {
-		http_close(h);
-		errno = EINVAL;
-		return false;
-	}
-	if (body)
-		memcpy(h->request + n, body, len);
-	h->request_len = (size_t)n + len;
-	h->state = HTTP_SENDING;
+	*value = line + n + 1 + strspn(line + n + 1, " \t");
 	return true;
 }
 
-short http_events(const struct http *h)
+static void field(struct http *h, const char *line)
 {
-	return h->state == HTTP_SENDING ? POLLIN | POLLOUT : POLLIN;
+	const char *value;
+	unsigned long n;
+	time_t date;
+
+	if (is_field(line, "Date", &value)) {
+		date = curl_getdate(value, NULL);
+		h->date = date > 0 ? date : 0;
+	} else if (is_field(line, "Retry-After", &value)) {
+		n = strspn(value, "0123456789") == strlen(value) ? strtoul(value, NULL, 10) : 0;
+		h->retry_after = n > RETRY_AFTER_MAX ? RETRY_AFTER_MAX : (unsigned)n;
+	}
+}
+
+static size_t on_head(char *text, size_t one, size_t len, void *user)
+{
+	struct http *h = user;
+	char line[FIELD_MAX];
+	size_t n = len;
+	long status = 0;
+
+	(void)one;
+	while (n && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+		n--;
+	if (!n) {
+		curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
+		if (status >= 200) {	/* else another head follows */
+			h->status = (unsigned)status;
+			h->state = HTTP_BODY;
+		}
+	} else if (n < sizeof(line)) {
+		memcpy(line, text, n);
+		line[n] = '\0';
+		field(h, line);
+	}
+	return len;
+}
+
+/* ---- what goes out ---------------------------------------------------- */
+
+static bool add_field(struct http *h, const char *text)
+{
+	struct curl_slist *more = curl_slist_append(h->fields, text);
+
+	if (!more)
+		return false;
+	h->fields = more;
+	return true;
+}
+
+/* It is read each time: a pod's is another one each hour. */
+static bool add_token(struct http *h, const char *file)
+{
+	static const char before[] = "Authorization: Bearer ";
+	size_t len, n;
+	char *token = read_file(file, TOKEN_MAX, &len), *text;
+	bool well;
+
+	if (!token) {
+		snprintf(h->why, sizeof(h->why), "%s cannot be read", file);
+		h->no_trust = true;
+		return true;	/* the server says what it thinks of that */
+	}
+	n = strcspn(token, "\r\n");
+	text = malloc(sizeof(before) + n);
+	well = text != NULL;
+	if (well) {
+		memcpy(text, before, sizeof(before) - 1);
+		memcpy(text + sizeof(before) - 1, token, n);
+		text[sizeof(before) - 1 + n] = '\0';
+		well = add_field(h, text);
+		explicit_bzero(text, sizeof(before) + n);
+	}
+	free(text);
+	explicit_bzero(token, len);
+	free(token);
+	return well;
+}
+
+static bool set_server(struct http *h, const struct server *to, const char *path)
+{
+	size_t room = strlen(to->url) + strlen(path) + 1;
+	char *url = malloc(room);
+	CURLcode bad;
+
+	if (!url)
+		return false;
+	snprintf(url, room, "%s%s", to->url, path);
+	bad = curl_easy_setopt(h->easy, CURLOPT_URL, url);
+	free(url);
+	if (to->socket)
+		bad |= curl_easy_setopt(h->easy, CURLOPT_UNIX_SOCKET_PATH, to->socket);
+	if (to->ca_file) {
+		/* This one alone, and none of those that the host trusts. */
+		bad |= curl_easy_setopt(h->easy, CURLOPT_CAINFO, to->ca_file);
+		curl_easy_setopt(h->easy, CURLOPT_CAPATH, NULL);
+	}
+	if (to->cert_file) {
+		bad |= curl_easy_setopt(h->easy, CURLOPT_SSLCERT, to->cert_file);
+		bad |= curl_easy_setopt(h->easy, CURLOPT_SSLKEY, to->key_file);
+	}
+	if (to->insecure) {
+		bad |= curl_easy_setopt(h->easy, CURLOPT_SSL_VERIFYPEER, 0L);
+		bad |= curl_easy_setopt(h->easy, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+	return !bad && (!to->token_file || add_token(h, to->token_file));
+}
+
+static bool set_request(struct http *h, const struct http_request *r)
+{
+	char type[96];
+	CURLcode bad = curl_easy_setopt(h->easy, CURLOPT_CUSTOMREQUEST, r->method);
+
+	if (!add_field(h, "Accept: application/json"))
+		return false;
+	if (!r->body)
+		return !bad;
+	snprintf(type, sizeof(type), "Content-Type: %.48s", r->type);
+	bad |= curl_easy_setopt(h->easy, CURLOPT_POSTFIELDSIZE, (long)r->len);
+	bad |= curl_easy_setopt(h->easy, CURLOPT_COPYPOSTFIELDS, r->body);
+	return !bad && add_field(h, type) && add_field(h, "Expect:");
+}
+
+static bool set_rest(struct http *h)
+{
+	CURLcode bad = 0;
+
+	bad |= curl_easy_setopt(h->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	bad |= curl_easy_setopt(h->easy, CURLOPT_NOSIGNAL, 1L);
+	bad |= curl_easy_setopt(h->easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_WAIT);
+	bad |= curl_easy_setopt(h->easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	bad |= curl_easy_setopt(h->easy, CURLOPT_BUFFERSIZE, (long)BUFFER);
+	bad |= curl_easy_setopt(h->easy, CURLOPT_USERAGENT, "kilowg");
+	bad |= curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, h->fields);
+	bad |= curl_easy_setopt(h->easy, CURLOPT_HEADERFUNCTION, on_head);
+	bad |= curl_easy_setopt(h->easy, CURLOPT_HEADERDATA, h);
+	bad |= curl_easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, on_body);
+	bad |= curl_easy_setopt(h->easy, CURLOPT_WRITEDATA, h);
+	bad |= curl_easy_setopt(h->easy, CURLOPT_ERRORBUFFER, h->why);
+	bad |= curl_easy_setopt(h->easy, CURLOPT_PRIVATE, h);
+	return !bad;
+}
+
+/* ---- requests --------------------------------------------------------- */
+
+bool http_open(struct http *h, CURLM *multi, const struct server *to, const struct http_request *r,
+	       void (*take)(void *user, const char *text, size_t len), void *user)
+{
+	*h = (struct http){ .multi = multi, .take = take, .user = user, .easy = curl_easy_init() };
+	if (h->easy && set_server(h, to, r->path) && set_request(h, r) && set_rest(h) &&
+	    !curl_multi_add_handle(multi, h->easy)) {
+		h->state = HTTP_HEAD;
+		return true;
+	}
+	curl_easy_cleanup(h->easy);
+	h->easy = NULL;
+	http_close(h);
+	return false;
+}
+
+static void ended(struct http *h, CURLcode result)
+{
+	h->state = result ? HTTP_BROKEN : HTTP_DONE;
+	if (result == CURLE_PEER_FAILED_VERIFICATION || result == CURLE_SSL_CONNECT_ERROR ||
+	    result == CURLE_SSL_CERTPROBLEM || result == CURLE_SSL_CACERT_BADFILE)
+		h->no_trust = true;
+	h->nobody = result == CURLE_COULDNT_CONNECT;
+	if (result && !*h->why)
+		snprintf(h->why, sizeof(h->why), "%s", curl_easy_strerror(result));
+}
+
+void http_turn(CURLM *multi, int ms)
+{
+	struct http *h = NULL;
+	const CURLMsg *m;
+	int n;
+
+	curl_multi_poll(multi, NULL, 0, ms, NULL);
+	curl_multi_perform(multi, &n);
+	while ((m = curl_multi_info_read(multi, &n)))
+		if (m->msg == CURLMSG_DONE && !curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&h))
+			ended(h, m->data.result);
 }
 
 void http_close(struct http *h)
 {
-	if (h->fd >= 0)
-		close(h->fd);
-	free(h->request);
-	*h = (struct http){ .fd = -1 };
-}
+	struct curl_slist *f;
 
-static void broken(struct http *h)
-{
-	h->state = HTTP_BROKEN;
-}
-
-static void send_more(struct http *h)
-{
-	ssize_t n = send(h->fd, h->request + h->sent, h->request_len - h->sent, MSG_NOSIGNAL);
-
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			broken(h);
-		return;
+	if (h->easy) {
+		curl_multi_remove_handle(h->multi, h->easy);
+		curl_easy_cleanup(h->easy);
 	}
-	h->sent += (size_t)n;
-	if (h->sent == h->request_len)
-		h->state = HTTP_HEAD;
-}
-
-/* Decimal digits and nothing else, up to MAX. */
-static bool number(const char *text, uint64_t max, uint64_t *out)
-{
-	uint64_t v = 0;
-
-	if (!*text)
-		return false;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9' || v > max / 10)
-			return false;
-		v = v * 10 + (uint64_t)(*text - '0');
-	}
-	*out = v;
-	return v <= max;
-}
-
-/* RFC 9110, 5.6.7: the form that is to be sent. */
-static int64_t date_of(const char *text)
-{
-	struct tm tm = { 0 };
-	const char *end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-
-	return end && !*end ? (int64_t)timegm(&tm) : 0;
-}
-
-static void field(struct http *h, char *line)
-{
-	char *value = strchr(line, ':');
-	uint64_t n;
-
-	if (!value)
-		return;
-	*value++ = '\0';
-	value += strspn(value, " \t");
-	if (!strcasecmp(line, "Transfer-Encoding"))
-		h->chunked = !strcasecmp(value, "chunked");
-	else if (!strcasecmp(line, "Content-Length")) {
-		h->has_length = number(value, INT64_MAX, &h->left);
-		if (!h->has_length)
-			broken(h);
-	} else if (!strcasecmp(line, "Date"))
-		h->date = date_of(value);
-	else if (!strcasecmp(line, "Retry-After") && number(value, RETRY_AFTER_MAX, &n))
-		h->retry_after = (unsigned)n;
-}
-
-/* The empty line after the fields. */
-static void begin_body(struct http *h)
-{
-	if (h->status / 100 == 1)
-		h->status = 0;	/* another answer follows */
-	else if (h->chunked)
-		h->state = HTTP_LENGTH;
-	else if (h->has_length && !h->left)
-		h->state = HTTP_DONE;
-	else
-		h->state = HTTP_DATA;
-}
-
-static void status_line(struct http *h, const char *line)
-{
-	if (strncmp(line, "HTTP/1.", 7) || strlen(line) < 12 || line[8] != ' ' ||
-	    line[9] < '1' || line[9] > '5' || line[10] < '0' || line[10] > '9' ||
-	    line[11] < '0' || line[11] > '9')
-		broken(h);
-	else
-		h->status = (unsigned)((line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'));
-}
-
-static void chunk_length(struct http *h, const char *line)
-{
-	char *end;
-
-	errno = 0;
-	h->left = strtoull(line, &end, 16);
-	if (end == line || *line == '-' || *line == '+' || errno || (*end && *end != ';' && *end != ' '))
-		broken(h);
-	else
-		h->state = h->left ? HTTP_DATA : HTTP_TRAILER;
-}
-
-static void whole_line(struct http *h, char *line)
-{
-	switch (h->state) {
-	case HTTP_HEAD:
-		if (!h->status)
-			status_line(h, line);
-		else if (*line)
-			field(h, line);
-		else
-			begin_body(h);
-		break;
-	case HTTP_LENGTH:
-		chunk_length(h, line);
-		break;
-	case HTTP_DATA_END:
-		if (*line)
-			broken(h);
-		else
-			h->state = HTTP_LENGTH;
-		break;
-	case HTTP_TRAILER:
-		if (!*line)
-			h->state = HTTP_DONE;
-		break;
-	case HTTP_CLOSED:
-	case HTTP_SENDING:
-	case HTTP_DATA:
-	case HTTP_DONE:
-	case HTTP_BROKEN:
-		break;
-	}
-}
-
-/* Takes a line out of TEXT; what is too long for a line is cut, as only long fields are. */
-static size_t take_line(struct http *h, const char *text, size_t len)
-{
-	const char *end = memchr(text, '\n', len);
-	size_t n = end ? (size_t)(end - text) : len, i;
-
-	for (i = 0; i < n && h->line_len < sizeof(h->line) - 1; i++)
-		h->line[h->line_len++] = text[i];
-	if (!end)
-		return len;
-	if (h->line_len && h->line[h->line_len - 1] == '\r')
-		h->line_len--;
-	h->line[h->line_len] = '\0';
-	h->line_len = 0;
-	whole_line(h, h->line);
-	return n + 1;
-}
-
-static size_t take_data(struct http *h, const char *text, size_t len,
-			void (*take)(void *, const char *, size_t), void *user)
-{
-	size_t n = len;
-
-	if (h->chunked || h->has_length) {
-		if (n > h->left)
-			n = (size_t)h->left;
-		h->left -= n;
-	}
-	take(user, text, n);
-	if (h->chunked && !h->left)
-		h->state = HTTP_DATA_END;
-	else if (h->has_length && !h->left)
-		h->state = HTTP_DONE;
-	return n;
-}
-
-void http_continue(struct http *h, void (*take)(void *user, const char *text, size_t len),
-		   void *user)
-{
-	char text[65536];
-	size_t at = 0;
-	ssize_t n;
-
-	if (h->state == HTTP_SENDING)
-		send_more(h);
-	n = recv(h->fd, text, sizeof(text), 0);
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			broken(h);
-		return;
-	}
-	if (!n) {
-		/* Without a length the end of the connection is that of the body. */
-		h->state = h->state == HTTP_DATA && !h->chunked && !h->has_length ? HTTP_DONE : HTTP_BROKEN;
-		return;
-	}
-	if (h->state == HTTP_SENDING)
-		h->state = HTTP_HEAD;	/* an answer before all was sent: a refusal */
-	while (at < (size_t)n && h->state != HTTP_DONE && h->state != HTTP_BROKEN)
-		at += h->state == HTTP_DATA ? take_data(h, text + at, (size_t)n - at, take, user) :
-			take_line(h, text + at, (size_t)n - at);
+	for (f = h->fields; f; f = f->next)
+		explicit_bzero(f->data, strlen(f->data));	/* one has the token */
+	curl_slist_free_all(h->fields);
+	*h = (struct http){ 0 };
 }

@@ -1,58 +1,55 @@
 /* SPDX-License-Identifier: ISC */
-/*
- * The little of HTTP/1.1 (RFC 9112) that is needed to talk to "kubectl proxy" over its
- * socket: one request per connection, and an answer that may go on for hours.
- */
+/* Requests to an API server, by libcurl: several at a time, and an answer may go on for hours. */
 #ifndef KILOWG_API_HTTP_H
 #define KILOWG_API_HTTP_H
 
+#include <curl/curl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server.h"
+
 enum http_state {
 	HTTP_CLOSED,
-	HTTP_SENDING,
-	HTTP_HEAD,		/* status line and fields */
-	HTTP_LENGTH,		/* line with the length of a chunk */
-	HTTP_DATA,		/* of a chunk, or of all */
-	HTTP_DATA_END,		/* line end after a chunk */
-	HTTP_TRAILER,
+	HTTP_HEAD,		/* no answer yet */
+	HTTP_BODY,
 	HTTP_DONE,		/* the answer was complete */
-	HTTP_BROKEN,		/* it was not, or is none */
+	HTTP_BROKEN,		/* it was not, or there is none */
 };
 
 struct http {
-	int fd;
+	CURLM *multi;		/* not owned */
+	CURL *easy;
+	struct curl_slist *fields;
 	enum http_state state;
-	char *request;
-	size_t request_len, sent;
-	unsigned status;	/* of the answer; 0 until its first line is there */
+	unsigned status;	/* of the answer; 0 until its head is there */
 	int64_t date;		/* seconds since 1970 of the field Date; 0: none */
 	unsigned retry_after;	/* seconds; 0: none */
-	bool chunked, has_length;
-	uint64_t left;		/* bytes of the chunk, or of the body */
-	char line[1024];
-	size_t line_len;
+	bool no_trust;		/* it failed for certificates */
+	bool nobody;		/* it failed since nobody listens there */
+	char why[CURL_ERROR_SIZE];	/* it is broken */
+	void (*take)(void *user, const char *text, size_t len);
+	void *user;
+};
+
+struct http_request {
+	const char *method;
+	const char *path;	/* the caller knows that it holds no blanks or line ends */
+	const char *type;	/* of the body */
+	const char *body;	/* NULL: none */
+	size_t len;
 };
 
 /*
- * Begins a request: METHOD and PATH, of which the caller knows that they hold no blanks or
- * line ends, and a BODY of the TYPE if that is not NULL. Does not wait. Returns false, with
- * errno, if there is nobody at the socket.
+ * Begins a request, and hands each piece of the answer's body to TAKE from http_turn() on, in which
+ * nothing may be closed. H must not move meanwhile. Does not wait. False without memory.
  */
-bool http_open(struct http *h, const char *socket, const char *method, const char *path,
-	       const char *type, const void *body, size_t len);
+bool http_open(struct http *h, CURLM *multi, const struct server *to, const struct http_request *r,
+	       void (*take)(void *user, const char *text, size_t len), void *user);
 
-/* What to poll() for. */
-short http_events(const struct http *h);
-
-/*
- * Goes on after poll(). Each piece of the body is handed to TAKE. The state tells what is to
- * be expected: at HTTP_DONE and HTTP_BROKEN nothing comes any more.
- */
-void http_continue(struct http *h, void (*take)(void *user, const char *text, size_t len),
-		   void *user);
+/* Waits for up to so many ms until something comes, and goes on with all requests. */
+void http_turn(CURLM *multi, int ms);
 
 void http_close(struct http *h);
 

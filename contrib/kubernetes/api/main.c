@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-#include <fcntl.h>
+#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "api.h"
 #include "http.h"
@@ -22,22 +20,23 @@ enum {
 
 static const char usage_text[] =
 "usage: kilowg-api follow --node NAME [options]\n"
-"       kilowg-api patch SOCKET NODE FILE\n"
-"       kilowg-api reach SOCKET NODE\n"
+"       kilowg-api patch API NODE FILE\n"
+"       kilowg-api reach API NODE\n"
 "       kilowg-api limit SECONDS COMMAND [ARGUMENT...]\n"
 "\n"
-"The part of kilowg-agent(8) that talks to the API server, through \"kubectl proxy\".\n"
+"The part of kilowg-agent(8) that talks to the API server.\n"
 "\n"
 "follow: keeps nodes and peers, as far as a mesh depends on them, in files of the\n"
 "current folder: state.json and self.json; away is there with a reason while the server\n"
-"is not; skew has the seconds that this host's clock is behind the server's.\n"
+"is not; api.json tells how it is reached; skew has the seconds that this host's clock is behind the server's.\n"
 "  --node NAME            the Node that this host is\n"
 "  --topology-label NAME  label with the location (topology.kubernetes.io/region)\n"
 "  --max-age SECONDS      mark nodes not seen for as long as gone (60; 0: none)\n"
 "  --debounce SECONDS     wait for more changes after the first (1)\n"
 "  --wake                 write a line into wake.pipe when something has changed\n"
 "  --once                 end when the files are written\n"
-"patch: sends a merge patch of a node.\n"
+"patch: sends a merge patch of a node. API is the file api.json of follow, or the socket of\n"
+"\"kubectl proxy\".\n"
 "reach: asks for the node, to see whether the server answers.\n"
 "limit: runs a command in a process group of its own; ends it, with exit status 124, if\n"
 "it takes longer, and if whoever started this ends.\n"
@@ -87,24 +86,6 @@ void reason_of(char *out, size_t len, unsigned status, const char *body, size_t 
 
 /* ---- one request ------------------------------------------------------ */
 
-static char *read_file(const char *name, size_t *len)
-{
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
-	char *text = malloc(PATCH_MAX + 1);
-	ssize_t n = 1;
-
-	*len = 0;
-	while (fd >= 0 && text && *len <= PATCH_MAX && (n = read(fd, text + *len, PATCH_MAX + 1 - *len)) > 0)
-		*len += (size_t)n;
-	if (fd >= 0)
-		close(fd);
-	if (fd < 0 || !text || n < 0 || *len > PATCH_MAX) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
 struct answer {
 	char text[4096];
 	size_t len;
@@ -121,7 +102,7 @@ static void take(void *user, const char *text, size_t len)
 }
 
 /* Until there is an answer, or until ASK_WAIT has passed. */
-static void exchange(struct http *h, struct answer *a)
+static void exchange(CURLM *multi, const struct http *h)
 {
 	struct timespec t;
 	time_t deadline;
@@ -129,45 +110,64 @@ static void exchange(struct http *h, struct answer *a)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	deadline = t.tv_sec + ASK_WAIT;
 	while (h->state != HTTP_DONE && h->state != HTTP_BROKEN && t.tv_sec < deadline) {
-		struct pollfd p = { .fd = h->fd, .events = http_events(h) };
-
-		if (poll(&p, 1, 500) > 0)
-			http_continue(h, take, a);
+		http_turn(multi, 500);
 		clock_gettime(CLOCK_MONOTONIC, &t);
 	}
 }
 
-int ask(const char *socket, const char *node, const char *file)
+static bool request(const struct server *to, const struct http_request *r)
 {
 	struct answer a = { .len = 0 };
-	char path[300], why[300];
+	char why[300];
+	CURLM *multi = curl_global_init(CURL_GLOBAL_DEFAULT) ? NULL : curl_multi_init();
 	struct http h;
-	size_t len = 0;
-	char *body = NULL;
 	bool well;
 
-	if (!is_node_name(node))
-		return bad("NODE is the name of a Kubernetes node");
-	if (file && !(body = read_file(file, &len))) {
-		fprintf(stderr, "kilowg-api: %s cannot be read\n", file);
-		return EXIT_FAILED;
+	if (!multi || !http_open(&h, multi, to, r, take, &a)) {
+		fprintf(stderr, "kilowg-api: out of memory\n");
+		curl_multi_cleanup(multi);
+		return false;
 	}
-	snprintf(path, sizeof(path), "/api/v1/nodes/%s%s", node, file ? "" : "?resourceVersion=0");
-	if (!http_open(&h, socket, file ? "PATCH" : "GET", path, "application/merge-patch+json", body, len)) {
-		perror("kilowg-api: kubectl proxy");
-		free(body);
-		return EXIT_FAILED;
-	}
-	free(body);
-	exchange(&h, &a);
+	exchange(multi, &h);
 	well = h.status == 200;
-	if (!h.status) {
+	if (!h.status && h.state == HTTP_BROKEN) {
+		fprintf(stderr, "kilowg-api: %s\n", h.why);
+	} else if (!h.status) {
 		fprintf(stderr, "kilowg-api: there was no answer within %d seconds\n", ASK_WAIT);
 	} else if (!well) {
 		reason_of(why, sizeof(why), h.status, a.text, a.len);
 		fprintf(stderr, "kilowg-api: %s\n", why);
 	}
 	http_close(&h);
+	curl_multi_cleanup(multi);
+	curl_global_cleanup();
+	return well;
+}
+
+int ask(const char *api, const char *node, const char *file)
+{
+	struct http_request r = { .method = file ? "PATCH" : "GET", .type = "application/merge-patch+json" };
+	struct server to;
+	char path[300], *body = NULL;
+	bool well;
+
+	if (!is_node_name(node))
+		return bad("NODE is the name of a Kubernetes node");
+	if (!server_load(&to, api)) {
+		fprintf(stderr, "kilowg-api: %s: %s\n", api, strerror(errno));
+		return EXIT_FAILED;
+	}
+	if (file && !(body = read_file(file, PATCH_MAX, &r.len))) {
+		fprintf(stderr, "kilowg-api: %s: %s\n", file, strerror(errno));
+		server_free(&to);
+		return EXIT_FAILED;
+	}
+	snprintf(path, sizeof(path), "/api/v1/nodes/%s%s", node, file ? "" : "?resourceVersion=0");
+	r.path = path;
+	r.body = body;
+	well = request(&to, &r);
+	free(body);
+	server_free(&to);
 	return well ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -235,9 +235,9 @@ int main(int argc, char **argv)
 	if (!strcmp(command, "follow"))
 		return follow_command(argc - 1, argv + 1);
 	if (!strcmp(command, "patch"))
-		return argc == 5 ? ask(argv[2], argv[3], argv[4]) : bad("patch takes a socket, a node and a file");
+		return argc == 5 ? ask(argv[2], argv[3], argv[4]) : bad("patch takes API, a node and a file");
 	if (!strcmp(command, "reach"))
-		return argc == 4 ? ask(argv[2], argv[3], NULL) : bad("reach takes a socket and a node");
+		return argc == 4 ? ask(argv[2], argv[3], NULL) : bad("reach takes API and a node");
 	if (!strcmp(command, "limit")) {
 		if (argc < 4 || !seconds(argv[2], &n) || !n)
 			return bad("limit takes seconds and a command");

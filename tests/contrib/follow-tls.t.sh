@@ -1,0 +1,4 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+# kilowg-api once more, logging in at the API server itself.
+exec "$(dirname -- "$0")/follow.t.sh" tls

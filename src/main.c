@@ -320,7 +320,7 @@ static void print_help(void)
 		printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	puts("\nOptions:");
 	print_global_help(NULL);
-	puts("\n\"kilowg COMMAND --help\" explains a command; kilowg(8) and kilowg.ini(5) have it all.");
+	puts("\n\"kilowg COMMAND --help\" explains a command; see also kilowg(8) and kilowg.ini(5).");
 }
 
 static void print_command_help(const struct command *c)

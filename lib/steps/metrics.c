@@ -490,7 +490,7 @@ PUT_WORKERS(put_worker_sent_packets, sent.packets)
 
 /* ---- all of them ----------------------------------------------------- */
 
-/* kilowg(8), METRICS, has this table, too. Sorted by the name with its suffix. */
+/* kilowg-status(8), METRICS, has this table, too. Sorted by the name with its suffix. */
 static const struct family families[] = {
 	{ "kilowg_build", INFO, NULL, "Version of the program that collected this.", put_build },
 	{ "kilowg_collected_timestamp_seconds", GAUGE, "seconds", "When this was collected.", put_collected },

@@ -232,6 +232,7 @@ static void on_entry(void *arg, const char *name, char *value, struct kwgi_place
 	const struct kwgi_section_key *k;
 	char first[KWGI_PLACE_TEXT];
 	struct kwgi_place *seen;
+	bool local;
 
 	p->at = at;
 	if (is_behind_end(p) || !p->object)
@@ -241,11 +242,13 @@ static void on_entry(void *arg, const char *name, char *value, struct kwgi_place
 		report_unknown_key(p, name);
 		return;
 	}
-	seen = &p->seen[k - p->section->keys];
+	local = p->object == &p->cfg->local;
+	seen = &(local ? p->cfg->local_seen : p->seen)[k - p->section->keys];
 	if (seen->line && !k->repeatable) {
 		kwgi_diags_add(&p->cfg->diags, KWG_ERROR, at, name,
-			       "given twice in one [%s]; once is accepted, and %s has it",
-			       p->section->name, kwgi_diags_place(&p->cfg->diags, first, *seen));
+			       "given twice in %s[%s]; once is accepted, and %s has it",
+			       local ? "" : "one ", p->section->name,
+			       kwgi_diags_place(&p->cfg->diags, first, *seen));
 		return;
 	}
 	*seen = at;

@@ -116,7 +116,7 @@ static void report_unknown_key(struct kwgi_parse *p, const char *name)
 	for (i = 0; i < KWGI_SECTIONS; i++) {
 		if (key_in(&kwgi_sections[i], name)) {
 			kwgi_diags_add(d, KWG_ERROR, p->at, name,
-				       "unknown key in [%s]; it belongs into [%s]", s->name,
+				       "unknown key in [%s]; it belongs in [%s]", s->name,
 				       kwgi_sections[i].name);
 			return;
 		}
@@ -141,7 +141,7 @@ static bool is_behind_end(struct kwgi_parse *p)
 	if (!p->end_at.line)
 		return false;
 	kwgi_diags_add(&p->cfg->diags, KWG_ERROR, p->at, "",
-		       "stands behind [end] (%s); nothing but comments may follow it",
+		       "follows [end] (%s); only comments may follow it",
 		       kwgi_diags_place(&p->cfg->diags, end, p->end_at));
 	return true;
 }

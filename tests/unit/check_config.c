@@ -262,7 +262,7 @@ static const struct {
 	{ "[local]\nroute_table = 5\n",
 	  "t:2: route_table: unknown key in [local]; did you mean route-table?\n" },
 	{ "[peer]\nAllowedIPs = x\n", "t:2: AllowedIPs: unknown key in [peer]; did you mean allowed-ip?\n" },
-	{ "[peer]\nleader = yes\n", "t:2: leader: unknown key in [peer]; it belongs into [node]\n" },
+	{ "[peer]\nleader = yes\n", "t:2: leader: unknown key in [peer]; it belongs in [node]\n" },
 };
 
 START_TEST(remarks_of_reading)

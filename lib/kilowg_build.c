@@ -301,10 +301,10 @@ static int build_nftables(struct kwg_steps *s, struct kwg_error *err)
 				 "this user may not see nftables: CAP_NET_ADMIN is missing; run kilowg as root");
 	if (s->host.no_nftables && needs_firewall(s->plan, s->wanted.default_way.mark))
 		return kwgi_fail(err, KWG_ERR_KERNEL, EOPNOTSUPP,
-				 "this kernel has no nftables, which is needed here; set firewall = iptables if it has that, or none to do without");
+				 "this kernel has no nftables, which the plan needs; set firewall = iptables if the kernel has that, or none");
 	if (s->host.no_nftables) {
 		kwgi_steps_say(s, KWG_WARNING,
-		    "this kernel has no nftables; packets may be too large for the path (firewall = none says that you know)");
+		    "this kernel has no nftables; packets may be too large for the path (firewall = none hides this warning)");
 		return 0;
 	}
 	if (kwgi_nft_encode(&s->table, &s->wanted.arena, s->plan, s->wanted.default_way.mark,

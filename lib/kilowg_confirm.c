@@ -272,7 +272,7 @@ static int fail_waiting(const struct kwgi_record *r, struct kwg_error *err)
 	int64_t left = kwgi_boot_id(boot) ? 0 : kwgi_record_left(r, boot, kwgi_boot_ms());
 
 	return kwgi_fail(err, KWG_ERR_LOCKED, 0,
-			 "mesh %s: a change waits for a confirmation, for %" PRId64 " s more; confirm it (kilowg confirm), take it back (kilowg rollback), or apply with --supersede",
+			 "mesh %s: a change waits for a confirmation, for %" PRId64 " s more; confirm it (kilowg confirm), roll it back (kilowg rollback), or apply with --supersede",
 			 r->mesh, (left + 999) / 1000);
 }
 
@@ -309,7 +309,7 @@ static int check_held(const struct kwg_steps *s, struct kwg_error *err)
 
 	if (held)
 		ret = kwgi_fail(err, KWG_ERR_HELD, 0,
-				"%.200s: is still as it was when it was taken back (%.100s); change it, or apply with --confirm, or with --supersede",
+				"%.200s: is still as it was when it was rolled back (%.100s); change it, or apply with --confirm, or with --supersede",
 				held->path, r->state == KWGI_RECORD_HELD ? r->reason
 									 : "it was not confirmed in time");
 	kwgi_arena_free(&arena);
@@ -1010,7 +1010,7 @@ static int confirm(const struct kwg_steps *s, const char *mesh, const char *id,
 	if (ret)
 		return ret;
 	if (r->state == KWGI_RECORD_HELD)
-		ret = kwgi_fail(err, KWG_ERR_STOPPED, 0, "mesh %s: too late, what was before is back (%.200s)",
+		ret = kwgi_fail(err, KWG_ERR_STOPPED, 0, "mesh %s: too late, it was rolled back (%.200s)",
 				r->mesh, r->reason);
 	else if (id && strcmp(id, r->id))
 		ret = kwgi_fail(err, KWG_ERR_STOPPED, 0, "mesh %s: another change has taken its place",
@@ -1068,11 +1068,11 @@ static void find_waiting(const struct kwg_pending *p, struct kwgi_findings *f)
 		(void)strftime(at, sizeof(at), "%F %T", &tm);
 	if (!p->due && p->keeper_lives)
 		kwgi_findings_say(f, false, "unconfirmed",
-				  "the configuration waits for a confirmation until %s, %" PRId64 " s more, else %s brings back what was before; to keep it: kilowg confirm",
+				  "the configuration waits for a confirmation until %s, %" PRId64 " s more, then %s rolls back; to keep it: kilowg confirm",
 				  at, (p->left + 999) / 1000, p->keeper);
 	else
 		kwgi_findings_say(f, true, "unconfirmed",
-				  "the configuration waits for a confirmation until %s%s, and nobody sees to what was before (%s has gone); kilowg confirm, or kilowg rollback",
+				  "the configuration waits for a confirmation until %s%s, and nothing will roll back (%s has gone); kilowg confirm, or kilowg rollback",
 				  at, p->due ? ", which is over" : "", *p->keeper ? p->keeper : "who did");
 }
 
@@ -1089,7 +1089,7 @@ void kwgi_confirm_find(const struct kwg_config *cfg, struct kwgi_findings *f)
 			find_waiting(&p, f);
 		else if (!find_held(&held, &k.u.record, &arena, cfg) && held)
 			kwgi_findings_say(f, false, "held",
-					  "what was before is in force, not what these files said (%s); change them, or apply with --confirm, or with --supersede",
+					  "the previous configuration is in force, not these files (%s); change them, or apply with --confirm, or with --supersede",
 					  p.reason);
 	}
 	kwgi_arena_free(&arena);

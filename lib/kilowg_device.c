@@ -145,7 +145,7 @@ static int not_valid(int e, const struct kwgi_uapi_fault *at, struct kwg_error *
 	const char *what = !e ? "set=1 is wanted" :
 			   e == EPROTO ? "there it breaks off, without an empty line" :
 			   *at->key ? "this value is not valid" :
-			   "this key is not known, or not in its place";
+			   "this key is unknown, or not allowed here";
 
 	return kwgi_fail(err, KWG_ERR_CONFIG, e ? e : EINVAL, "the request, line %u%s%s: %s",
 			 e ? at->line : 1, *at->key ? ", " : "", at->key, what);

@@ -48,7 +48,7 @@ static int new_edit(struct kwg_edit **out, const struct kwg_config *cfg, uint32_
 	struct kwg_edit *e;
 
 	if (!strcmp(cfg->texts[file].name, "-"))
-		return kwgi_fail(err, KWG_ERR_USAGE, 0, "standard input is no file that can be changed; name one");
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "standard input cannot be changed; name a file");
 	e = calloc(1, sizeof(*e));
 	if (!e)
 		return kwgi_nomem(err);
@@ -85,7 +85,7 @@ static int fail_ambiguous(const struct kwg_config *cfg, struct kwg_error *err)
 	for (i = 0; i < cfg->n_texts; i++)
 		if (is_of_mesh(cfg, i))
 			kwgi_buf_printf(&b, "%s%s", n++ ? ", " : "", cfg->texts[i].name);
-	ret = kwgi_fail(err, KWG_ERR_USAGE, 0, "several files are about the mesh: %.400s; say which one is to be changed",
+	ret = kwgi_fail(err, KWG_ERR_USAGE, 0, "several files describe the mesh: %.400s; say which one to change",
 			b.p ? b.p : "");
 	kwgi_buf_free(&b);
 	return ret;
@@ -107,11 +107,11 @@ static int find_file(const struct kwg_config *cfg, const char *name, uint32_t *f
 		}
 	}
 	if (name)
-		return kwgi_fail(err, KWG_ERR_USAGE, 0, "%.300s is none of the files of this configuration", name);
+		return kwgi_fail(err, KWG_ERR_USAGE, 0, "%.300s is not one of the files of this configuration", name);
 	if (n > 1)
 		return fail_ambiguous(cfg, err);
 	return n ? 0 : kwgi_fail(err, KWG_ERR_USAGE, 0,
-				 "no file is about the mesh; say which one is to be changed");
+				 "no file describes the mesh; say which one to change");
 }
 
 /* Where the section of a node or peer begins. */
@@ -415,7 +415,7 @@ int kwg_config_free_addresses(const struct kwg_config *cfg, char **out, size_t *
 		return kwgi_nomem(err);
 	if (!n)
 		return kwgi_fail(err, KWG_ERR_USAGE, 0,
-				 "no address is free behind those of other peers, or behind the subnet of the mesh");
+				 "no address is free after those of other peers, or after the subnet of the mesh");
 	for (i = 0; i < n; i++) {
 		struct kwgi_prefix host = kwgi_prefix_host(&found[i]);
 

@@ -47,6 +47,6 @@ int kwgi_steps_check_down(const struct kwg_steps *s, struct kwg_error *err)
 	if (!s->opt.unless_down || !kwgi_downmark_is_set(KWG_RUNDIR, mesh))
 		return 0;
 	return kwgi_fail(err, KWG_ERR_DOWN, 0,
-			 "the mesh \"%s\" was taken down, and nobody has asked for it since; \"kilowg apply\" brings it back",
+			 "the mesh \"%s\" was taken down, and was not requested since; \"kilowg apply\" brings it back",
 			 mesh);
 }

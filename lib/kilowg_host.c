@@ -476,7 +476,7 @@ static int run_round(struct kwg_steps *s, struct kwg_error *err)
 /* All is done as far as anybody knows. */
 static int tell_unseen(const struct kwg_steps *s, const struct kwg_error *why)
 {
-	kwgi_steps_say(s, KWG_WARNING, "done, but the host could not be looked at once more: %s",
+	kwgi_steps_say(s, KWG_WARNING, "applied, but the host could not be examined again: %s",
 		       why ? why->text : "");
 	return 0;
 }
@@ -502,7 +502,7 @@ static int run_what_is_left(struct kwg_steps *s, bool *stays, struct kwg_error *
 		*stays = rounds == ROUNDS_MORE;
 		if (*stays)
 			return kwgi_fail(err, KWG_ERR_KERNEL, 0,
-					 "done, and each time to be done again: %.300s; does another program change the same?",
+					 "applied, but undone again each time: %.300s; does another program change the same?",
 					 last->texts[0]);
 		for (i = 0; i < last->steps.n; i++)
 			kwgi_steps_say(s, KWG_NOTE, "once more: %s", last->texts[i]);

@@ -164,7 +164,7 @@ static int look_at(struct new_file *f, struct kwg_error *err)
 	sodium_memzero(text, len);
 	free(text);
 	return f->there ? 0 : kwgi_fail(err, KWG_ERR_USAGE, 0,
-					"%.300s is there already, and is left as it is; no file was made",
+					"%.300s exists already and is not changed; no file was created",
 					f->path.p);
 }
 

@@ -208,7 +208,7 @@ static int parse_extra(const char *const *extra, size_t n, struct kwgi_prefix **
 		if (kwgi_prefix_parse(&v[i], extra[i]) || kwgi_prefix_has_host_bits(&v[i])) {
 			free(v);
 			return kwgi_fail(err, KWG_ERR_USAGE, 0,
-					 "\"%.60s\" is no network without host bits, such as 10.2.1.0/24",
+					 "\"%.60s\" is not a network without host bits, such as 10.2.1.0/24",
 					 extra[i]);
 		}
 	}

@@ -112,7 +112,7 @@ static int run_apply(struct cli *cli, int argc, char **argv, const struct option
 	if (!status)
 		status = job_confirm(&job, &given[CONFIRM], &given[PROBE]);
 	if (!status && job.opt.confirm && job.opt.switch_backend)
-		status = usage_error("--switch-backend cannot be taken back, so it does not go with --confirm");
+		status = usage_error("--switch-backend cannot be rolled back, so it cannot be combined with --confirm");
 	if (!status && job.opt.confirm && job.opt.closed_only)
 		status = usage_error("--closed-only takes nothing back, so it does not go with --confirm");
 	if (status)
@@ -240,22 +240,22 @@ static int run_diff(struct cli *cli, int argc, char **argv, const struct option_
 
 const struct command command_apply = {
 	.name = "apply", .args = "", .has_json = true, .takes = TAKES_ALL,
-	.summary = "bring this host to the wanted state",
+	.summary = "change this host so that it matches the plan",
 	.details = "Carries out what \"diff\" shows. If a step fails, those before it are undone.\n"
 		   "With -v or --json also prints the steps. With --confirm what was before comes back by\n"
 		   "itself, also if this terminal or the host goes down; on a terminal it asks.",
 	.options = {
 		[DRY_RUN] = { "dry-run", NULL, "print the steps, change nothing" },
-		[WAIT] = { "wait", NULL, "wait while another kilowg is at work on this mesh" },
-		[LOCK_TIMEOUT] = { "lock-timeout", "SECONDS", "the same, for so many seconds at most" },
-		[SUPERSEDE] = { "supersede", NULL, "although another change waits for a confirmation, or was not confirmed" },
-		[SWITCH_BACKEND] = { "switch-backend", NULL, "replace an interface of another backend than the wanted one" },
+		[WAIT] = { "wait", NULL, "wait while another kilowg holds the lock of the mesh" },
+		[LOCK_TIMEOUT] = { "lock-timeout", "SECONDS", "the same, but at most this long" },
+		[SUPERSEDE] = { "supersede", NULL, "even if another change waits for a confirmation, or was not confirmed" },
+		[SWITCH_BACKEND] = { "switch-backend", NULL, "replace an interface of another backend" },
 		[CONFIRM] = { "confirm", "SECONDS", "go back unless \"kilowg confirm\" comes in time" },
 		[PROBE] = { "probe", "ADDRESS|PEER", "confirm when it answers through the mesh; repeatable" },
 		[KEEP] = OPTION_KEEP,
 		[ALLOW_SHRINK] = { "allow-shrink", NULL, "files may be empty, end within a line, or have far fewer nodes" },
 		[LEAVE] = { "leave", NULL, "if the files have not this node, remove the mesh from this host" },
-		[CLOSED_ONLY] = { "closed-only", NULL, "with fail-closed, close the networks, and leave all else; for the boot" },
+		[CLOSED_ONLY] = { "closed-only", NULL, "with fail-closed, only close the networks; for the boot" },
 		[UNLESS_DOWN] = { "unless-down", NULL, "do nothing after \"down\" until somebody applies without this" },
 	},
 	.run = run_apply,
@@ -275,9 +275,9 @@ const struct command command_down = {
 	.summary = "remove all that kilowg made for this mesh, and nothing else",
 	.options = {
 		[DRY_RUN] = { "dry-run", NULL, "print the steps, change nothing" },
-		[WAIT] = { "wait", NULL, "wait while another kilowg is at work on this mesh" },
-		[LOCK_TIMEOUT] = { "lock-timeout", "SECONDS", "the same, for so many seconds at most" },
-		[SUPERSEDE] = { "supersede", NULL, "although another change waits for a confirmation" },
+		[WAIT] = { "wait", NULL, "wait while another kilowg holds the lock of the mesh" },
+		[LOCK_TIMEOUT] = { "lock-timeout", "SECONDS", "the same, but at most this long" },
+		[SUPERSEDE] = { "supersede", NULL, "even if another change waits for a confirmation" },
 		[MESH] = { "mesh", "NAME", "of this mesh, by its marks, whatever the files say" },
 		[ALL] = { "all", NULL, "of all meshes" },
 		[KEEP_CLOSED] = { "keep-closed", NULL, "leave networks closed that fail-closed has closed" },

@@ -97,7 +97,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 	if (argc)
 		return usage_error("check takes no operand");
 	if (given[LIVE].n && given[REACH].n)
-		return usage_error("--live and --reach are two questions: give one of them");
+		return usage_error("--live and --reach cannot be combined");
 	if (given[KEYS].n)
 		return print_keys();
 	cfg = read_config(cli, &status);
@@ -127,8 +127,8 @@ const struct command command_check = {
 	.details = "Reads everything, touches nothing. With --json prints what was understood, or\n"
 		   "what --live or --reach has found.",
 	.options = {
-		[KEYS] = { "keys", NULL, "list every key of the file format, tab-separated" },
-		[LIVE] = { "live", NULL, "also look at this host for what stands in the way of the plan" },
+		[KEYS] = { "keys", NULL, "list all keys of the file format, tab-separated" },
+		[LIVE] = { "live", NULL, "also examine this host for obstacles to the plan" },
 		[REACH] = { "reach", NULL, "also trace a packet between each pair of nodes, pods and peers" },
 		[STRICT] = { "strict", NULL, "exit with 1 for warnings, too" },
 		[KEEP] = OPTION_KEEP,

@@ -55,7 +55,7 @@ static int keep(struct cli *cli, const char *mesh, const char *id)
 			return EXIT_DONE;
 		status = job_go_back(cli, &p, NULL, true);
 		if (!status && !kwg_pending_get(&p, mesh, NULL) && !p.waits)
-			fprintf(stderr, "kilowg: mesh %s: not confirmed in time: what was before is back\n",
+			fprintf(stderr, "kilowg: mesh %s: not confirmed in time: rolled back\n",
 				mesh);
 		/* An interface or a route may be in the way that goes. */
 		if (status)
@@ -92,9 +92,9 @@ static int go_back(struct job *job, const struct kwg_pending *p)
 	if (job->dry_run)
 		return usage_error("mesh %s: a change waits for a confirmation; \"kilowg rollback\" takes it back, and --dry-run needs the number of a configuration",
 				   p->mesh);
-	status = job_go_back(job->cli, p, "it was taken back", false);
+	status = job_go_back(job->cli, p, "it was rolled back", false);
 	if (!status && !job->cli->quiet)
-		printf("mesh %s: what was before is back\n", p->mesh);
+		printf("mesh %s: rolled back\n", p->mesh);
 	return status;
 }
 
@@ -157,13 +157,13 @@ const struct command command_confirm = {
 const struct command command_rollback = {
 	.name = "rollback", .args = "[N]", .has_json = true, .takes = TAKES_FILE | TAKES_INTERFACE | TAKES_QUIET | TAKES_VERBOSE,
 	.summary = "go back to what was applied before, or to number N of the history",
-	.details = "What waits for a confirmation is taken back. Files that say something else are not\n"
+	.details = "A change that waits for a confirmation is rolled back. Changed files are not\n"
 		   "applied again until they change.",
 	.options = {
 		[DRY_RUN] = { "dry-run", NULL, "print the steps, change nothing" },
-		[WAIT] = { "wait", NULL, "wait while another kilowg is at work on this mesh" },
-		[LOCK_TIMEOUT] = { "lock-timeout", "SECONDS", "the same, for so many seconds at most" },
-		[SUPERSEDE] = { "supersede", NULL, "although another change waits for a confirmation" },
+		[WAIT] = { "wait", NULL, "wait while another kilowg holds the lock of the mesh" },
+		[LOCK_TIMEOUT] = { "lock-timeout", "SECONDS", "the same, but at most this long" },
+		[SUPERSEDE] = { "supersede", NULL, "even if another change waits for a confirmation" },
 		[CONFIRM] = { "confirm", "SECONDS", "go forth again unless \"kilowg confirm\" comes in time" },
 		[PROBE] = { "probe", "ADDRESS|PEER", "confirm when it answers through the mesh; repeatable" },
 		[MESH] = { "mesh", "NAME", "of this mesh, if there are several" },

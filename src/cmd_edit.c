@@ -441,7 +441,7 @@ static int run_peer(struct cli *cli, int argc, char **argv, const struct option_
 
 #define EDIT_OPTIONS \
 	[DRY_RUN] = { "dry-run", NULL, "print the difference and write nothing" }, \
-	[IN] = { "in", "FILE", "add it to this file, if several are about the mesh" }, \
+	[IN] = { "in", "FILE", "add it to this file, if several describe the mesh" }, \
 	[FROM] = { "from", "FILE", "add the section in this file; - is standard input" }
 
 const struct command command_node = {

@@ -25,7 +25,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 
 const struct command command_explain = {
 	.name = "explain", .args = "FROM TO", .has_json = true,
-	.summary = "tell how a packet gets from one place to another, and its answer back",
+	.summary = "trace a packet from one place to another, and the answer back",
 	.details = "FROM and TO are the name of a node or peer, pod:NODE for a pod of a node, or an address.\n"
 		   "Reads the configuration only. Exit status 3: it does not get there, or not back.",
 	.run = run,

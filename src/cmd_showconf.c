@@ -127,7 +127,7 @@ const struct command command_showconf = {
 				 "                        routes; repeatable" },
 		[FORMAT] = { "format", "FORMAT", "all that a peer needs, for wg-quick, wg, networkd, nm, yaml or json" },
 		[PRIVATE_KEY] = { "private-key", "FILE", "the peer's own key, to be in it; - is standard input" },
-		[AS_QR] = { "qr", NULL, "all that a phone needs, as a QR code on the terminal" },
+		[AS_QR] = { "qr", NULL, "print the configuration as a QR code on the terminal" },
 		[AS_SVG] = { "qr-svg", NULL, "the same as an SVG image" },
 		[AS_PNG] = { "qr-png", NULL, "the same as a PNG image" },
 	},

@@ -55,9 +55,9 @@ const struct command command_status = {
 	.summary = "print peers, handshakes, transfer and drift; exit status 3 if unhealthy",
 	.details = "STATE of a peer:\n"
 		   "  ok          there was a handshake in the last 180 seconds\n"
-		   "  idle        no session, and nothing was sent that asks for one\n"
-		   "  unanswered  something was sent, and nothing came back\n"
-		   "  missing     WireGuard does not know the peer\n"
+		   "  idle        no session, and no packet was sent that needs one\n"
+		   "  unanswered  packets were sent, and nothing came back\n"
+		   "  missing     WireGuard does not have the peer\n"
 		   "\"drift\" are the steps that \"diff\" shows.",
 	.options = {
 		[PROBE] = { "probe", NULL, "send a packet to each peer, and wait for an answer" },

@@ -136,7 +136,7 @@ static void stay_down(struct watcher *w, const struct kwg_error *err)
 	if (!w->down)
 		fprintf(stderr, "kilowg: %s\n", err->text);
 	w->down = true;
-	tell_manager(w, "STATUS=The mesh was taken down; waiting until somebody asks for it");
+	tell_manager(w, "STATUS=The mesh was taken down; waiting until it is requested");
 }
 
 static void recover(struct watcher *w)
@@ -203,7 +203,7 @@ static void refuse(struct watcher *w, const char *what)
 static void accept(struct watcher *w)
 {
 	if (w->refused && !w->cli->quiet)
-		fputs("kilowg: the files are whole again\n", stderr);
+		fputs("kilowg: the files are complete again\n", stderr);
 	w->refused = false;
 }
 
@@ -650,7 +650,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 
 const struct command command_watch = {
 	.name = "watch", .args = "", .takes = TAKES_ALL,
-	.summary = "apply, and stay to repair what others take away, at once",
+	.summary = "apply, then keep running and repair changes at once",
 	.details = "Also applies the files when they change, or on SIGHUP, and looks names up again every\n"
 		   "two minutes. Waits for files that are missing or not right. SIGTERM ends it; the network\n"
 		   "stays. One line on stderr for each repair.",

@@ -162,7 +162,7 @@ static int run_steps(struct job *job)
 	if (!number)
 		return status;
 	fprintf(stderr, "kilowg: ended by %s, %s\n", signal_name(number),
-		status ? "with all steps undone" : "after all steps were carried out");
+		status ? "with all steps undone" : "after all steps");
 	job_free(job);
 	signals_end(number);
 }
@@ -196,7 +196,7 @@ static int say_back(int status, const char *why)
 {
 	if (status)
 		return status;
-	fprintf(stderr, "kilowg: %s: what was before is back\n", why);
+	fprintf(stderr, "kilowg: %s: rolled back\n", why);
 	return EXIT_DIFFERENT;
 }
 
@@ -326,7 +326,7 @@ static void tell_time(const struct job *job)
 		return;
 	if (localtime_r(&until, &tm))
 		(void)strftime(at, sizeof(at), "%T", &tm);
-	printf("applied; without \"kilowg confirm\" within %u s, by %s, %s brings back what was before\n",
+	printf("applied; without \"kilowg confirm\" within %u s, by %s, %s rolls back\n",
 	       job->opt.confirm, at, job->pending.keeper);
 	(void)fflush(stdout);
 }
@@ -341,7 +341,7 @@ static int see_to_confirmation(struct job *job)
 		return EXIT_DONE;
 	if (!job->pending.keeper_lives)
 		return say_back(job_go_back(job->cli, &job->pending, "its keeper has died", false),
-				"nothing would go back in time any more");
+				"nothing would roll back in time any more");
 	/* Others may confirm, or go back, meanwhile. */
 	kwg_steps_free(job->steps);
 	job->steps = NULL;

@@ -228,7 +228,7 @@ int keeper_start(void *arg, const char *mesh, const char *id, char *keeper, size
 	if (err) {
 		*err = (struct kwg_error){ .status = KWG_ERR_IO };
 		snprintf(err->text, sizeof(err->text),
-			 "nothing was changed: %.300s cannot be started to go back in time", path);
+			 "nothing was changed: %.300s cannot be started to roll back in time", path);
 	}
 	return KWG_ERR_IO;
 }

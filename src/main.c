@@ -41,11 +41,11 @@ enum { N_GLOBAL = sizeof(global_options) / sizeof(*global_options) - 1 };
 /* In the order of global_options. */
 static const char *const global_help[N_GLOBAL] = {
 	"  -f, --file FILE|DIR   read this instead of the default folders; repeatable, - is stdin",
-	"  -n, --node NAME       the node that is meant (default: [local] node, or the host name)",
+	"  -n, --node NAME       the node (default: node in [local], or the host name)",
 	"  -i, --interface NAME  the WireGuard interface (default: [local] interface)",
 	"  -j, --json            print JSON",
 	"  -q, --quiet           print errors only",
-	"  -v, --verbose         print warnings and what is done",
+	"  -v, --verbose         print warnings and steps",
 	"  -V, --version         print the version",
 	"  -h, --help            print help, also of a command",
 };
@@ -320,7 +320,7 @@ static void print_help(void)
 		printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	puts("\nOptions:");
 	print_global_help(NULL);
-	puts("\n\"kilowg COMMAND --help\" explains a command; kilowg(8) and kilowg.ini(5) have it all.");
+	puts("\n\"kilowg COMMAND --help\" explains a command; see also kilowg(8) and kilowg.ini(5).");
 }
 
 static void print_command_help(const struct command *c)
@@ -470,7 +470,7 @@ static int run_help(struct cli *cli, int argc, char **argv, const struct option_
 }
 
 static const struct command command_help = {
-	.name = "help", .args = "[COMMAND]", .summary = "print what there is, or explain a command",
+	.name = "help", .args = "[COMMAND]", .summary = "print the list of commands, or the help of one",
 	.run = run_help,
 };
 

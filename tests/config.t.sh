@@ -103,10 +103,10 @@ name = a
 END
 cp a.ini b.ini
 cat >two.err <<'END'
-a.ini:3: warning: node "a" is left out: public-key, and endpoint or persistent-keepalive are needed, and it has no endpoint or persistent-keepalive, no public-key
+a.ini:3: warning: node "a" is left out: it needs public-key, and endpoint or persistent-keepalive, and has no endpoint or persistent-keepalive, no public-key
 b.ini:1: a second [mesh]; one configuration describes one mesh, and a.ini:1 has it; two meshes on a host need two configurations, each with its own port, interface and route-protocol
-b.ini:3: warning: node "a" is left out: public-key, and endpoint or persistent-keepalive are needed, and it has no endpoint or persistent-keepalive, no public-key
-b.ini:3: name: node "a" stands at a.ini:3 already; each name is accepted once
+b.ini:3: warning: node "a" is left out: it needs public-key, and endpoint or persistent-keepalive, and has no endpoint or persistent-keepalive, no public-key
+b.ini:3: name: node "a" is used at a.ini:3 already; each name is accepted once
 END
 leaves 1 -f a.ini -f b.ini check && says two.err
 point "two files"

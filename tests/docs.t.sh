@@ -80,6 +80,18 @@ page_keys() {
 	END { flush() }' "$man/kilowg.ini.5"
 }
 
+# section, key, single or repeatable, default: the table at the top.
+page_key_table() {
+	awk -F '\t' '
+	/^\.Ss Keys/ { here = 1 }
+	here && /^\.TE/ { exit }
+	here && /^\[/ { name = substr($0, 2, length($0) - 2) }
+	here && name != "" && NF == 3 && $2 != "" {
+		kind = sub(/\+$/, "", $1) ? "repeatable" : "single"
+		print name "\t" $1 "\t" kind "\t" $3
+	}' "$man/kilowg.ini.5"
+}
+
 # "-f, --file FILE|DIR"
 page_global_options() {
 	section "$man/kilowg.8" OPTIONS |
@@ -142,10 +154,10 @@ structs() {
 
 # ---- tests -----------------------------------------------------------------
 
-echo 1..37
+pages=$(cd "$man" && ls -- *.[1-9])
+echo "1..$((30 + $(printf '%s\n' "$pages" | wc -l)))"
 
-for page in kilowg-agent.8 kilowg-label.8 kilowg-publish.8 kilowg-render.8 kilowg-userspace.8 \
-	kilowg.8 kilowg.ini.5 kilowg.service.8 libkilowg.3; do
+for page in $pages; do
 	if command -v mandoc >/dev/null; then
 		silent "mandoc finds nothing in $page" mandoc -Tlint -W warning "$man/$page"
 	else
@@ -157,6 +169,10 @@ done
 page_keys >"$tmp/page"
 same "kilowg.ini(5) has every key with its values and default, and no other" \
 	"$tmp/keys" "$tmp/page"
+
+cut -f 1-3,5 "$tmp/keys" >"$tmp/program"
+page_key_table >"$tmp/page"
+same "its table has every key with its default, and no other" "$tmp/program" "$tmp/page"
 
 "$kilowg" --help | program_options >"$tmp/options"
 page_global_options >"$tmp/page"
@@ -177,6 +193,15 @@ same "kilowg(8) shows the same options behind each command" "$tmp/commands" "$tm
 sed -n 's/.*EXIT_[A-Z]* = \([0-9]\).*/\1/p' "$top/src/cli.h" >"$tmp/program"
 section "$man/kilowg.8" 'EXIT STATUS' | sed -n 's/^\.It //p' >"$tmp/page"
 same "kilowg(8) has every exit status" "$tmp/program" "$tmp/page"
+
+# Codes are literals; of one file they are a constant.
+{
+	cat "$top"/lib/steps/*.c "$top"/lib/*.c | tr '\n' ' ' | grep -oE 'kwgi_findings_(add|say)\([^;]*' |
+		grep -oE '"[a-z]+(-[a-z]+)+"|"configuration"'
+	sed -n 's/^static const char omitted\[\] = \(.*\);/\1/p' "$top/lib/steps/leftout.c"
+} | tr -d '"' | sort -u >"$tmp/program"
+section "$man/kilowg-status.8" FINDINGS | sed -n 's/^\.It Sy //p' >"$tmp/page"
+same "kilowg-status(8) has every finding, and no other" "$tmp/program" "$tmp/page"
 
 example=$top/etc/kilowg.ini.example
 silent "the sample in etc passes the check" "$kilowg" -f "$example" check --strict

@@ -60,7 +60,7 @@ else
 	skip 'patch takes what is shown' 'there is no patch'
 fi
 expect 1 'again: the name is taken' edit node add b location=paris endpoint=203.0.113.2:51820 "public-key=$k3"
-like 'which is said with file and line' "$T/err" '^mesh.ini:[0-9]+: name: node "b" stands at mesh.ini:[0-9]+ already' 'stays as it was'
+like 'which is said with file and line' "$T/err" '^mesh.ini:[0-9]+: name: node "b" is used at mesh.ini:[0-9]+ already' 'stays as it was'
 is 'and nothing is shown' '' "$(cat "$T/out")"
 expect 0 'a setting is changed' edit node set b location=rome leader=yes
 like 'in its line' "$T/out" '^-location = paris$' '^\+location = rome$' '^\+leader = yes$'
@@ -94,7 +94,7 @@ wrong 'no action' 'node takes add, set or remove' node
 wrong 'another action' 'node takes add, set or remove' node delete a
 wrong 'nothing to set' 'node set wants a setting' node set a
 wrong 'an option for another action' 'takes no option but --dry-run' node remove a --from x
-wrong 'another file' 'x.ini is none of the files' node add b --in x.ini
+wrong 'another file' 'x.ini is not one of the files' node add b --in x.ini
 fresh
 expect 0 'a node that lacks something' edit node add b
 like 'is warned of at once' "$T/err" 'warning: node "b" is left out'
@@ -225,7 +225,7 @@ cp base.ini many/10-mesh.ini
 printf '[node]\nname = c\npublic-key = %s\npersistent-keepalive = 25\n' "$k3" >many/20-nodes.ini
 printf '[local]\nnode = a\n' >many/30-local.ini
 expect 1 'of several files' "$KILOWG" -f many node add b "public-key=$k2" persistent-keepalive=25
-like 'it says which' "$T/err" 'several files are about the mesh: many/10-mesh.ini, many/20-nodes.ini' '--in FILE'
+like 'it says which' "$T/err" 'several files describe the mesh: many/10-mesh.ini, many/20-nodes.ini' '--in FILE'
 expect 0 'and takes the one that is named' "$KILOWG" -f many node add b "public-key=$k2" persistent-keepalive=25 --in many/20-nodes.ini
 like 'it is there' many/20-nodes.ini '^name = b$'
 expect 0 'and is found there' "$KILOWG" -f many node remove b
@@ -233,7 +233,7 @@ unlike 'and gone' many/20-nodes.ini '^name = b$'
 rm many/20-nodes.ini
 expect 0 'a file of this host alone is none of these' "$KILOWG" -f many node add b "public-key=$k2" persistent-keepalive=25
 expect 1 'standard input' sh -c '"$1" -f - node remove a <mesh.ini' sh "$KILOWG"
-like 'cannot be changed' "$T/err" 'standard input is no file that can be changed'
+like 'cannot be changed' "$T/err" 'standard input cannot be changed'
 printf '[mesh]\nformat = 1\n[node]\nname = a\nnmae = b\n' >mesh.ini
 expect 0 'what is wrong can be taken out' edit node remove a
 is 'and the rest stays' "$(printf '[mesh]\nformat = 1')" "$(cat mesh.ini)"

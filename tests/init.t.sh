@@ -37,9 +37,9 @@ cp var/key key.before
 expect 0 'once more' init --name a --location berlin --endpoint 203.0.113.1:51820 --internal-ip 10.1.1.1/24
 same 'prints the same' a.node "$T/out"
 expect 1 'with another name' init --name b --location berlin --endpoint 203.0.113.1:51820 --internal-ip 10.1.1.1/24
-like 'it refuses' "$T/err" 'etc/local.ini is there already, and is left as it is; no file was made'
+like 'it refuses' "$T/err" 'etc/local.ini exists already and is not changed; no file was created'
 expect 1 'with another answer' init --name a --endpoint 203.0.113.9:51820
-like 'too' "$T/err" 'etc/mesh.ini is there already, and is left as it is'
+like 'too' "$T/err" 'etc/mesh.ini exists already and is not changed'
 check 'and changes nothing' diff -r etc etc.before
 same 'nor the key' key.before var/key
 rm -r etc

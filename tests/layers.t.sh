@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: ISC
-# The includes of all sources against the table of folders in README ("Where things are"):
+# The includes of all sources against the table of folders in CONTRIBUTING ("Where things are"):
 # who may include whom, no circles, and what is pure asks no system. tests/library.t.sh has
 # the other half of that: what the objects call.
 
@@ -111,7 +111,7 @@ findings() {
 		gsub(/[ \t\n]+/, " ", headers)
 		for (i = 1; i < ARGC; i++) {
 			path = substr(ARGV[i], length(root) + 1)
-			if (path == "README")
+			if (path == "CONTRIBUTING")
 				continue
 			known[path] = 1
 			folders[folder_of(path)] = 1
@@ -121,10 +121,10 @@ findings() {
 	FNR == 1 { comment = 1 }
 	/^#/ { comment = 0 }
 	comment && /circle of files/ { says[part_of(file)] = 1 }
-	file == "README" {
+	file == "CONTRIBUTING" {
 		if ($0 == "Where things are")
 			here = 1
-		else if ($0 == "Licence")
+		else if ($0 == "A change, layer by layer")
 			here = 0
 		else if (here && $1 ~ /^(lib|lib\/[a-z]+|src)$/)
 			row()
@@ -140,14 +140,14 @@ findings() {
 	END {
 		for (f in folders)
 			if (!(f in rows))
-				found("table", f " has no row in README")
+				found("table", f " has no row in CONTRIBUTING")
 		for (f in rows)
 			if (!(f in folders))
-				found("table", "README has a row for " f ", which is not there")
+				found("table", "CONTRIBUTING has a row for " f ", which is not there")
 		circle(may, "table")
 		circle(edge, "circles")
 		file_circles()
-	}' "$1/README" "$1"/lib/*.[ch] "$1"/lib/*/*.[ch] "$1"/src/*.[ch] 2>&1 || echo "awk failed"
+	}' "$1/CONTRIBUTING" "$1"/lib/*.[ch] "$1"/lib/*/*.[ch] "$1"/src/*.[ch] 2>&1 || echo "awk failed"
 }
 
 # TEXT LINES: passes if there are no lines.
@@ -177,7 +177,7 @@ finds() {
 
 copy() {
 	rm -rf "${T:?}"/*
-	cp -R "$top/lib" "$top/src" "$top/README" "$T" && chmod -R u+w "$T" || exit 99
+	cp -R "$top/lib" "$top/src" "$top/CONTRIBUTING" "$T" && chmod -R u+w "$T" || exit 99
 }
 
 # FILE LINE: one line more at the file's end, in the copy.
@@ -187,8 +187,8 @@ T=$(mktemp -d) || exit 99
 trap 'rm -rf "$T"' EXIT
 trap 'exit 99' HUP INT TERM
 
-point 'README has a row for each folder, and they allow no circle' "$(findings "$top" table)"
-point 'each include is one that README allows' "$(findings "$top" layers)"
+point 'CONTRIBUTING has a row for each folder, and they allow no circle' "$(findings "$top" table)"
+point 'each include is one that CONTRIBUTING allows' "$(findings "$top" layers)"
 point 'no folders include each other' "$(findings "$top" circles)"
 point 'no files include each other without a word about it' "$(findings "$top" files)"
 point 'what is pure includes no header of the system' "$(findings "$top" pure)"
@@ -219,8 +219,8 @@ add lib/steps/mtu.c '#include <time.h>'
 finds pure 'lib/steps/mtu.c includes <time.h>; lib/steps is pure' 'a clock in a pure folder'
 add lib/dp/send.c '#include <sys/socket.h>'
 finds pure 'lib/dp/send.c includes <sys/socket.h>; lib/dp is pure' 'sockets in a pure folder'
-grep -v '^ *lib/dp ' "$top/README" >"$T/README"
+grep -v '^ *lib/dp ' "$top/CONTRIBUTING" >"$T/CONTRIBUTING"
 finds table 'lib/dp has no row' 'a folder without a row'
-sed 's,^\( *lib/sys  *\)base ,\1host ,' "$top/README" >"$T/README"
+sed 's,^\( *lib/sys  *\)base ,\1host ,' "$top/CONTRIBUTING" >"$T/CONTRIBUTING"
 finds table 'in a circle: lib/sys includes lib/host' 'rows that allow a circle'
 echo "1..$n"

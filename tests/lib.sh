@@ -255,7 +255,7 @@ inside() {
 	# Where /var/run is no link to /run, WireGuard's sockets are still there.
 	[ "$(readlink -f /var/run)" = /run ] || mount --bind /run /var/run || cannot "/var/run cannot be hidden"
 	mkdir -p $T/keys $T/nodes /run/wireguard /run/kilowg
-	own_state
+	own_folders /var/lib kilowg
 	cat >$T/as-node <<-'END'
 		mount --bind "$1/wireguard" /run/wireguard && mount --bind "$1/kilowg" /run/kilowg &&
 			mount --bind "$1/state" /var/lib/kilowg || exit
@@ -270,15 +270,20 @@ inside() {
 	trap 'exit 143' TERM
 }
 
-# /var/lib/kilowg is ours, and empty; all else in /var/lib is that of the host.
-own_state() {
-	local f
-	mkdir "$T/var-lib" && mount --bind /var/lib "$T/var-lib" && mount -t tmpfs tmpfs /var/lib ||
-		cannot "/var/lib cannot be hidden"
-	for f in "$T"/var-lib/*; do
-		[ "${f##*/}" = kilowg ] || ln -s "$f" "/var/lib/${f##*/}"
+# FOLDER NAME...: these folders in it are ours, and empty; all else in it is that of the host.
+own_folders() {
+	local folder="$1" copy f name
+	copy=$T/host$(printf %s "$folder" | tr / -)
+	shift
+	mkdir "$copy" && mount --bind "$folder" "$copy" && mount -t tmpfs tmpfs "$folder" ||
+		cannot "$folder cannot be hidden"
+	for f in "$copy"/*; do
+		ln -s "$f" "$folder/${f##*/}"
 	done
-	mkdir -m 700 /var/lib/kilowg
+	for name; do
+		rm -f "$folder/$name"
+		must mkdir -m 700 "$folder/$name"
+	done
 }
 
 # ---- topology --------------------------------------------------------------

@@ -96,7 +96,7 @@ static void report_names(struct kwg_config *cfg, struct claim *v, uint32_t n)
 	for (i = 1; i < n; i++)
 		if (v[i].len == v[i - 1].len && !memcmp(v[i].value, v[i - 1].value, v[i].len))
 			kwgi_diags_add(&cfg->diags, KWG_ERROR, v[i].at, "name",
-				       "%s \"%s\" stands at %s already; each name is accepted once",
+				       "%s \"%s\" is used at %s already; each name is accepted once",
 				       v[i].owner_kind, v[i].owner,
 				       kwgi_diags_place(&cfg->diags, first, v[i - 1].at));
 }
@@ -212,7 +212,7 @@ static void check_key(struct kwg_config *cfg, const struct kwgi_key *k, struct k
 {
 	if (!kwgi_key_is_zero(k) && kwgi_key_is_low_order(k))
 		kwgi_diags_add(&cfg->diags, KWG_WARNING, at, "public-key",
-			       "that of %s \"%s\" is a Curve25519 point of low order, with which no session can come about; give what \"kilowg pubkey\" prints there",
+			       "that of %s \"%s\" is a Curve25519 point of low order, with which no session is possible; give what \"kilowg pubkey\" prints there",
 			       what, name);
 }
 
@@ -230,7 +230,7 @@ static void report_left_out(struct kwg_config *cfg, struct kwgi_place at, const 
 {
 	if (missing->len)
 		kwgi_diags_add(&cfg->diags, KWG_WARNING, at, "",
-			       "%s \"%s\" is left out: %s are needed, and it has %s", what, name, needed,
+			       "%s \"%s\" is left out: it needs %s, and has %s", what, name, needed,
 			       missing->p);
 	cfg->diags.failed |= missing->failed;
 	kwgi_buf_free(missing);

@@ -116,7 +116,7 @@ static void report_unknown_key(struct kwgi_parse *p, const char *name)
 	for (i = 0; i < KWGI_SECTIONS; i++) {
 		if (key_in(&kwgi_sections[i], name)) {
 			kwgi_diags_add(d, KWG_ERROR, p->at, name,
-				       "unknown key in [%s]; it belongs into [%s]", s->name,
+				       "unknown key in [%s]; it belongs in [%s]", s->name,
 				       kwgi_sections[i].name);
 			return;
 		}
@@ -141,7 +141,7 @@ static bool is_behind_end(struct kwgi_parse *p)
 	if (!p->end_at.line)
 		return false;
 	kwgi_diags_add(&p->cfg->diags, KWG_ERROR, p->at, "",
-		       "stands behind [end] (%s); nothing but comments may follow it",
+		       "follows [end] (%s); only comments may follow it",
 		       kwgi_diags_place(&p->cfg->diags, end, p->end_at));
 	return true;
 }
@@ -232,6 +232,7 @@ static void on_entry(void *arg, const char *name, char *value, struct kwgi_place
 	const struct kwgi_section_key *k;
 	char first[KWGI_PLACE_TEXT];
 	struct kwgi_place *seen;
+	bool local;
 
 	p->at = at;
 	if (is_behind_end(p) || !p->object)
@@ -241,11 +242,13 @@ static void on_entry(void *arg, const char *name, char *value, struct kwgi_place
 		report_unknown_key(p, name);
 		return;
 	}
-	seen = &p->seen[k - p->section->keys];
+	local = p->object == &p->cfg->local;
+	seen = &(local ? p->cfg->local_seen : p->seen)[k - p->section->keys];
 	if (seen->line && !k->repeatable) {
 		kwgi_diags_add(&p->cfg->diags, KWG_ERROR, at, name,
-			       "given twice in one [%s]; once is accepted, and %s has it",
-			       p->section->name, kwgi_diags_place(&p->cfg->diags, first, *seen));
+			       "given twice in %s[%s]; once is accepted, and %s has it",
+			       local ? "" : "one ", p->section->name,
+			       kwgi_diags_place(&p->cfg->diags, first, *seen));
 		return;
 	}
 	*seen = at;

@@ -151,11 +151,14 @@ struct kwgi_config_text {
 struct kwgi_topology;
 struct kwgi_entry;
 
+enum { KWGI_SECTION_KEYS = 32 };		/* at most, of any section */
+
 struct kwg_config {
 	struct kwgi_arena arena;
 	struct kwgi_diags diags;
 	struct kwgi_mesh mesh;
 	struct kwgi_local local;
+	struct kwgi_place local_seen[KWGI_SECTION_KEYS]; /* where each key of [local] is set */
 	struct kwgi_node *nodes;		/* in the order of the files */
 	uint32_t n_nodes, nodes_cap;
 	struct kwgi_peer *peers;

@@ -554,18 +554,13 @@ static void *begin_mesh(struct kwgi_parse *p)
 	return m;
 }
 
+/* Several are one: what all hosts share can be in one file, and what differs in another. */
 static void *begin_local(struct kwgi_parse *p)
 {
 	struct kwgi_local *l = &p->cfg->local;
-	char first[KWGI_PLACE_TEXT];
 
-	if (l->at.line) {
-		kwgi_diags_add(&p->cfg->diags, KWG_ERROR, p->at, "",
-			       "a second [local]; one is accepted, and %s has it",
-			       kwgi_diags_place(&p->cfg->diags, first, l->at));
-		return NULL;
-	}
-	l->at = p->at;
+	if (!l->at.line)
+		l->at = p->at;
 	return l;
 }
 

@@ -10,7 +10,6 @@
 
 #include "config/config.h"
 
-enum { KWGI_SECTION_KEYS = 32 };
 
 /* One reading of one text. */
 struct kwgi_parse {

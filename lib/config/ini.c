@@ -144,7 +144,7 @@ static void begin_entry(struct reader *r, char *s, char *out)
 	if (r->skip)
 		return;
 	if (!r->sections) {
-		complain(r, key, "stands before any section; begin with [mesh], [local], [node] or [peer]");
+		complain(r, key, "is before the first section; begin with [mesh], [local], [node] or [peer]");
 		return;
 	}
 	r->value = trim(eq + 1);

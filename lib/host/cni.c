@@ -193,7 +193,7 @@ static int check_same(const char *path, const char *text, size_t len, struct kwg
 
 	if (!ret && (!have != !text || have_len != len || (have && memcmp(have, text, len))))
 		ret = kwgi_fail(err, KWG_ERR_IO, 0,
-				"%.300s: somebody else has changed it at this moment; it is left alone", path);
+				"%.300s: another program has just changed it; it is not touched", path);
 	free(have);
 	return ret;
 }

@@ -414,7 +414,7 @@ static int check_is(const char *path, struct kwgi_file_text wanted, struct kwg_e
 	if (ret)
 		return ret;
 	if (len != wanted.len || (len && memcmp(text, wanted.p, len)))
-		ret = kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: somebody else has changed the file meanwhile; do it again",
+		ret = kwgi_fail(err, KWG_ERR_IO, 0, "%.300s: another program has changed the file meanwhile; try again",
 				path);
 	sodium_memzero(text, len);
 	free(text);

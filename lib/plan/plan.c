@@ -2,7 +2,7 @@
 /*
  * Routes and policy rules as Kilo makes them (pkg/mesh/routes.go, Routes),
  * with what no kernel can carry out mended, see add_route() and
- * settle_routes(). kilowg(8) has the table of these differences.
+ * settle_routes(). kilowg-kilo(7) has the table of these differences.
  */
 #include <stdlib.h>
 #include <string.h>

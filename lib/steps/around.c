@@ -84,15 +84,15 @@ static void find_forwarding(const struct kwgi_around *a, const struct kwgi_desir
 
 	if (v4 && a->off4)
 		kwgi_findings_say(f, true, "forwarding-off",
-				  "this host does not forward IPv4, and so nothing for others and for pods; sysctl -w net.ipv4.ip_forward=1, and the same in a file of /etc/sysctl.d");
+				  "this host does not forward IPv4 packets of other nodes and of pods; sysctl -w net.ipv4.ip_forward=1, and the same in a file of /etc/sysctl.d");
 	for (i = 0; v4 && !a->off4 && i < a->n_links; i++)
 		if (a->links[i].off)
 			kwgi_findings_say(f, true, "forwarding-off",
-					  "what comes in over %s is not forwarded (IPv4); sysctl -w net.ipv4.conf.%s.forwarding=1, and look for who has turned it off",
+					  "IPv4 packets that arrive on %s are not forwarded; sysctl -w net.ipv4.conf.%s.forwarding=1, and find the program that disabled it",
 					  a->links[i].name, a->links[i].name);
 	if (kwgi_around_forwards(a, w, KWGI_AF_V6) && a->off6)
 		kwgi_findings_say(f, true, "forwarding-off",
-				  "this host does not forward IPv6, and so nothing for others and for pods; sysctl -w net.ipv6.conf.all.forwarding=1, and the same in a file of /etc/sysctl.d");
+				  "this host does not forward IPv6 packets of other nodes and of pods; sysctl -w net.ipv6.conf.all.forwarding=1, and the same in a file of /etc/sysctl.d");
 }
 
 /* linux/Documentation/networking/ip-sysctl.rst, accept_ra. */
@@ -104,7 +104,7 @@ static void find_accept_ra(const struct kwgi_around *a, const struct kwgi_desire
 	for (i = 0; kwgi_around_forwards(a, w, KWGI_AF_V6) && i < a->n_links; i++)
 		if (a->links[i].ra && a->links[i].accept_ra == 1)
 			kwgi_findings_say(f, false, "accept-ra",
-					  "the IPv6 default route over %s comes by router advertisements, which a host that forwards does not accept any more; sysctl -w net.ipv6.conf.%s.accept_ra=2",
+					  "the IPv6 default route over %s comes from router advertisements, which a host that forwards ignores; sysctl -w net.ipv6.conf.%s.accept_ra=2",
 					  a->links[i].name, a->links[i].name);
 }
 
@@ -117,7 +117,7 @@ static void find_gateway(const struct kwgi_desired *w, struct kwgi_findings *f)
 
 	if (w->behind.family)
 		kwgi_findings_say(f, false, "behind-gateway",
-				  "%s of this location is reached by way of %s, which has to know the networks of the mesh behind it; give it routes to them, or set encapsulation = always in [mesh], which needs none",
+				  "%s of this location is reached through the gateway %s, which needs routes to the networks of the mesh; add them there, or set encapsulation = always in [mesh], which needs none",
 				  kwgi_addr_format(node, &w->behind), kwgi_addr_format(gw, &w->gateway));
 }
 
@@ -141,7 +141,7 @@ static void find_port(const struct kwgi_around *a, const struct kwg_plan *plan,
 		return;
 	kwgi_buf_printf(&text, "port %u/udp is held by ", plan->port);
 	kwgi_around_put_holder(&text, a);
-	kwgi_buf_puts(&remedy, "end that, or give this node another port: endpoint in [node], or port in [local]");
+	kwgi_buf_puts(&remedy, "stop it, or give this node another port: endpoint in [node], or port in [local]");
 	kwgi_findings_add(f, true, "port-held", &text, &remedy);
 }
 
@@ -154,11 +154,11 @@ void kwgi_around_judge(const struct kwgi_around *a, const struct kwg_plan *plan,
 	find_gateway(w, f);
 	if (a->path_filter)
 		kwgi_findings_say(f, false, "path-filter",
-				  "the chain %s drops what nodes of this location send to others by way of this one, unless it accepts it before it looks at reverse paths; let it accept iifname \"%s\" (NixOS: networking.firewall.extraReversePathFilterRules, or checkReversePath = \"loose\")",
+				  "the chain %s drops packets that nodes of this location send to others through this one, unless it accepts them before its reverse path check; let it accept iifname \"%s\" (NixOS: networking.firewall.extraReversePathFilterRules, or checkReversePath = \"loose\")",
 				  a->path_filter, w->tunnel.name);
 	if (*a->cni_first)
 		kwgi_findings_say(f, true, "cni-order",
-				  "%s comes before %s by its name, so pods get their network from that; rename one of the two (cni-path), or remove that which is left over",
+				  "%s sorts before %s, so the container runtime uses that file for pods; rename one of the two (cni-path), or remove the unused one",
 				  a->cni_first, plan->cfg->local.cni_path);
 }
 

@@ -141,13 +141,13 @@ static void tell(const struct kwgi_default *d, const struct kwg_plan *plan,
 	struct kwgi_buf text = { 0 }, remedy = { 0 };
 
 	put_who(&text, plan, families[v]);
-	kwgi_buf_printf(&text, " offers the way to everywhere, %s, ", everywhere[v]);
+	kwgi_buf_printf(&text, " offers a default route, %s, ", everywhere[v]);
 	switch ((enum kwgi_default_state)d->state[v]) {
 	case KWGI_DEFAULT_RIVAL:
 		kwgi_buf_printf(&text, "but that stays with %s: rule %u leads to table %u, as that of another tunnel",
 				rival_link(h, d->rival[v]), d->rival[v]->priority,
 				d->rival[v]->table);
-		kwgi_buf_puts(&remedy, "two at once would lead into each other; stop one, and say kilowg apply, or set default-route = no");
+		kwgi_buf_puts(&remedy, "two tunnels would route into each other; stop one, and run kilowg apply, or set default-route = no");
 		break;
 	case KWGI_DEFAULT_CHECKED:
 		kwgi_buf_puts(&text, "but with rp_filter = 1 its answers would be dropped here, and net.ipv4.conf.all.src_valid_mark cannot be set from here");
@@ -157,7 +157,7 @@ static void tell(const struct kwgi_default *d, const struct kwg_plan *plan,
 	case KWGI_DEFAULT_NONE:
 	case KWGI_DEFAULT_TAKEN:
 		kwgi_buf_puts(&text, "which this host does not take");
-		kwgi_buf_puts(&remedy, "default-route = yes in [local] takes it, and default-route = no says that it is not wanted");
+		kwgi_buf_puts(&remedy, "default-route = yes in [local] uses it, default-route = no hides this warning");
 		break;
 	}
 	kwgi_findings_add(f, d->state[v] != KWGI_DEFAULT_OFF, "default-route", &text, &remedy);

@@ -21,15 +21,15 @@ int kwgi_guard_judge(const struct kwg_config *cfg, uint32_t applied, struct kwg_
 
 	if (cfg->empty)
 		return kwgi_fail(err, KWG_ERR_CONFIG, 0,
-				 "%.300s: the file is empty, so something may be missing; nothing is changed (remove the file, or say --allow-shrink)",
+				 "%.300s: the file is empty, so something may be missing; nothing is changed (remove the file, or use --allow-shrink)",
 				 cfg->empty);
 	if (cfg->cut_off)
 		return kwgi_fail(err, KWG_ERR_CONFIG, 0,
-				 "%.300s: the file ends within a line, so it may be cut off; nothing is changed (end it with a line feed or with [end], or say --allow-shrink)",
+				 "%.300s: the last line is incomplete, so the file may be cut off; nothing is changed (end it with a line feed or with [end], or use --allow-shrink)",
 				 cfg->cut_off);
 	if (shrinks_too_much(applied, n, cfg->local.max_shrink))
 		return kwgi_fail(err, KWG_ERR_CONFIG, 0,
-				 "the files have %u node%s that take%s part, and %u are applied: with max-shrink = %u so many cannot go at once; nothing is changed (if they are meant to: --allow-shrink)",
+				 "the files have %u node%s that take%s part, and %u are applied: max-shrink = %u does not allow to remove so many at once; nothing is changed (--allow-shrink permits it)",
 				 n, n == 1 ? "" : "s", n == 1 ? "s" : "", applied,
 				 cfg->local.max_shrink);
 	return 0;

@@ -98,7 +98,7 @@ static void find_missing(const struct kwgi_status *s, const struct kwgi_desired_
 {
 	/* If the interface is missing, all its peers are. */
 	if (s->host->wg.present)
-		kwgi_findings_say(f, true, "peer-missing", "%s: WireGuard does not know this peer; kilowg apply",
+		kwgi_findings_say(f, true, "peer-missing", "%s: WireGuard does not have this peer; kilowg apply adds it",
 				  want->name);
 }
 

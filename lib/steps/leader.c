@@ -100,6 +100,6 @@ void kwgi_leader_judge(const struct kwgi_leader *l, const struct kwg_plan *plan,
 		find_silent(l, plan, f);
 	else
 		kwgi_findings_say(f, false, "leader-unsure",
-				  "leader %s: no answer to an echo request, which may be dropped there, and the neighbour table does not tell; kilowg status --probe asks other locations through it",
+				  "leader %s: no answer to an echo request, which may be dropped there, and the neighbour table gives no answer; kilowg status --probe asks other locations through it",
 				  l->node->name);
 }

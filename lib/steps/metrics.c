@@ -490,11 +490,11 @@ PUT_WORKERS(put_worker_sent_packets, sent.packets)
 
 /* ---- all of them ----------------------------------------------------- */
 
-/* kilowg(8), METRICS, has this table, too. Sorted by the name with its suffix. */
+/* kilowg-status(8), METRICS, has this table, too. Sorted by the name with its suffix. */
 static const struct family families[] = {
 	{ "kilowg_build", INFO, NULL, "Version of the program that collected this.", put_build },
 	{ "kilowg_collected_timestamp_seconds", GAUGE, "seconds", "When this was collected.", put_collected },
-	{ "kilowg_configuration_held", GAUGE, NULL, "1 if what was before is in force, not what the files say.", put_held },
+	{ "kilowg_configuration_held", GAUGE, NULL, "1 if the previous configuration is in force, not the files.", put_held },
 	{ "kilowg_confirmation_deadline_timestamp_seconds", GAUGE, "seconds", "When an unconfirmed configuration is rolled back.", put_deadline },
 	{ "kilowg_confirmation_waiting", GAUGE, NULL, "1 if the configuration waits for a confirmation.", put_waiting },
 	{ "kilowg_drift", GAUGE, NULL, "Steps that apply would take, by kind.", put_drift },

@@ -417,7 +417,7 @@ static void put_way(struct kwgi_buf *b, const struct way *n)
 	if (is_anywhere(&n->path->to)) {
 		kwgi_buf_puts(b, "the default route");
 	} else {
-		kwgi_buf_printf(b, "the way to %.100s at ", n->name);
+		kwgi_buf_printf(b, "the path to %.100s at ", n->name);
 		kwgi_buf_addr(b, &n->path->to);
 	}
 	kwgi_buf_printf(b, " over %s", n->link->name);

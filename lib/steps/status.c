@@ -150,8 +150,8 @@ static void put_leader(struct kwgi_buf *b, const struct kwgi_status *s)
 		kwgi_buf_printf(b, " on %s", link->name);
 	kwgi_buf_printf(b, ", %s", kwgi_leader_word(l));
 	if (l->other)
-		kwgi_buf_printf(b, "; the way to %s %s through it", l->other->id,
-				kwgi_leader_leads_out(l) ? "leads" : "does not lead");
+		kwgi_buf_printf(b, "; the route to %s %s through it", l->other->id,
+				kwgi_leader_leads_out(l) ? "goes" : "does not go");
 	kwgi_buf_putc(b, '\n');
 }
 

@@ -340,7 +340,7 @@ check 'and say so' said 'can be applied again' a b
 # ---- somebody takes the mesh down on a node ----
 
 must on b kilowg --node b down --wait
-check 'its agent leaves it so' wait_for 240 said 'was taken down, and nobody has asked' b
+check 'its agent leaves it so' wait_for 240 said 'was taken down, and was not requested' b
 check 'no mesh' gone on b ip link show kilo0
 must on b kilowg --node b apply --wait
 check 'until somebody asks' wait_for 240 settled b

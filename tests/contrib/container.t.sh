@@ -21,7 +21,7 @@ done
 PATH=$T/bin:$PATH
 SOURCE_DATE_EPOCH=7
 export SOURCE_DATE_EPOCH
-version=$(sed -n 's/^AC_INIT(\[kilowg\], \[\(.*\)\])$/\1/p' "$top/configure.ac")
+version=$(sed -n 's/^AC_INIT(\[kilowg\], \[\([^]]*\)\].*/\1/p' "$top/configure.ac")
 
 for tool in podman buildah docker; do
 	expect 0 "$tool" "$container/build" --tool $tool --snapshot 20261101T000000Z \

@@ -59,7 +59,7 @@ fi
 
 # Images, and what they are built from.
 file=$top/contrib/container/Containerfile
-version=$(sed -n 's/^AC_INIT(\[kilowg\], \[\(.*\)\])$/\1/p' "$top/configure.ac")
+version=$(sed -n 's/^AC_INIT(\[kilowg\], \[\([^]]*\)\].*/\1/p' "$top/configure.ac")
 is 'the manifests want the image of this version' "kilowg:$version" \
 	"$(grep -hoE 'image: kilowg:.*' "$manifests"/*.yaml | sort -u | sed 's/image: //')"
 check 'the Containerfile builds it' grep -q " kilowg:$version " "$file"

@@ -200,7 +200,7 @@ if can_strace; then
 	status=0
 	wait $pid || status=$?
 	is 'apply refuses' 5 "$status"
-	like 'and says why' "$T/err" "$path: somebody else has changed it at this moment"
+	like 'and says why' "$T/err" "$path: another program has just changed it"
 	same 'their file is left alone' "$T/theirs" "$(own a)"
 	expect 0 'the next apply takes it' kwg a apply
 else

@@ -71,14 +71,14 @@ check 'nothing was changed' gone on a ip link show kilo0
 down_state a >"$T/fresh"
 expect 0 'first apply, with --confirm' kwg a apply --confirm 1
 like 'it says how long there is, and who goes back' "$T/out" \
-	'^applied; without "kilowg confirm" within 1 s, by [0-9:]+, process [0-9]+ brings back'
+	'^applied; without "kilowg confirm" within 1 s, by [0-9:]+, process [0-9]+ rolls back'
 is 'and nothing else' 1 "$(cat "$T/out" "$T/err" | wc -l)"
 check 'not confirmed: there is no mesh again' wait_for 20 is_held
 check 'no interface' wait_for 5 gone on a ip link show kilo0
 down_state a >"$T/now"
 same 'the host is as before' "$T/fresh" "$T/now"
 expect 3 'the same files are not applied by the way' kwg a apply
-like 'it says why' "$T/err" 'not applied: .*: is still as it was when it was taken back \(it was not confirmed in time\)'
+like 'it says why' "$T/err" 'not applied: .*: is still as it was when it was rolled back \(it was not confirmed in time\)'
 check 'and there is still none' gone on a ip link show kilo0
 expect 0 'with --supersede they are' kwg a apply --supersede
 check 'nothing is held any more' nothing_pending
@@ -100,7 +100,7 @@ is 'with no file of the caller' '' "$(find "/proc/$pid/fd" -type l -printf '%l\n
 	grep -vE '^/dev/null$|^anon_inode:|/\.keeper-[0-9a-f]*\.lock$')"
 kwg a status >"$T/out" 2>&1
 like 'status says until when, and who' "$T/out" \
-	"^warning: the configuration waits for a confirmation until [0-9-]+ [0-9:]+, [0-9]+ s more, else process $pid brings back"
+	"^warning: the configuration waits for a confirmation until [0-9-]+ [0-9:]+, [0-9]+ s more, then process $pid rolls back"
 expect 4 'another apply is refused with 4' kwg a apply
 like 'and the reason' "$T/err" 'a change waits for a confirmation, for [0-9]+ s more'
 expect 4 'down, too' kwg a down
@@ -131,7 +131,7 @@ expect 3 'apply of anybody changes nothing' kwg a apply
 as_before 'with the old key'
 check 'status says so' sh -c '! "$@"' sh kwg a status
 run kwg a status
-like 'status names what is held' "$T/out" '^warning: what was before is in force, not what these files said'
+like 'status names what is held' "$T/out" '^warning: the previous configuration is in force, not these files'
 echo '# edited' >>"$mesh_ini"
 wg genpsk >"$run_a/psk"
 expect 0 'changed files are applied' kwg a apply
@@ -177,7 +177,7 @@ change
 expect 0 'apply --confirm' kwg a apply --confirm 2
 kill -KILL "$(keeper)"
 run kwg a status
-like 'the process that waits is killed: status says so' "$T/out" 'nobody sees to what was before'
+like 'the process that waits is killed: status says so' "$T/out" 'nothing will roll back'
 overdue() { kwg a apply >"$T/out" 2>"$T/err"; [ $? = 3 ]; }
 check 'the next apply after that time goes back' wait_for 20 overdue
 as_before 'all is as before'
@@ -194,7 +194,7 @@ reset
 change
 begin=$(date +%s)
 expect 3 'a probe that is not answered' kwg a apply --confirm 6 --probe c --probe p
-like 'says who did not answer' "$T/err" '^kilowg: no answer from p: what was before is back'
+like 'says who did not answer' "$T/err" '^kilowg: no answer from p: rolled back'
 unlike 'and not who did' "$T/err" 'no answer.* c[ ,:]'
 as_before 'all is as before'
 say "$(($(date +%s) - begin)) s"
@@ -292,7 +292,7 @@ if command -v python3 >/dev/null; then
 	change
 	on_terminal nothing 2
 	is 'no answer: exit status 3' 3 "$status"
-	like 'and what has happened' "$T/out" 'not confirmed.*: what was before is back'
+	like 'and what has happened' "$T/out" 'not confirmed.*: rolled back'
 	as_before 'all is as before'
 	reset
 	change

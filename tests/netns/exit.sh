@@ -190,10 +190,10 @@ check 'and so it does for pods, masqueraded' gets a.pod 10.1.1.1 tcp 192.0.2.80
 check 'other locations are there' reaches a.pod 10.2.3.2 203.0.113.3
 expect 0 'status is healthy' kwg a status
 like 'but tells who offers what, and what takes it' "$T/out" \
-	'^warning: peer exit \(.*mesh\.ini:[0-9]+\) offers the way to everywhere, 0\.0\.0\.0/0, which this host does not take' \
-	'default-route = yes in \[local\] takes it'
+	'^warning: peer exit \(.*mesh\.ini:[0-9]+\) offers a default route, 0\.0\.0\.0/0, which this host does not take' \
+	'default-route = yes in \[local\] uses it'
 expect 0 'diff has it, too' kwg a -v diff
-like 'as a note' "$T/err" 'peer exit .* offers the way to everywhere'
+like 'as a note' "$T/err" 'peer exit .* offers a default route'
 set_local default-route no
 expect 0 'who says no' kwg a status
 unlike 'does not hear of it' "$T/out" 'everywhere'
@@ -366,8 +366,8 @@ must on a ip rule add not fwmark 51820 lookup 51820
 must on a ip rule add lookup main suppress_prefixlength 0
 expect 3 'another tunnel has taken the way' kwg a status
 like 'which is told, with what helps' "$T/out" \
-	'^error: peer exit .* offers the way to everywhere, 0\.0\.0\.0/0, but that stays with wg9: rule 3276[0-9] leads to table 51820' \
-	'stop one, and say kilowg apply'
+	'^error: peer exit .* offers a default route, 0\.0\.0\.0/0, but that stays with wg9: rule 3276[0-9] leads to table 51820' \
+	'stop one, and run kilowg apply'
 must kwg a apply
 is 'ours makes room' '' "$(on a ip route show table 1108)"
 must on a ip rule del not fwmark 51820 lookup 51820

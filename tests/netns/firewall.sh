@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: ISC
 #
 # firewall = nftables as a table: made, replaced when anybody has changed it, put
-# back when a later step fails, removed; and as kilowg(8) shows it.
+# back when a later step fails, removed; and as kilowg-firewall(8) shows it.
 # firewall-packets.sh tests what it does.
 
 # shellcheck disable=SC2119,SC2317
@@ -118,7 +118,7 @@ sed 's/^firewall = nftables/firewall = none/' "$T/local.ini" >"$T/local.new" && 
 expect 0 'firewall = none' kwg a apply
 is 'removes it' "$(cat "$T/others")" "$(ruleset)"
 
-# ---- what kilowg(8) shows ----
+# ---- what kilowg-firewall(8) shows ----
 
 # SECTION PAGE: the first literal display.
 display() {
@@ -137,6 +137,6 @@ sed 's/^firewall = .*/firewall = nftables/; /^name/d' "$T/local.ini" >"$T/local.
 daemons berlin-1
 expect 0 'the example of kilowg.ini(5)' kwg berlin-1 apply
 on berlin-1 nft list table inet kilowg-kilo | sed 's/digest=.*"/digest=..."/' | expand -t 4 >"$T/table"
-display '.Ss nftables' kilowg.8 >"$T/shown"
-same 'makes the table that kilowg(8) shows' "$T/shown" "$T/table"
+display '.Ss nftables' kilowg-firewall.8 >"$T/shown"
+same 'makes the table that kilowg-firewall(8) shows' "$T/shown" "$T/table"
 finish

@@ -63,7 +63,7 @@ export NODES PATH
 # HOST COMMAND: as root of that host, in its home folder.
 at() { on "$1" sh "$T/as-host" "$T/nodes/$1" "$2"; }
 
-sed -n '/^A first mesh by hand/,/^Build by hand/p' "$top/README" | sed -n 's/^    \([a-z]*\)# /\1 /p' >"$T/commands"
+sed -n '/^A first mesh by hand/,/^A short tour/p' "$top/README" | sed -n 's/^    \([a-z]*\)# /\1 /p' >"$T/commands"
 # HOST: where the kernel has no tunnels within a location, which is no matter of this test.
 has_ipip && tunnels=yes || tunnels=no
 choose_encapsulation() {

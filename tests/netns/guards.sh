@@ -76,7 +76,7 @@ whole
 
 printf %s "$(cat "$T/whole.ini")" >"$mesh_ini"
 refused 'a file that ends within a line'
-like 'it says which one' "$T/err" "^kilowg: $mesh_ini: the file ends within a line"
+like 'it says which one' "$T/err" "^kilowg: $mesh_ini: the last line is incomplete"
 expect 0 '--allow-shrink takes it' kwg a apply --allow-shrink
 printf '\n[end]' >>"$mesh_ini"
 expect 0 '[end] is an end, too' kwg a apply
@@ -213,7 +213,7 @@ check 'and repairs that' says 'repaired'
 is 'all are still there' 8 "$(peers)"
 whole
 new_file "$mesh_ini"
-check 'the file is whole again' says 'whole again'
+check 'the file is whole again' says 'complete again'
 : >"$T/watch.err"
 : >"$T/empty"
 new_file "$T/empty"

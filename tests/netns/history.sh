@@ -95,7 +95,7 @@ like 'it says why' "$T/err" 'not applied: .*/mesh\.ini: is still as it was .*an 
 state a >"$T/now"
 same 'it stays' "$T/first" "$T/now"
 run kwg a status
-like 'status says so' "$T/out" '^warning: what was before is in force, not what these files said \(an older'
+like 'status says so' "$T/out" '^warning: the previous configuration is in force, not these files \(an older'
 expect 0 'rollback to a number' kwg a rollback 2
 check 'is what that was' has_route 10.20.1.0/24
 expect 0 'which the files say, too' kwg a apply
@@ -109,7 +109,7 @@ expect 0 'rollback --confirm' kwg a rollback --confirm 1
 back_again() { ! grep -qs '^state waits' "$run_a/kilo.confirm" && has_route 10.20.2.0/24; }
 check 'not confirmed: it is what it was' wait_for 20 back_again
 run kwg a status
-unlike 'which the files say, so that nothing is held' "$T/out" '^warning: what was before is in force'
+unlike 'which the files say, so that nothing is held' "$T/out" '^warning: the previous configuration is in force'
 expect 0 'apply' kwg a apply
 expect 0 'rollback --confirm' kwg a rollback --confirm 300
 expect 0 'confirm' kwg a confirm

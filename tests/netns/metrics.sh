@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: ISC
 #
 # kilowg metrics: what it prints is what status says, in a form that Prometheus takes; without the
-# private key; and kilowg(8) has the same table.
+# private key; and kilowg-status(8) has the same table.
 
 # shellcheck disable=SC2119,SC2317
 # shellcheck source=tests/lib.sh
@@ -163,12 +163,12 @@ fi
 
 # Each line: name, type, labels but mesh.
 page() {
-	sed -n 's/^\.It Va \(kilowg_[a-z_]*\) , No \([a-z]*\)\(.*\)$/\1 \2\3/p' "${top_srcdir:-$lib_dir/..}/man/kilowg.8" |
+	sed -n 's/^\.It Va \(kilowg_[a-z_]*\) , No \([a-z]*\)\(.*\)$/\1 \2\3/p' "${top_srcdir:-$lib_dir/..}/man/kilowg-status.8" |
 		sed 's/ Pq Sy / /'
 }
 page | cut -d ' ' -f 1-2 >"$T/page"
 sed -n 's/^# TYPE //p' "$T/prometheus" >"$T/types"
-same 'kilowg(8) has every metric with its type, and no other' "$T/types" "$T/page"
+same 'kilowg-status(8) has every metric with its type, and no other' "$T/types" "$T/page"
 is 'and their labels' '' "$(awk 'NR == FNR { name = $1; $1 = $2 = ""; sub(/^ */, ""); want[name] = $0; next }
 	/^#/ { next }
 	{

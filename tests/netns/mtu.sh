@@ -227,7 +227,7 @@ expect 0 '1300, without IPv6 in the mesh' kwg a apply
 is 'is no problem' '' "$(cat "$T/err")"
 mesh_edit c 'pod-cidr = 10.2.3.0/24' 'pod-cidr = 10.2.3.0/24, fd00:2:3::/64'
 expect 0 '1300, with IPv6 in the mesh' kwg a apply
-like 'is too little for it' "$T/err" 'warning: the way to .* at 203\.0\.113\.3 over wan0 has an MTU of 1300, which leaves 1240 .* at least 1340$'
+like 'is too little for it' "$T/err" 'warning: the path to .* at 203\.0\.113\.3 over wan0 has an MTU of 1300, which leaves 1240 .* at least 1340$'
 is 'which gets its 1280 all the same' "1280" "$(mtu_of a)"
 is 'IPv4 has what fits' "$([ "$backend" = kernel ] && echo 1240 || echo 1232)" "$(route_mtu a 10.2.3.1)"
 is 'and there is nothing to do' '' "$(kwg a diff 2>/dev/null)"

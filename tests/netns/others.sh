@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: ISC
 #
 # What other software does to a host, by its effect: what breaks, what status says, and that one
-# apply, or watch by itself, repairs it. The table in kilowg(8), OTHER SOFTWARE, row by row.
+# apply, or watch by itself, repairs it. The table in kilowg-firewall(8), OTHER SOFTWARE, row by row.
 #
 #   b ------- lan ----- a ---------- wan --------- c
 
@@ -137,9 +137,9 @@ expect 0 'it is back: so are the routes' kwg b apply
 check 'packets flow' reaches b.pod 10.2.3.2
 
 # Each row of the table is one of these.
-table=${top_srcdir:-$lib_dir/..}/man/kilowg.8
+table=${top_srcdir:-$lib_dir/..}/man/kilowg-firewall.8
 sed -n '/^\.Sh OTHER SOFTWARE/,/^\.Sh /s/^T{$/&/p; /^\.Sh OTHER SOFTWARE/,/^\.Sh /s/^\.\\" row: //p' "$table" | grep -v '^T{' | sort >"$T/table"
 sort "$T/rows" >"$T/sorted"
-same 'the table of kilowg(8) has these rows, and no other' "$T/table" "$T/sorted"
+same 'the table of kilowg-firewall(8) has these rows, and no other' "$T/table" "$T/sorted"
 
 finish

@@ -97,14 +97,14 @@ like 'are warned of' "$T/err" 'neither node "nas" nor node "cabin" .*has an endp
 mesh_drop cabin
 mesh_node lost 'location = lost'
 expect 0 'one that nobody can call and that calls nobody' kwg vps check
-like 'is left out' "$T/err" 'node "lost" is left out: public-key, and endpoint or persistent-keepalive are needed, and it has no endpoint or persistent-keepalive'
+like 'is left out' "$T/err" 'node "lost" is left out: it needs public-key, and endpoint or persistent-keepalive, and has no endpoint or persistent-keepalive'
 mesh_drop lost
 
 # ---- beside Kubernetes ----
 
 mesh_node k8s 'location = k8s' 'endpoint = 203.0.113.9:51820' 'pod-cidr = 10.2.9.0/24'
 expect 0 'where one node has pods' kwg vps check
-like 'Kilo'"'"'s rule holds for all' "$T/err" 'node "nas" is left out: endpoint, public-key and pod-cidr are needed'
+like 'Kilo'"'"'s rule holds for all' "$T/err" 'node "nas" is left out: it needs endpoint, public-key and pod-cidr'
 expect 1 'the others have no plan' kwg vps plan
 mesh_set node-requirements minimal
 expect 0 'but they may have both' kwg vps check

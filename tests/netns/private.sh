@@ -77,7 +77,7 @@ for encapsulation in always cross-subnet; do
 	check "/32, $encapsulation: pods" location
 	check "/32, $encapsulation: pods elsewhere" elsewhere
 	live a
-	unlike "/32, $encapsulation: nothing is said" "$T/live" 'by way of'
+	unlike "/32, $encapsulation: nothing is said" "$T/live" 'through the gateway'
 done
 mesh_set encapsulation never
 check "/32, never: apply" apply_all a b c d
@@ -85,7 +85,7 @@ on a ip route show 10.2.2.0/24 >"$T/route"
 like "/32, never: routes go by way of the gateway" "$T/route" 'via 10\.1\.1\.254 '
 live a
 like "/32, never: what the gateway has to know is said" "$T/live" \
-	'10\.1\.1\.254, which has to know.*encapsulation = always'
+	'10\.1\.1\.254, which needs routes.*encapsulation = always'
 # As a route of the cloud would have it.
 must on router ip route add 10.2.1.0/24 via 10.1.1.1
 must on router ip route add 10.2.2.0/24 via 10.1.1.2

@@ -76,7 +76,7 @@ is 'and its state says so' ok "$(state_of location:y)"
 
 well b
 like 'a follower tells of its leader' "$T/text" \
-	'^leader a: 10\.1\.1\.1 on lan0, answers; the way to location:y leads through it$'
+	'^leader a: 10\.1\.1\.1 on lan0, answers; the route to location:y goes through it$'
 expect 0 'it asks other locations through it' kwg b status --probe
 must on a sh -c 'echo 0 >/proc/sys/net/ipv4/ip_forward'
 expect 3 'and tells that it does not forward' kwg b status --probe
@@ -151,12 +151,12 @@ sysctl_on() { must on "$1" sh -c "echo $3 >/proc/sys/net/$2"; }
 
 sysctl_on a ipv4/ip_forward 0
 check 'the leader does not forward' unreachable b.pod 10.2.3.2
-told forwarding-off 'this host does not forward IPv4' 'sysctl -w net\.ipv4\.ip_forward=1'
+told forwarding-off 'this host does not forward IPv4 packets' 'sysctl -w net\.ipv4\.ip_forward=1'
 sysctl_on a ipv4/ip_forward 1
 well a
 sysctl_on a ipv4/conf/lan0/forwarding 0
 check 'nor does one of its interfaces' unreachable b.pod 10.2.3.2
-told forwarding-off 'what comes in over lan0 is not forwarded \(IPv4\)' 'sysctl -w net\.ipv4\.conf\.lan0\.forwarding=1'
+told forwarding-off 'IPv4 packets that arrive on lan0 are not forwarded' 'sysctl -w net\.ipv4\.conf\.lan0\.forwarding=1'
 sysctl_on a ipv4/conf/lan0/forwarding 1
 well a
 if can_ipv6; then
@@ -185,7 +185,7 @@ signal.pause()' "$T/holder" >/dev/null 2>&1 &
 held() { on a sh -c "grep -qi ':CA6C ' /proc/net/udp"; }
 if wait_for 5 held; then
 	run kwg a check --live
-	like 'who has the port is named, before apply needs it' "$T/err" 'port 51820/udp is held by python3[^ ]* \(process [0-9]+\); end that'
+	like 'who has the port is named, before apply needs it' "$T/err" 'port 51820/udp is held by python3[^ ]* \(process [0-9]+\); stop it'
 	run kwg a apply
 	status_of a
 	like 'and when it did' "$T/text" '^error: port 51820/udp is held by python3[^ ]* \(process [0-9]+\)$'
@@ -199,7 +199,7 @@ well a
 echo 'cni = yes' >>"$T/local.ini"
 if kwg a apply >"$T/out" 2>"$T/err"; then
 	must cp "$T/nodes/a/kilowg/10-kilo.conflist" "$T/nodes/a/kilowg/05-flannel.conflist"
-	told cni-order '05-flannel\.conflist comes before /run/kilowg/10-kilo\.conflist by its name' 'rename one of the two'
+	told cni-order '05-flannel\.conflist sorts before /run/kilowg/10-kilo\.conflist' 'rename one of the two'
 	must rm "$T/nodes/a/kilowg/05-flannel.conflist"
 	well a
 else

@@ -116,7 +116,7 @@ check 'nothing has been made' gone ip -n a link show kilo0
 cp "$T/conf/local.ini" "$T/soon"
 there() { on a "$KILOWG" -f "$T/soon" --node a diff; }
 check 'the files are right: the mesh is there' wait_for 10 there
-like 'it says so' "$T/watch.err" '^kilowg: the files are whole again'
+like 'it says so' "$T/watch.err" '^kilowg: the files are complete again'
 check 'it goes on' settled
 kill -TERM "$pid"
 status=0

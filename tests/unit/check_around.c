@@ -81,16 +81,16 @@ static const struct {
 } forwarding[] = {
 	{ .accept_ra = 2, .n = 0 },
 	{ .off4 = true, .accept_ra = 2, .n = 1, .code = "forwarding-off", .error = true,
-	  .text = "this host does not forward IPv4", .remedy = "sysctl -w net.ipv4.ip_forward=1" },
+	  .text = "this host does not forward IPv4 packets", .remedy = "sysctl -w net.ipv4.ip_forward=1" },
 	{ .link_off = true, .accept_ra = 2, .n = 1, .code = "forwarding-off", .error = true,
-	  .text = "what comes in over eth0 is not forwarded (IPv4)",
+	  .text = "IPv4 packets that arrive on eth0 are not forwarded",
 	  .remedy = "sysctl -w net.ipv4.conf.eth0.forwarding=1" },
 	/* Without IPv6 in the mesh nobody asks for it. */
 	{ .off6 = true, .accept_ra = 1, .n = 0 },
 	{ .v6 = true, .off6 = true, .accept_ra = 2, .n = 1, .code = "forwarding-off", .error = true,
-	  .text = "this host does not forward IPv6", .remedy = "sysctl -w net.ipv6.conf.all.forwarding=1" },
+	  .text = "this host does not forward IPv6 packets", .remedy = "sysctl -w net.ipv6.conf.all.forwarding=1" },
 	{ .v6 = true, .accept_ra = 1, .n = 1, .code = "accept-ra", .error = false,
-	  .text = "the IPv6 default route over eth0 comes by router advertisements",
+	  .text = "the IPv6 default route over eth0 comes from router advertisements",
 	  .remedy = "sysctl -w net.ipv6.conf.eth0.accept_ra=2" },
 	{ .v6 = true, .accept_ra = 2, .n = 0 },
 	/* Not accepted, or not known: nothing is lost by forwarding. */

@@ -254,7 +254,7 @@ static const struct {
 	  "t:2: pod-cidr: \"x\" is not accepted; accepted: network, such as 10.2.1.0/24 or fd00:1::/64\n"
 	  "t:2: pod-cidr: \"y\" is not accepted; accepted: network, such as 10.2.1.0/24 or fd00:1::/64\n" },
 	{ "[local]\nmtu = 1400\n\nmtu = 1500\n",
-	  "t:4: mtu: given twice in one [local]; once is accepted, and t:2 has it\n" },
+	  "t:4: mtu: given twice in [local]; once is accepted, and t:2 has it\n" },
 	{ "[node]\nname = a\n[node]\nname = a\n", "" },	/* reading alone finds nothing */
 	{ "[node]\nname = a\n[peer]\nname = a\n[node]\nname = b\n", "" },
 	{ "[local]\nmut = 1400\n", "t:2: mut: unknown key in [local]; did you mean mtu?\n" },
@@ -262,7 +262,7 @@ static const struct {
 	{ "[local]\nroute_table = 5\n",
 	  "t:2: route_table: unknown key in [local]; did you mean route-table?\n" },
 	{ "[peer]\nAllowedIPs = x\n", "t:2: AllowedIPs: unknown key in [peer]; did you mean allowed-ip?\n" },
-	{ "[peer]\nleader = yes\n", "t:2: leader: unknown key in [peer]; it belongs into [node]\n" },
+	{ "[peer]\nleader = yes\n", "t:2: leader: unknown key in [peer]; it belongs in [node]\n" },
 };
 
 START_TEST(remarks_of_reading)

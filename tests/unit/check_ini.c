@@ -57,7 +57,7 @@ static char *record(const char *text, size_t len)
 #define NO_KEY \
 	": the text before \"=\" is no key; a key is made of letters, digits and dashes\n"
 #define NO_SECTION \
-	": stands before any section; begin with [mesh], [local], [node] or [peer]\n"
+	": is before the first section; begin with [mesh], [local], [node] or [peer]\n"
 #define HAS_NUL ": the line has a NUL byte; text is accepted\n"
 
 static const struct {

@@ -169,7 +169,7 @@ START_TEST(widest_and_narrower)
 	ck_assert_uint_eq(mtu_of(f, "10.4.0.3/32"), narrow);
 	ck_assert_ptr_null(f->o.w.mtu_warning);
 	ck_assert_str_eq(f->o.w.mtu_note,
-			 "mtu 1440: the way to c at 203.0.113.3 over wan0 has 1500, and WireGuard takes 60");
+			 "mtu 1440: the path to c at 203.0.113.3 over wan0 has 1500, and WireGuard takes 60");
 	discard(f);
 }
 END_TEST
@@ -275,7 +275,7 @@ START_TEST(too_narrow_for_v6)
 	ck_assert_uint_eq(mtu_of(f, "10.42.2.0/24"), 1240);
 	ck_assert_uint_eq(mtu_of(f, "fd00:2::/64"), 0);
 	ck_assert_str_eq(f->o.w.mtu_warning,
-			 "the way to d at 198.51.100.4 over dsl0 has an MTU of 1300, which leaves 1240 bytes inside; IPv6 needs 1280, so larger packets will go in fragments: give that network an MTU of at least 1340");
+			 "the path to d at 198.51.100.4 over dsl0 has an MTU of 1300, which leaves 1240 bytes inside; IPv6 needs 1280, so larger packets will go in fragments: give that network an MTU of at least 1340");
 	discard(f);
 }
 END_TEST

@@ -89,7 +89,7 @@ first_boot() {
 	expect 0 'apply --confirm' kilowg apply --confirm 600
 	must systemctl stop "$(timer)"
 	run kilowg status
-	like 'the timer is stopped: status says so' "$T/out" 'nobody sees to what was before'
+	like 'the timer is stopped: status says so' "$T/out" 'nothing will roll back'
 	expect 0 'rollback' kilowg rollback
 	check 'what was before' has 2
 

@@ -1,4 +1,5 @@
 # shellcheck shell=sh disable=SC3043,SC2119,SC2120
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # For tests/demo.sh and tests/netns/*.sh: network namespaces, userspace

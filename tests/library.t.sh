@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # What an embedder relies on: names in the archive, what a shared object of it
 # exports, what the library never calls, least of all where README says "pure",

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * The little of HTTP/1.1 (RFC 9112) that is needed to talk to "kubectl proxy" over its

@@ -143,7 +143,7 @@ structs() {
 
 # ---- tests -----------------------------------------------------------------
 
-echo 1..37
+echo 1..38
 
 for page in kilowg-agent.8 kilowg-label.8 kilowg-publish.8 kilowg-render.8 kilowg-userspace.8 \
 	kilowg.8 kilowg.ini.5 kilowg.service.8 libkilowg.3; do
@@ -158,6 +158,11 @@ done
 page_keys >"$tmp/page"
 same "kilowg.ini(5) has every key with its values and default, and no other" \
 	"$tmp/keys" "$tmp/page"
+
+# Wherever it is told to look: no file is read.
+"$kilowg" -f "$tmp/none.ini" check --format-version >"$tmp/program" 2>&1
+awk -F '\t' '$1 == "mesh" && $2 == "format" { sub(/,.*/, "", $4); print $4 }' "$tmp/keys" >"$tmp/page"
+same "check --format-version prints the number that format takes" "$tmp/program" "$tmp/page"
 
 "$kilowg" --help | program_options >"$tmp/options"
 page_global_options >"$tmp/page"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What the parts of the facade over lib/dp share. */
 #ifndef KWGI_FACADE_DP_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What kilowg_confirm.c and kilowg_history.c share: configurations that are kept. */
 #ifndef KWGI_KEPT_H

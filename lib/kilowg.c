@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The facade over what is pure: configuration, plan, keys. kilowg_views.c has views, kilowg_host.c the rest. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * libkilowg: from topology files to a working WireGuard mesh.
@@ -52,6 +53,9 @@ extern "C" {
 
 #define KWG_VERSION "0.1.0"
 #define KWG_VERSION_NUMBER 0x000100	/* one byte each: major, minor, patch */
+
+/* The format of files, "format" of [mesh], that this version reads; there is no other. */
+#define KWG_FILE_FORMAT 1
 
 /* Version of the library that was linked, as KWG_VERSION of its header. */
 KWG_API const char *kwg_version(void);

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Of the facade over this host: who makes the interface, with which WireGuard and which key. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Of the facade over this host: from plan and snapshot to all that is wanted here. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The facade over lib/dp: a device whose sockets and interface are the caller's. */
 #include <errno.h>

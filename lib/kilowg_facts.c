@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The facade over what this host can say of itself, without changing anything. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Of the facade over this host: what stands in the way of the mesh, and no step removes. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The facade over the configurations that were applied: looking back, and which to go back to. */
 #include <inttypes.h>

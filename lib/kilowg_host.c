@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The facade over this host: plan and snapshot to steps, steps to the kernel. */
 #include <limits.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The facade over the first files of a host: its key, what is its own, and the mesh with one node. */
 #include <stdlib.h>

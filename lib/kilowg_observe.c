@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Of the facade over this host: links and WireGuard, also while a daemon dies or hangs. */
 #include <errno.h>

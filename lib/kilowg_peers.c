@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The facade over lib/dp: key and peers of a device, as values instead of text. */
 #include <errno.h>

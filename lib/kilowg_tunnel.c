@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The facade over lib/dp for one peer: a device whose only peer owns every address. */
 #include <stdlib.h>

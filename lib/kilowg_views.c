@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The facade over what others are shown of a mesh: a graph, and configurations for WireGuard. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The facade over what tells of changes: notices, files, and when to act on them. */
 #include <errno.h>

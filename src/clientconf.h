@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* In which form the whole configuration of an outside peer is printed. */
 #ifndef KILOWG_CLIENTCONF_H

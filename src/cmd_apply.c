@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* apply, diff and down: three uses of one list of steps. */
 #include <stdio.h>

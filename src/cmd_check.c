@@ -1,10 +1,11 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli.h"
 
-enum { KEYS, LIVE, REACH, STRICT, KEEP };
+enum { FORMAT_VERSION, KEYS, LIVE, REACH, STRICT, KEEP };
 
 static int print_keys(void)
 {
@@ -12,6 +13,17 @@ static int print_keys(void)
 	char *text;
 
 	return kwg_config_keys(&text, NULL, &err) ? report(&err) : print_text(text);
+}
+
+static int print_format(void)
+{
+	char *text;
+
+	if (asprintf(&text, "%d\n", KWG_FILE_FORMAT) < 0) {
+		fputs("kilowg: out of memory\n", stderr);
+		return EXIT_OTHER;
+	}
+	return print_text(text);
 }
 
 static int print_json(const struct kwg_config *cfg)
@@ -96,6 +108,8 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 	(void)argv;
 	if (argc)
 		return usage_error("check takes no operand");
+	if (given[FORMAT_VERSION].n)
+		return print_format();
 	if (given[LIVE].n && given[REACH].n)
 		return usage_error("--live and --reach cannot be combined");
 	if (given[KEYS].n)
@@ -127,6 +141,7 @@ const struct command command_check = {
 	.details = "Reads everything, touches nothing. With --json prints what was understood, or\n"
 		   "what --live or --reach has found.",
 	.options = {
+		[FORMAT_VERSION] = { "format-version", NULL, "print the number of the file format that is read" },
 		[KEYS] = { "keys", NULL, "list all keys of the file format, tab-separated" },
 		[LIVE] = { "live", NULL, "also examine this host for obstacles to the plan" },
 		[REACH] = { "reach", NULL, "also trace a packet between each pair of nodes, pods and peers" },

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* init: the first files of a host, from options or from answers on a terminal. */
 #include <signal.h>

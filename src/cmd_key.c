@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* genkey, genpsk, pubkey: as wg(8). */
 #include <stdio.h>

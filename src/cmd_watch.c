@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* watch: apply, again and at once whenever this host or the files change. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Going to the background as wireguard-go does, and the environment that it reads. */
 #ifndef DAEMONISE_H

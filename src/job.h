@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* One run of steps on this host, as apply, down and rollback have it. */
 #ifndef JOB_H

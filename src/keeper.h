@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Who goes back if there is no confirmation in time: a timer of systemd, or a process. */
 #ifndef KEEPER_H

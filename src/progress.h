@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* One line on the terminal while something takes longer than a second; it goes away. */
 #ifndef PROGRESS_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* A text as a QR code on standard output. */
 #ifndef KILOWG_QR_H

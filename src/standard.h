@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Standard input, output and error, as a program finds them when it starts. */
 #ifndef STANDARD_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* kilowg-userspace: WireGuard as a process, a drop-in for wireguard-go and boringtun-cli. */
 #include <getopt.h>

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # completion.py SHELL FOLDER: a shell on a terminal, in FOLDER, with the completion of contrib. Reads
 # lines from standard input: what is typed, a tab, and what has to stand on the line, or among what

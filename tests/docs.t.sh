@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # The documentation against the program: what one has, the other has.
 #
@@ -155,7 +156,7 @@ structs() {
 # ---- tests -----------------------------------------------------------------
 
 pages=$(cd "$man" && ls -- *.[1-9])
-echo "1..$((30 + $(printf '%s\n' "$pages" | wc -l)))"
+echo "1..$((31 + $(printf '%s\n' "$pages" | wc -l)))"
 
 for page in $pages; do
 	if command -v mandoc >/dev/null; then
@@ -173,6 +174,10 @@ same "kilowg.ini(5) has every key with its values and default, and no other" \
 cut -f 1-3,5 "$tmp/keys" >"$tmp/program"
 page_key_table >"$tmp/page"
 same "its table has every key with its default, and no other" "$tmp/program" "$tmp/page"
+# Wherever it is told to look: no file is read.
+"$kilowg" -f "$tmp/none.ini" check --format-version >"$tmp/program" 2>&1
+awk -F '\t' '$1 == "mesh" && $2 == "format" { sub(/,.*/, "", $4); print $4 }' "$tmp/keys" >"$tmp/page"
+same "check --format-version prints the number that format takes" "$tmp/program" "$tmp/page"
 
 "$kilowg" --help | program_options >"$tmp/options"
 page_global_options >"$tmp/page"

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # "kilowg graph": the picture is XML with each node, tunnel and peer in it, and nothing lies over

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # What a data plane hands over to its successor (lib/dp/handover.c): each member of each structure
 # that is written there is named there, if only in a comment that says why it stays behind.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # The includes of all sources against the table of folders in CONTRIBUTING ("Where things are"):
 # who may include whom, no circles, and what is pure asks no system. tests/library.t.sh has

@@ -1,4 +1,5 @@
 # shellcheck shell=sh disable=SC3043,SC2119,SC2120
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # For tests/demo.sh and tests/netns/*.sh: network namespaces, userspace
@@ -44,6 +45,15 @@ bail() { printf 'Bail out! %s\n' "$*"; exit 99; }
 # KWG_TEST_UNTIL, seconds since 1970: what begins later is not run (CI has to end some time).
 too_late='the time for all tests together is over (KWG_TEST_UNTIL)'
 late() { [ -n "${KWG_TEST_UNTIL:-}" ] && [ "$(date +%s)" -ge "$KWG_TEST_UNTIL" ]; }
+
+# A Python that can read JSON schemas. Itself: a wrapper that looks for it each time takes long.
+json_python() {
+	local p
+	for p in python3 /usr/bin/python3; do
+		"$p" -c 'import jsonschema, sys; print(sys.executable)' 2>/dev/null && return
+	done
+	return 1
+}
 
 # Ends a script.
 finish() { printf '1..%d\n' "$tap_n"; [ "$tap_failed" = 0 ]; exit; }

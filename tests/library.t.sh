@@ -1,7 +1,8 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # What an embedder relies on: names in the archive, what a shared object of it
-# exports, what the library never calls, least of all where README says "pure",
+# exports, now and before, what the library never calls, least of all where README says "pure",
 # the dialects that the header is valid in, and the embedding example.
 
 lib=${top_builddir:-.}/libkilowg.a
@@ -78,19 +79,33 @@ header=${top_srcdir:-.}/lib/kilowg.h
 
 skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
 
-# shellcheck disable=SC2046,SC2086  # CC may hold flags; a list of libraries
-if ${CC:-cc} -shared -o "$tmp/libkilowg.so" -Wl,--whole-archive "$lib" -Wl,--no-whole-archive \
-	$(sed -n 's/^DEPS_LIBS = //p' "${top_builddir:-.}/Makefile") 2>"$tmp/link"; then
-	nm -D --defined-only "$tmp/libkilowg.so" | sed -n 's/^[0-9a-f]* [A-Z] //p' |
-		grep -vE '^__(asan|odr|gcov|llvm|ubsan|lsan)' | sort >"$tmp/exported"
+symbols=${top_srcdir:-.}/tests/symbols
+mkdir "$tmp/symbols"
+"$symbols/dump" "${top_builddir:-.}" "$tmp/symbols" 2>"$tmp/why" || echo 'failed' >>"$tmp/why"
+why=$(head -n 1 "$tmp/why")
+if [ -e "$tmp/symbols/exported" ]; then
 	sed -e 's,/\*.*\*/,,' -e '/\/\*/,/\*\//d' "$header" | tr '\n' ' ' | tr ';' '\n' |
-		sed -n 's/.*KWG_API [^(]*[ *]\(kwg_[a-z0-9_]*\)(.*/\1/p' | sort >"$tmp/declared"
+		sed -n 's/.*KWG_API [^(]*[ *]\(kwg_[a-z0-9_]*\)(.*/\1/p' | LC_ALL=C sort >"$tmp/declared"
 	point 'a shared object exports exactly the functions of kilowg.h' "$(
 		[ -s "$tmp/declared" ] || echo 'there are none'
-		diff "$tmp/declared" "$tmp/exported")"
+		diff "$tmp/declared" "$tmp/symbols/exported")"
+	point 'tests/symbols/exported has them: what goes breaks programs, what comes is listed by "make symbols"' \
+		"$(diff "$symbols/exported" "$tmp/symbols/exported")"
 else
-	skip 'a shared object exports exactly the functions of kilowg.h' \
-		"it cannot be linked: $(tail -n 1 "$tmp/link")"
+	skip 'a shared object exports exactly the functions of kilowg.h' "$why"
+	skip 'tests/symbols/exported has them' "$why"
+fi
+abi=$(uname -m).abi
+text="types and sizes are those of tests/symbols/$abi"
+if [ ! -e "$symbols/$abi" ]; then
+	skip "$text" 'there is none for this machine'
+elif [ ! -e "$tmp/symbols/$abi" ]; then
+	skip "$text" "$why"
+else
+	point "$text; \"make symbols\" writes those of now" "$(abidiff --no-show-locs "$symbols/$abi" "$tmp/symbols/$abi" 2>&1)"
+	sed "s/\(<class-decl name='kwg_peer' size-in-bits='\)[0-9]*'/\11024'/" "$symbols/$abi" >"$tmp/other.abi"
+	point 'and another size would be told from them' "$(abidiff "$symbols/$abi" "$tmp/other.abi" >"$tmp/out" 2>&1 &&
+		echo 'it is not')"
 fi
 
 # ---- the header ----

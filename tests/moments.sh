@@ -1,4 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC2317,SC3043
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # The units of etc/systemd, stopped, disabled, reloaded and replaced, and the mesh taken down, at

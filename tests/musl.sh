@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # All is compiled with musl-gcc, no warning let pass, and the unit tests are run. Libraries are

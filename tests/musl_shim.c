@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * For tests/musl.sh: what the distribution's libmnl and libinih, compiled for glibc, want of it and

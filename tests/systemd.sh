@@ -1,4 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC3043
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # For scripts of tests/netns that need systemd: as the first process of namespaces of their own,

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # Completion of kilowg(8) for fish. The program knows what may follow.
 

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * Addresses, prefixes (CIDR) and endpoints, as values. An IPv4-mapped IPv6

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* WireGuard keys: 32 bytes, base64 with padding in text. */
 #ifndef KWGI_KEY_H

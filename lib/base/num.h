@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Numbers and durations from text, independent of any locale. */
 #ifndef KWGI_NUM_H

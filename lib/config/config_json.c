@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What was understood of the configuration, as JSON; keys are sorted. */
 #include "config/config.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 #include <stdio.h>
 #include <string.h>
@@ -79,7 +80,7 @@ static int set_number(void *field, const char *v, uint64_t min, uint64_t max)
 static int set_format(struct kwgi_parse *p, void *field, const char *v)
 {
 	(void)p;
-	return set_number(field, v, 1, 1);
+	return set_number(field, v, KWG_FILE_FORMAT, KWG_FILE_FORMAT);
 }
 
 static int set_port(struct kwgi_parse *p, void *field, const char *v)

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * The sections of kilowg.ini(5), their keys, and how a value becomes a field. With config.h it is in

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Remarks on the configuration: collected by the library, shown by the program. */
 #ifndef KWGI_DIAG_H

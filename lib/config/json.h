@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* JSON writer (RFC 8259): commas, indentation and escapes are its business. */
 #ifndef KWGI_JSON_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What differs between two texts of an INI file, for people: secrets are not shown. */
 #ifndef KWGI_TEXTDIFF_H

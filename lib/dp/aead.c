@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Which implementations of the AEAD there are, and the one that is always there. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * ChaCha20-Poly1305 (RFC 8439 section 2.8) for transport data: many packets under one key,

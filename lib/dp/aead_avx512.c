@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * ChaCha20-Poly1305 with AVX-512 IFMA: 16 blocks of ChaCha20 at once, one per lane; Poly1305 over

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * ChaCha20-Poly1305 for 64-bit ARM, where every processor has NEON: four blocks of ChaCha20 at once,

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The AEAD of OpenSSL's libcrypto: the fastest for long single messages where there is no AVX-512. */
 #include "dp/aead.h"

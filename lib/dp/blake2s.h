@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * BLAKE2s (RFC 7693) as WireGuard uses it: Hash, Mac, Hmac and Kdf of the

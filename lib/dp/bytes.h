@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Numbers in packets: in network order, and in any order for sums, comparing and hashing. */
 #ifndef KWGI_BYTES_H

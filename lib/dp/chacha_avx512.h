@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * The rounds of ChaCha20 (RFC 8439 section 2.3) for 16 blocks, one per lane, and meanwhile Poly1305

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * mac1, mac2 and cookies (WireGuard paper, sections 5.4.4, 5.4.7): who sends us

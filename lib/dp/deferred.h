@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * Deferred work. kwgi_send_batch() and kwgi_receive_batch() run in several threads, and may

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Configuration as the userspace API tells it: from parsed requests, and to answers. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Inner packets: length and addresses, ECN, padding, and the ICMP answer to those that cannot go. */
 #ifndef KWGI_IPPACKET_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * The handshake Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s (WireGuard paper,

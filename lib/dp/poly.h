@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * Poly1305 (RFC 8439 section 2.5) in ordinary registers, for x86-64 CPUs with BMI2 and 64-bit ARM.

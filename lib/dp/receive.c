@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* From the network to the host: message -> session -> opened packet -> its sender checked. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* From the host to the network: inner packet -> peer -> session -> sealed message. */
 #include <string.h>

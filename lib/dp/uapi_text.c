@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * Reading never looks at a value's bytes through a table and never says what

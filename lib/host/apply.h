@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Observing a host, and carrying steps out on it. */
 #ifndef KWGI_APPLY_H

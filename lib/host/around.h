@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Asks /proc and folders for what stands in steps/around.h. */
 #ifndef KWGI_HOST_AROUND_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Return path checks of IPv4, in /proc/sys (linux/Documentation/networking/ip-sysctl.rst). */
 #ifndef KWGI_CHECKS_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The file that tells the CNI plugins of this host the networks of its pods. */
 #ifndef KWGI_CNI_H

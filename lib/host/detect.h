@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Does the kernel have WireGuard? What it says itself, and what files suggest. */
 #ifndef KWGI_DETECT_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * DIR/MESH.down says that the mesh was taken down: what units and programs do by themselves must

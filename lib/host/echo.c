@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Raw sockets, since those of ping groups are closed to root by default: CAP_NET_RAW. */
 #include <arpa/inet.h>

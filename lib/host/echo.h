@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Echo requests of ICMP and ICMPv6, which hosts answer. */
 #ifndef KWGI_ECHO_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Where the peers of a plan are whose endpoint is a name. */
 #ifndef KWGI_ENDPOINTS_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Files, folders, locks, randomness and the clock. */
 #ifndef KWGI_FILES_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The firewall by iptables-save and iptables-restore. Others' chains are never touched. */
 #ifndef KWGI_IPT_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Would the chain INPUT of iptables-legacy drop a packet? */
 #ifndef KWGI_IPT_INPUT_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * One word and its value a line:

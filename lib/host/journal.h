@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * The journal of a mesh: DIR/MESH.journal says what apply is about to change, before it does, and

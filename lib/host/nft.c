@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Tables of kilowg in nf_tables: what is there. */
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * The firewall as one table of nf_tables, inet kilowg-MESH, over nfnetlink

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Reading attributes of messages of nf_tables, whose numbers are in network order. */
 #ifndef KWGI_NFT_ATTR_H

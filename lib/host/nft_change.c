@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Tables of nf_tables: making, replacing and deleting one. */
 #include <errno.h>

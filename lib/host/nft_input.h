@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Would chains at the input hook of nf_tables drop a packet? Their rules are gone through. */
 #ifndef KWGI_NFT_INPUT_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * Multicast groups of rtnetlink and nf_tables. A filter in the kernel keeps away

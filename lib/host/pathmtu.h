@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The ways of datagrams to endpoints, and how wide they are. */
 #ifndef KWGI_PATHMTU_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What earlier looks at the peers of a mesh have seen, in a file of the run folder. */
 #ifndef KWGI_PEERMEMO_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The process behind a userspace WireGuard: whom to name, and whom to end, if it hangs. */
 #ifndef KWGI_PROCESS_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Looking host names up, many at the same time and with a deadline. */
 #ifndef KWGI_RESOLVE_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Links, addresses, routes and policy rules over rtnetlink (rtnetlink(7)). */
 #ifndef KWGI_RTNL_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * Steps as rtnetlink requests (those about links: rtnl_link.c, about rules: rtnl_rule.c), and the

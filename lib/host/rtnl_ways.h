@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Asks the kernel which way packets take, and who is there. */
 #ifndef KWGI_RTNL_WAYS_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Whether the caller wants to wait no longer. */
 #ifndef KWGI_STOP_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Finds what stands in steps/vital.h: gateways, networks and neighbours of this host, name servers. */
 #ifndef KWGI_HOST_VITALS_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The first packet of a device that was made anew, and to a peer that takes the place of another. */
 #ifndef KWGI_WAKE_H

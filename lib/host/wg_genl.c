@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* WireGuard of the kernel over generic netlink (linux/wireguard.h). */
 #include <errno.h>

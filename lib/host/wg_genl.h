@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 #ifndef KWGI_WG_GENL_H
 #define KWGI_WG_GENL_H

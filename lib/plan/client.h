@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The whole configuration of a machine outside of the mesh, in the formats of several programs. */
 #ifndef KWGI_CLIENT_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* A trace in words, and whether all that belong to a mesh reach each other. */
 #ifndef KWGI_EXPLAIN_H

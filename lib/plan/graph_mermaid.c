@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The mesh as a Mermaid flowchart, which wikis and code hosts draw from text. */
 #include "plan/graph.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Networks and addresses that two have, or that lie in each other: see verdict.h. */
 #ifndef KWGI_OVERLAPS_H

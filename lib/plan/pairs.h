@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Whether all that should reach each other do, by a trace for each pair. */
 #ifndef KWGI_PAIRS_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* An address for a new outside peer. */
 #ifndef KWGI_PEERADDR_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * Routes and policy rules as Kilo makes them (pkg/mesh/routes.go, Routes),

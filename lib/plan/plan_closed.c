@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * fail-closed: a network of the mesh has a second route that leads nowhere, of the worst metric, in

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The difference of two plans, which have one fact per line and one order. */
 #include <stdlib.h>

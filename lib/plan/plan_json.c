@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The plan and its topology as JSON; keys are sorted. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The plan as canonical text: one fact per line, nothing that varies between machines. */
 #include <blake2.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Which packets within a location are encapsulated, and to whom they go. */
 #include "config/encap.h"

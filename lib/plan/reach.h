@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Endpoints that are accepted, and to which others can hardly send. */
 #ifndef KWGI_REACH_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* WireGuard configuration texts as kgctl showconf prints them. */
 #include "config/json.h"

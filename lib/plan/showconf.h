@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* WireGuard configurations of nodes and peers, for other machines. */
 #ifndef KWGI_SHOWCONF_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What nodes and outside peers decide by when they send packets on, for traces. */
 #ifndef KWGI_TRACER_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Who asks for a network, and where: for messages about what a host cannot carry out. */
 #ifndef KWGI_WHOSE_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What a host has around the mesh that the mesh depends on, and no step changes. */
 #ifndef KWGI_AROUND_H

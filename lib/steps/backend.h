@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Which WireGuard carries the packets of a mesh on this host, and why. */
 #ifndef KWGI_BACKEND_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Marks of packets and connections where a host takes the way to everywhere: see default.h. */
 #ifndef KWGI_CONNMARK_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * The way to everywhere, 0.0.0.0/0 and ::/0, that a peer or a location offers. In the main table it

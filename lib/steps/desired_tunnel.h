@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The encapsulating tunnel within the location, as a device. */
 #ifndef KWGI_DESIRED_TUNNEL_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The difference of closed routes, which no other step touches. */
 #include <stdlib.h>

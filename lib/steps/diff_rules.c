@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The difference of policy rules, and of what a host has to know for them. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What a node tells the others about itself; also as the annotations of Kilo's agent. */
 #ifndef KWGI_FACTS_H

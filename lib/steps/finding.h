@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What is wrong on a host or stands in the way, and what helps: for people and programs. */
 #ifndef KWGI_FINDING_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What on a host drops forwarded packets of the mesh, and what helps against it. */
 #ifndef KWGI_FORWARD_H

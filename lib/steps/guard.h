@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Files that a part seems to be missing of: they are not applied unless somebody says so. */
 #ifndef KWGI_GUARD_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What is wrong with the mesh on a host, judged from what was planned and what was seen. */
 #ifndef KWGI_HEALTH_H

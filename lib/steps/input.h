@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What on a host drops packets of WireGuard or of the tunnel that come for itself, and what helps. */
 #ifndef KWGI_INPUT_H

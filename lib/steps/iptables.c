@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* From a plan to chains and rules, and from a difference to what iptables-restore reads. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Would the chain INPUT of iptables drop a packet? For rules that stand in no nf_tables. */
 #ifndef KWGI_IPTABLES_INPUT_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The words of a rule as iptables-save prints it. */
 #ifndef KWGI_IPTABLES_WORDS_H

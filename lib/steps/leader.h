@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What a follower sees of the leader of its location. */
 #ifndef KWGI_LEADER_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* A status as metrics, in the text format of Prometheus or in that of OpenMetrics. */
 #ifndef KWGI_METRICS_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Back to how a host was before steps on it failed and were undone. */
 #ifndef KWGI_RESTORE_H

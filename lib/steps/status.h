@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Health of the mesh on a host, for people and for programs. */
 #ifndef KWGI_STATUS_H

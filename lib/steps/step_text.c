@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * Steps for people, one line each: + makes, - removes, ~ changes, = keeps. No secret

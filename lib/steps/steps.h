@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* All steps from a host to what is desired on it. */
 #ifndef KWGI_STEPS_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The way that packets to an address take, as the kernel says when it is asked. */
 #ifndef KWGI_WAY_H

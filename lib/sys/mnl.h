@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* One netlink socket: request and answer, dump and its parts. */
 #ifndef KWGI_MNL_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Which implementation of the cipher a data plane uses. */
 #ifndef KWGI_CIPHER_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The running userspace WireGuard: opens all that it needs, starts the workers, is the first of them. */
 #ifndef KWGI_DATAPLANE_H

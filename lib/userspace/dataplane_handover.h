@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The data plane's two sides of userspace/takeover.h: giving all away, and beginning with what is given. */
 #ifndef KWGI_DATAPLANE_HANDOVER_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What the device asks of its surroundings, and they of it: log, sockets, link, configuration. */
 #ifndef KWGI_DATAPLANE_IO_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Time, waiting for descriptors and a deadline at once, and waking another thread. */
 #ifndef KWGI_EVENT_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* mlock(2), madvise(2), getrlimit(2) */
 #include <errno.h>

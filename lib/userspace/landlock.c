@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* landlock(7). Headers and C libraries do not have all of it yet. */
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Where the process may still touch names of files: a filter for system calls cannot read paths. */
 #ifndef KWGI_LANDLOCK_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* sd_notify(3): tells a service manager how it goes, and lets it keep descriptors. */
 #ifndef KWGI_NOTIFY_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Between the paths of lib/dp and the addresses of sockets. */
 #ifndef KWGI_PATH_H

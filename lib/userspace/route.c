@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Linux include/uapi/linux/rtnetlink.h; what the kernel's WireGuard asks: drivers/net/wireguard/socket.c. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* capabilities(7), prctl(2), capset(2), Linux Documentation/userspace-api/no_new_privs.rst */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Giving up what a running data plane does not need. */
 #ifndef KWGI_SANDBOX_H

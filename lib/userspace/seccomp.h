@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The filter for system calls of the data plane; inner to sandbox.c. */
 #ifndef KWGI_SECCOMP_H

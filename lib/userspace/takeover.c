@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* memfd_create(2), unix(7), sd_notify(3), sd_listen_fds(3) */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The TUN device: the side of the tunnel that the host sees. */
 #ifndef KWGI_TUN_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * Packets for the host, many with one system call: with asynchronous I/O (io_submit(2)), which a

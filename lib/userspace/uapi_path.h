@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The name of the server's socket in the file system: made, watched, removed. */
 #ifndef KWGI_UAPI_PATH_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The life of the sockets: opening, options, closing. Linux ip(7), ipv6(7), udp(7), socket(7). */
 #include <errno.h>

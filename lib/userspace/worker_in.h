@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* From the sockets to the TUN device: receive, open, coalesce, write. */
 #ifndef KWGI_WORKER_IN_H

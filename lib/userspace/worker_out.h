@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* From the TUN device to the sockets: read and split, seal, send in bursts. */
 #ifndef KWGI_WORKER_OUT_H

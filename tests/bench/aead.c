@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * How fast is each implementation of the AEAD? GB/s of plaintext on one core, and the ratio to

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """What tests/bench/dataplane has measured, as a table, a summary for JSON and a plot."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """A tunnel between two namespaces, for tests/bench/dataplane; commands and /proc."""
 

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # Which of a host's addresses kilowg-publish takes for the internal one. Between those of

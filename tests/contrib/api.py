@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """The part of a Kubernetes API server that kubectl and kilowg need to list, watch and patch
 nodes and Kilo's peers.

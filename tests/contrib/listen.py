@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """listen.py PORT WORD ADDRESS...: for clear.sh. Listens to all interfaces of its network namespace,
 and prints a line for each IPv4 packet, encapsulated ones as they are outside: "FROM TO KIND" and

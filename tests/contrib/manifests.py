@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """Checks manifests of contrib/kubernetes: the API's field names and types, and our own rules.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """many.py NODES PEERS [KIB]: what "kubectl get nodes,peers.kilo.squat.ai -o json" would print of
 a cluster of this size, in ten locations. Each node has KIB (10) KiB, most of it images, as real

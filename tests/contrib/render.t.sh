@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # kilowg-render on what a real API server printed (tests/contrib/k8s): the same

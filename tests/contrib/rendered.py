@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """rendered.py FILE FOLDER: does "kubectl kustomize FOLDER" make the objects of FILE? Lists whose
 items have names are compared by these: their order means nothing to Kubernetes. Prints a line for

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # The units of etc/systemd, by systemd's own checks. tests/vm/units.sh runs them.

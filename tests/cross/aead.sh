@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # The AEAD on another processor: built by a cross compiler and run by qemu's user mode, with all vectors and

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * count NAME ROUNDS LEN: seals 32 packets of LEN bytes so often with this implementation of the AEAD.

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * Constant time, checked by valgrind's memcheck: keys and plaintext are marked as not initialised, and

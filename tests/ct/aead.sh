@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # No branch and no address of the AEAD depends on a key or on plaintext. See tests/ct/aead.c.
 

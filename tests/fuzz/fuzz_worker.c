@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * What happens to a data plane, as a sequence of operations; see tests/unit/plane.h for what is

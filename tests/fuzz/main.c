@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * Runs a fuzz target over files, and over all files in folders: a corpus, or what a fuzzer found.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # Every fuzz target over its corpus, tests/fuzz/corpus/NAME of tests/fuzz/fuzz_NAME.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """Checks one golden case: kilowg's answers against what Kilo computes."""
 

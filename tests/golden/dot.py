@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """The meaning of a Graphviz text: what a mesh graph shows, not how it is written."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """Addresses and networks as text. An IPv4-mapped one is the IPv4 one."""
 

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * attack NETNS UAPI-SOCKET PUBLIC-KEY COUNT KEY0 ... KEY4: what a live device

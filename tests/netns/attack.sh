@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # A live kilowg-userspace and one who sends it what it should not get: the
 # program attack plays its peers and strangers, and watches what comes back, what

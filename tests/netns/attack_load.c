@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Many messages: random ones, and a flood of initiations by one who knows the public key. */
 #include <signal.h>

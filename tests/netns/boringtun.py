@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """boringtun.py INTERFACE SOCKET LOG: a stand-in for boringtun-cli 0.7.1.
 

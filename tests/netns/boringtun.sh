@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # BoringTun's UAPI is not the documented one. boringtun.py behaves as it does;

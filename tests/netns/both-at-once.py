@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """both-at-once.py DELAY A B: carries datagrams between A (address) and B, both at port 51820.
 

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # Both sides begin a handshake at once, on a way of 100 ms: nobody waits for a second try. With two
 # kilowg-userspace, and with wireguard-go, which forgets its own initiation when ours comes in.

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # Packets to and from many peers at once, at a live kilowg-userspace with 1, 2 and 4 workers. It is
 # stopped while packets come, so that one turn has more than fit each of its batches. The address

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # bursts.sh with many random patterns, and all numbers of peers with all of workers; KWG_TEST_SEED
 # says which ones.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # fail-closed: what is sent to a network of the mesh never leaves in clear, whatever happens to the

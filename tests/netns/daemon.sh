@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # kilowg-userspace as a program: start and end, the socket, wg(8) and
 # wg-quick(8), the link's state, port, mark and MTU while running, privileges.

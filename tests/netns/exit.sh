@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # An exit node: a peer with allowed-ip 0.0.0.0/0 and ::/0 that masquerades. A node behind it reaches

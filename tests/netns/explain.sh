@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # "kilowg explain" and "kilowg check --reach" beside real packets: in a whole mesh, and in some

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * A shared object for LD_PRELOAD: lets the Nth operation of a program fail, or kills the program

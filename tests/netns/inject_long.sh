@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # inject.sh with all points, and some system calls by strace, which sees what libraries call inside of
 # themselves. KWG_LONG_POINTS takes some of the points only, other ones each time.

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # kilowg-userspace against wireguard-go (and itself), in both roles, over real
 # sockets and TUN devices:

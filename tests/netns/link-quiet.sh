@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # A link of kilowg-userspace is as silent as one of the kernel's WireGuard: it has no IPv6
 # link-local address, and says nothing before somebody has something to say.

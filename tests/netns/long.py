@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """long.py SCENARIO OURS OTHER PID-OF-OTHER: one pair of nodes, for tests/netns/long.sh.
 

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # The timers of kilowg-userspace as they are, against wireguard-go: rekeying,
 # keepalives, retries, expiry. All pairs of nodes at once, in about 200 s:

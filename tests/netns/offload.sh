@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # kilowg-userspace with all that the kernel offers for speed, without it, and with parts of it
 # (KILOWG_OFFLOAD): TCP passes in both directions in any case, also between two that differ.

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """packets.py A B ROUTER OUTER ADDRESS4 ADDRESS6: for packets.sh. Paths of network namespaces; the
 family of the outer packets; the inner addresses of b. TAP without numbers."""

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # Packets at the edges of what there is, at a live kilowg-userspace, IPv4 and IPv6
 # inside and outside: congestion marks, answers to what cannot go, the largest.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # kilowg-userspace takes another port while packets come and go: none is lost, and the port before is
 # free soon afterwards.

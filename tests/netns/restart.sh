@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # kilowg-userspace is replaced by another one under traffic: no packet is lost, no session is new, and

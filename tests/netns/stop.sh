@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # Units stopped and replaced, and the mesh taken down, at random moments of an apply (tests/moments.sh),

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # kilowg-userspace with 2 and 4 workers: traffic of many flows in all directions
 # while peers, port, mark and MTU change, one link goes down and up, and somebody asks

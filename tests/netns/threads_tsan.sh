@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # threads.sh with a kilowg-userspace that the thread sanitizer watches, built for that.
 #

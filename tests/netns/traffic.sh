@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # kilowg-userspace under changes: peers come and go while others talk, one side
 # starts again, addresses move, many begin at once, nobody talks at all.

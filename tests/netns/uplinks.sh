@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # A node with two uplinks: what it answers from, whatever way the routing table says, and whom that
 # follows when a way, an address or an interface goes.

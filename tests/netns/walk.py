@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """walk.py [BEFORE.ini AFTER.ini NODE]: for tests/netns/walk.sh, which says what it does.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """What the files of a mesh can say, and random changes of it. For walk.py.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 """Hosts that are network namespaces, and all of their state as lines. For walk.py.
 

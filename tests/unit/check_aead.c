@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Every implementation of the AEAD against vectors, and against libsodium. */
 #include <sodium.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Allowed IPs: known answers, single rules, and random changes against a naive list. */
 #include "vectors.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Does a peer answer? What one look tells, and what several do. */
 #include "steps/answer.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Which WireGuard is used, what stays until told, and what is said about it. */
 #include "steps/backend.h"

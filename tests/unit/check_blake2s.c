@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* BLAKE2s, HMAC and KDF: known answers. */
 #include "dp/blake2s.h"

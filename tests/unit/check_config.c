@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Typed values: what each key accepts and refuses, at its borders. */
 #include "unit.h"

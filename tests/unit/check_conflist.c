@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The networks of pods in CNI configuration lists: what changes, and what does not. */
 #include <kilowg.h>

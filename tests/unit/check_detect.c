@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What the files of modules suggest, and whose word counts. */
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Handshakes, link state and keys of devices that are wired together (WireGuard paper, sections 5 and 6). */
 #include "pair.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Devices configured by the text of the userspace API, and what they tell of themselves. */
 #include <errno.h>

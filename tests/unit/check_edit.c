@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Changing INI text: what is not meant stays as it is, byte for byte, and the parser reads the rest. */
 #include "config/edit.h"

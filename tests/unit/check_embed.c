@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* kwg_device_* and kwg_tunnel_* as a program that embeds them sees them. */
 #include "base/key.h"

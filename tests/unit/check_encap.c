@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What encapsulation costs, and what nodes derive from names without agreeing on it. */
 #include "config/encap.h"

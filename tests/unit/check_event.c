@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The event loop with its timer, waking, and notes to a service manager. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What was learnt of others, in the format of Kilo's annotation. */
 #include "steps/facts.h"

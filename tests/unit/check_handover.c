@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* A device goes on as another one, at any moment, and nobody notices. */
 #include <endian.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Sender indices and the map of peers by key, each against a naive array. */
 #include "dp/indextable.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Reading INI text: nothing that inih would lose, cut or guess may get through. */
 #include "config/ini.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What iptables-save prints, read and compared; what iptables-restore is given. */
 #include "steps/desired.h"

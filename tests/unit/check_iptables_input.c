@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The chain INPUT as iptables-save prints it: what it does to a packet of WireGuard, or of IPIP. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Buffers, UTF-8 and JSON: whatever goes in, well-formed text comes out. */
 #include "base/utf8.h"

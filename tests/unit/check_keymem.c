@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Memory for keys: pieces that do not overlap, pages that are locked and go back. */
 #include <errno.h>

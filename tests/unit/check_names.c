@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Endpoints that are names: what is left alone, and which answer is taken. */
 #include "steps/names.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* When the host is looked at, and when it is repaired. Time is a number here. */
 #include "steps/pace.h"

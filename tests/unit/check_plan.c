@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Plans and what a host makes of them: where something has to be settled. Golden files have the rest. */
 #include "plan/showconf.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Poly1305 in ordinary registers against libsodium, with what carries far. */
 #include "dp/poly.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The set of networks against a naive list, with random networks of both families. */
 #include "base/prefixset.h"

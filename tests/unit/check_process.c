@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Who listens on a socket; those who have a TUN device are in tests/netns/daemon-hangs.sh. */
 #include <signal.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The rate limiter of handshakes, in virtual time. */
 #include "dp/ratelimiter.h"

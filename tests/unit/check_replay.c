@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The replay window: known answers, the limit, and random counters against a naive set. */
 #include "dp/replay.h"

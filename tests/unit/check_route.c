@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What the kernel's notices say about ways to endpoints, and whom that concerns; no socket is opened. */
 #include <linux/if_addr.h>

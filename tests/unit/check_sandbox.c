@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What code inside the sandbox can and cannot do: the table in kilowg-userspace(8). */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Programs that are run to their end: real ones, small, those that hang and those that talk too much. */
 #include <errno.h>

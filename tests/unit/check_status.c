@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* When is a mesh healthy, and how is that said? */
 #include "steps/health.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The difference between what is wanted and what a host has, step by step and as text. */
 #include "world.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * Timers and ages of sessions: two devices, wired together, by a clock that

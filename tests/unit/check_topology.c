@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Segments, leaders, addresses and what locations may announce. Golden files have the rest. */
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Packets, paths, counters and cookies of devices that are wired together. */
 #include "dp/deferred.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Many writes with one system call, to a socket that keeps them apart as a TUN device does. */
 #include "unit.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Which nodes get a tunnel, of which kind, and what is sent through it. */
 #include "steps/desired.h"

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The UAPI socket's server and its clients, in one process that takes turns. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The text of the userspace API: what is read, every refusal, and what is written. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* The UDP sockets over the loopback device, all without privileges. */
 #include <arpa/inet.h>

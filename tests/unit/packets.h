@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Packets for tests: made from a flow, with checksums computed byte by byte. */
 #ifndef PACKETS_H

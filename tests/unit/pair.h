@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Wired hosts, made anew for each test, of which the first two know each other and are up. */
 #ifndef PAIR_H

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What the unit tests share: the runner, short ways to write values, random numbers. */
 #ifndef UNIT_H

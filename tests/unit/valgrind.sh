@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # The known answers of the protocol once more under valgrind: no byte is read
 # that was not written, none is lost.

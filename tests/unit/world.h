@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* What is wanted of a host and the host, small and without allocation, for tests of the difference. */
 #ifndef WORLD_H

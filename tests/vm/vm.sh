@@ -1,4 +1,5 @@
 # shellcheck shell=sh disable=SC2154,SC3043
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 #
 # For tests/vm/*.sh, after tests/lib.sh: tests inside a virtual machine.

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* kilowg-api: what kilowg-agent cannot do in a shell; see kilowg-api(8). */
 #ifndef KILOWG_API_H

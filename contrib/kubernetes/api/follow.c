@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /*
  * Follows the nodes and peers of a cluster: one list each at the start and when the server has

@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 The kilowg authors */
 /* SPDX-License-Identifier: ISC */
 /* Requests to an API server, by libcurl: several at a time, and an answer may go on for hours. */
 #ifndef KILOWG_API_HTTP_H

@@ -242,22 +242,22 @@ static int run_diff(struct cli *cli, int argc, char **argv, const struct option_
 const struct command command_apply = {
 	.name = "apply", .args = "", .has_json = true, .takes = TAKES_ALL,
 	.summary = "change this host so that it matches the plan",
-	.details = "Carries out what \"diff\" shows. If a step fails, those before it are undone.\n"
-		   "With -v or --json also prints the steps. With --confirm what was before comes back by\n"
-		   "itself, also if this terminal or the host goes down; on a terminal it asks.",
+	.details = "Takes the steps that \"diff\" prints. If a step fails, those before it are undone.\n"
+		   "With -v or --json also prints the steps. --confirm rolls back by itself, even if this\n"
+		   "terminal is lost or the host reboots; on a terminal it asks.",
 	.options = {
 		[DRY_RUN] = { "dry-run", NULL, "print the steps, change nothing" },
 		[WAIT] = { "wait", NULL, "wait while another kilowg holds the lock of the mesh" },
 		[LOCK_TIMEOUT] = { "lock-timeout", "SECONDS", "the same, but at most this long" },
 		[SUPERSEDE] = { "supersede", NULL, "even if another change waits for a confirmation, or was not confirmed" },
 		[SWITCH_BACKEND] = { "switch-backend", NULL, "replace an interface of another backend" },
-		[CONFIRM] = { "confirm", "SECONDS", "go back unless \"kilowg confirm\" comes in time" },
+		[CONFIRM] = { "confirm", "SECONDS", "roll back unless \"kilowg confirm\" is run in time" },
 		[PROBE] = { "probe", "ADDRESS|PEER", "confirm when it answers through the mesh; repeatable" },
 		[KEEP] = OPTION_KEEP,
-		[ALLOW_SHRINK] = { "allow-shrink", NULL, "files may be empty, end within a line, or have far fewer nodes" },
-		[LEAVE] = { "leave", NULL, "if the files have not this node, remove the mesh from this host" },
+		[ALLOW_SHRINK] = { "allow-shrink", NULL, "accept files that are empty, incomplete, or have far fewer nodes" },
+		[LEAVE] = { "leave", NULL, "if this node is not in the files, remove the mesh from this host" },
 		[CLOSED_ONLY] = { "closed-only", NULL, "with fail-closed, only close the networks; for the boot" },
-		[UNLESS_DOWN] = { "unless-down", NULL, "do nothing after \"down\" until somebody applies without this" },
+		[UNLESS_DOWN] = { "unless-down", NULL, "do nothing after \"down\" until an apply without this option" },
 	},
 	.run = run_apply,
 };

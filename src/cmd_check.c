@@ -138,8 +138,8 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 const struct command command_check = {
 	.name = "check", .args = "", .has_json = true, .takes = TAKES_ALL,
 	.summary = "report all errors and warnings of the configuration",
-	.details = "Reads everything, touches nothing. With --json prints what was understood, or\n"
-		   "what --live or --reach has found.",
+	.details = "Reads all files and changes nothing. With --json prints the configuration, or\n"
+		   "the results of --live or --reach.",
 	.options = {
 		[FORMAT_VERSION] = { "format-version", NULL, "print the number of the file format that is read" },
 		[KEYS] = { "keys", NULL, "list all keys of the file format, tab-separated" },

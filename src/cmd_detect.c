@@ -25,6 +25,6 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 const struct command command_detect = {
 	.name = "detect", .args = "", .has_json = true, .takes = TAKES_QUIET,
 	.summary = "ask the kernel whether it has WireGuard; exit status 3 if not",
-	.details = "Reads no configuration and makes no interface. Files of modules are shown as a hint.",
+	.details = "Reads no configuration and creates no interface. Module files are shown as a hint.",
 	.run = run,
 };

@@ -450,8 +450,8 @@ const struct command command_node = {
 	.summary = "add, change or remove a node in the files",
 	.details = "The file is changed in place if the result is valid, and the difference is\n"
 		   "printed. Keys are those of [node] in kilowg.ini(5); an empty value removes a\n"
-		   "key. \"kilowg facts --ini\" prints a section for --from; NAME may be left out\n"
-		   "then.",
+		   "key. \"kilowg facts --ini\" prints a section for --from; NAME can be\n"
+		   "omitted then.",
 	.options = { EDIT_OPTIONS },
 	.run = run_node,
 };
@@ -461,9 +461,9 @@ const struct command command_peer = {
 	.summary = "add, change or remove an outside peer in the files",
 	.details = "The file is changed in place if the result is valid, and the difference is\n"
 		   "printed. Keys are those of [peer] in kilowg.ini(5); an empty value removes a\n"
-		   "key. Without public-key, add makes a key pair; without allowed-ip it takes the\n"
-		   "next free address. It prints the whole configuration of the peer with the new\n"
-		   "private key, which is kept nowhere else.",
+		   "key. Without public-key, add generates a key pair; without allowed-ip it assigns\n"
+		   "the next free address. It prints the whole configuration of the peer with the new\n"
+		   "private key, which is not stored.",
 	.options = {
 		EDIT_OPTIONS,
 		[PRIVATE_KEY] = { "private-key", "FILE", "also write the new private key to this new file" },

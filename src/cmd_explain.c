@@ -28,6 +28,6 @@ const struct command command_explain = {
 	.name = "explain", .args = "FROM TO", .has_json = true,
 	.summary = "trace a packet from one place to another, and the answer back",
 	.details = "FROM and TO are the name of a node or peer, pod:NODE for a pod of a node, or an address.\n"
-		   "Reads the configuration only. Exit status 3: it does not get there, or not back.",
+		   "Reads the configuration only. Exit status 3: the packet or its answer does not arrive.",
 	.run = run,
 };

@@ -32,7 +32,7 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 const struct command command_facts = {
 	.name = "facts", .args = "", .has_json = true, .takes = TAKES_PLAN,
 	.summary = "print information about this node for the others",
-	.details = "Works before the node stands in the files, so that it can be put there.",
+	.details = "Works before the node is in the files, so that it can be added.",
 	.options = {
 		[INI] = { "ini", NULL, "print the [node] section for the files of the others" },
 	},

@@ -29,9 +29,9 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 const struct command command_history = {
 	.name = "history", .args = "[A B]", .has_json = true,
 	.summary = "list the last ten configurations that were applied",
-	.details = "The last one is number 1; * is in force.",
+	.details = "The latest one has number 1; * marks the current one.",
 	.options = {
-		[DIFF] = { "diff", NULL, "print what the plan of B has that the one of A has not, and the other way round" },
+		[DIFF] = { "diff", NULL, "print the difference between the plans of A and B" },
 		[MESH] = { "mesh", "NAME", "of this mesh, if there are several" },
 	},
 	.run = run,

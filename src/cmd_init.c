@@ -196,17 +196,17 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 
 const struct command command_init = {
 	.name = "init", .args = "", .takes = TAKES_FILE | TAKES_NODE,
-	.summary = "make the first files of this host, and its key",
-	.details = "Makes the private key, and local.ini and mesh.ini in /etc/kilowg or the folder\n"
-		   "of -f; all or none. On a terminal it asks for what no option gives; elsewhere\n"
-		   "it uses what it would propose. It prints the section of this node, for\n"
-		   "\"kilowg node add --from FILE\" on another.",
+	.summary = "create the first files of this host, and its key",
+	.details = "Creates the private key, and local.ini and mesh.ini in /etc/kilowg or the folder\n"
+		   "of -f; all or none. On a terminal it asks for values without an option; otherwise\n"
+		   "it uses the detected ones. It prints the section of this node, for\n"
+		   "\"kilowg node add --from FILE\" on another node.",
 	.options = {
 		[NAME] = { "name", "NAME", "name of this node (default: the host name without its domain)" },
 		[LOCATION] = { "location", "NAME", "nodes with the same one share a private network (default: NAME)" },
-		[ENDPOINT] = { "endpoint", "HOST:PORT", "how others reach this host; - if they cannot" },
+		[ENDPOINT] = { "endpoint", "HOST:PORT", "where others reach this host; - if they cannot" },
 		[INTERNAL_IP] = { "internal-ip", "CIDR", "its address in the private network of its location; - if none" },
-		[PRIVATE_KEY] = { "private-key", "FILE", "where the private key is, or is made" },
+		[PRIVATE_KEY] = { "private-key", "FILE", "the private key, created if it is missing" },
 	},
 	.run = run,
 };

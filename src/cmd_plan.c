@@ -27,6 +27,6 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 const struct command command_plan = {
 	.name = "plan", .args = "", .has_json = true, .takes = TAKES_PLAN,
 	.summary = "print the network state that a node should have",
-	.details = "Needs no privilege and no network; works for any --node.",
+	.details = "Needs no privilege and no network access; works for any --node.",
 	.run = run,
 };

@@ -119,14 +119,14 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 const struct command command_showconf = {
 	.name = "showconf", .args = "node|peer NAME", .has_json = true, .takes = TAKES_FILE | TAKES_NODE | TAKES_VERBOSE,
 	.summary = "print the WireGuard configuration of a node or peer",
-	.details = "A private key is printed only if --private-key gives it; preshared keys are. Endpoints are\n"
-		   "those that the node named by --node has seen.",
+	.details = "A private key is printed only with --private-key; preshared keys always. Endpoints are\n"
+		   "those that the node of --node has seen.",
 	.options = {
-		[AS_PEER] = { "as-peer", NULL, "print it as others configure it as their peer" },
+		[AS_PEER] = { "as-peer", NULL, "print the section that others have for this peer" },
 		[ALLOWED_IP] = { "allowed-ip", "CIDR",
-				 "a further network the peer wants to reach, with --json in its\n"
+				 "an additional network for the peer, with --json in its\n"
 				 "                        routes; repeatable" },
-		[FORMAT] = { "format", "FORMAT", "all that a peer needs, for wg-quick, wg, networkd, nm, yaml or json" },
+		[FORMAT] = { "format", "FORMAT", "print the whole configuration: wg-quick, wg, networkd, nm, yaml or json" },
 		[PRIVATE_KEY] = { "private-key", "FILE", "the peer's own key, to be in it; - is standard input" },
 		[AS_QR] = { "qr", NULL, "print the configuration as a QR code on the terminal" },
 		[AS_SVG] = { "qr-svg", NULL, "the same as an SVG image" },

@@ -59,7 +59,7 @@ const struct command command_status = {
 		   "  idle        no session, and no packet was sent that needs one\n"
 		   "  unanswered  packets were sent, and nothing came back\n"
 		   "  missing     WireGuard does not have the peer\n"
-		   "\"drift\" are the steps that \"diff\" shows.",
+		   "\"drift\" counts the steps that \"diff\" prints.",
 	.options = {
 		[PROBE] = { "probe", NULL, "send a packet to each peer, and wait for an answer" },
 		[KEEP] = OPTION_KEEP,

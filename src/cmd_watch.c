@@ -652,9 +652,9 @@ static int run(struct cli *cli, int argc, char **argv, const struct option_value
 const struct command command_watch = {
 	.name = "watch", .args = "", .takes = TAKES_ALL,
 	.summary = "apply, then keep running and repair changes at once",
-	.details = "Also applies the files when they change, or on SIGHUP, and looks names up again every\n"
-		   "two minutes. Waits for files that are missing or not right. SIGTERM ends it; the network\n"
-		   "stays. One line on stderr for each repair.",
+	.details = "Applies the files when they change or on SIGHUP, and resolves names again every two\n"
+		   "minutes. Waits for missing or invalid files. SIGTERM terminates it; the network stays.\n"
+		   "Prints one line on stderr for each repair.",
 	.options = {
 		[KEEP] = OPTION_KEEP,
 	},

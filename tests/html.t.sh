@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # Manual pages as HTML: all are rendered, and each link leads to a page, and a place in it,
 # that was made.

@@ -75,7 +75,7 @@ if [ ! -e "$build/Makefile" ]; then
 	skip 'make sbom' 'nothing is configured'
 	finish
 fi
-version=$(sed -n 's/^AC_INIT(\[kilowg\], \[\(.*\)\])$/\1/p' "$top/configure.ac")
+version=$(sed -n 's/^AC_INIT(\[kilowg\], \[\([^]]*\)\].*/\1/p' "$top/configure.ac")
 # Not the make that runs the tests: it has no part in this.
 sbom() { (unset MAKEFLAGS MFLAGS MAKELEVEL; make -s -C "$build" sbom SBOM="$1" SOURCE_DATE_EPOCH=7) >"$T/make" 2>&1; }
 check 'make sbom' sbom "$T/first.json"

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # Routes of the host change 20 times a second, as beside a routing daemon, and 4,000 peers with
 # sessions have their endpoints in them: what the packets of another peer wait is as before.

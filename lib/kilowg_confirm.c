@@ -33,7 +33,8 @@ const char kwgi_kept_history[] = KWG_STATEDIR "/history";
 
 /* ---- finding what is kept ------------------------------------------------ */
 
-static bool same_origin(const char a[KWGI_ORIGINS][KWGI_ORIGIN_TEXT],
+/* a is not const, as what is given is not: up to C17 that is another array. */
+static bool same_origin(char a[KWGI_ORIGINS][KWGI_ORIGIN_TEXT],
 			const char b[KWGI_ORIGINS][KWGI_ORIGIN_TEXT])
 {
 	uint32_t i, k;

@@ -253,7 +253,8 @@ static void make_tags(struct batch *b, unsigned n)
 			for (; first < b->next; first++)
 				poly_short(b->keys[first], &b->v[first], b->tags[first]);
 		} else {
-			b->kernel->poly((const void *)(b->keys + first), b->v + first, m,
+			/* The type, since up to C17 an array of const is another one than an array. */
+			b->kernel->poly((const uint8_t (*)[KWGI_AEAD_BLOCK])(b->keys + first), b->v + first, m,
 					b->tags + first);
 			b->deep = true;
 		}

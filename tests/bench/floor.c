@@ -423,9 +423,8 @@ static size_t gro_size(struct msghdr *msg, size_t otherwise)
 static void *inwards(void *arg)
 {
 	static uint8_t buf[RECEIVES][MAX_PACKET];
-	static union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
+	static struct {
+		_Alignas(struct cmsghdr) char buf[CMSG_SPACE(sizeof(int))];
 	} control[RECEIVES];
 	static struct merge merge;
 	struct mmsghdr msgs[RECEIVES];

@@ -41,6 +41,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* The wrappers have the types of glibc, which are transparent unions for GNU C. */
+#pragma GCC diagnostic ignored "-Wpedantic"
+
 enum { REFUSED = -1, LIST_END = 0, BATCH_MAX = 1 << 20 };
 
 static char how;		/* first letter of KWG_INJECT; 0 before the lock is taken */

@@ -253,12 +253,14 @@ login() {
 	rm -f away
 	kilowg-api follow --node a --once 2>"$T/err" && fail 'the certificate of another: nothing is asked' ||
 		like 'the certificate of another: nothing is asked' "$T/err" 'certificate'
-	cp "$T/good.json" "$T/api/config.json"
-	config '.users[0].user.exec = {command: "x"}'
-	kilowg-api follow --node a 2>>"$T/log" &
-	follower=$!
-	check 'what kubectl alone can do is done by its proxy' wait_for 60 pgrep -f 'kubectl proxy' -P $follower
-	stop
+	for what in '.exec = {command: "x"}' '.tokenFile = "relative"' '.as = "somebody"'; do
+		cp "$T/good.json" "$T/api/config.json"
+		config ".users[0].user$what"
+		kilowg-api follow --node a 2>>"$T/log" &
+		follower=$!
+		check "what kubectl alone can do is done by its proxy: $what" wait_for 60 pgrep -f 'kubectl proxy' -P $follower
+		stop
+	done
 }
 [ $way != tls ] || login
 

@@ -115,9 +115,9 @@ static bool take_token(struct server *s, const json_t *user)
 {
 	const json_t *file = json_object_get(user, "tokenFile"), *token = json_object_get(user, "token");
 
-	/* As client-go has it: the file first. */
+	/* As client-go has it: the file first. kubectl alone knows to what a relative path is so. */
 	if (file)
-		return json_is_string(file) && keep(&s->token_file, json_string_value(file));
+		return json_is_string(file) && *json_string_value(file) == '/' && keep(&s->token_file, json_string_value(file));
 	return !token || (json_is_string(token) &&
 			  write_file(token_name, json_string_value(token), json_string_length(token)) &&
 			  keep(&s->token_file, token_name));

@@ -18,7 +18,7 @@ trap 'exit 99' HUP INT TERM
 
 # ---- versions and scripts ----
 
-version=$(sed -n 's/^AC_INIT(\[kilowg\], \[\(.*\)\])$/\1/p' "$top/configure.ac")
+version=$(sed -n 's/^AC_INIT(\[kilowg\], \[\([^]]*\)\].*/\1/p' "$top/configure.ac")
 is 'all have the version of configure.ac' "$(for i in 1 2 3 4 5 6; do echo "$version"; done)" "$(
 	sed -n '1s/^kilowg (\(.*\)-[^-]*) .*/\1/p' "$debian/changelog"
 	sed -n 's/^Version: *//p' "$packaging/rpm/kilowg.spec"

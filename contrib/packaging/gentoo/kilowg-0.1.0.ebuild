@@ -20,7 +20,7 @@ DEPEND="
 	dev-libs/inih
 	dev-libs/libsodium:=
 	net-libs/libmnl:=
-	kubernetes? ( dev-libs/jansson:= )
+	kubernetes? ( dev-libs/jansson:= net-misc/curl )
 	qrcode? ( media-gfx/qrencode:= media-libs/libpng:= )
 	seccomp? ( sys-libs/libseccomp )
 "
@@ -36,6 +36,7 @@ src_configure() {
 	econf \
 		--disable-hardening \
 		$(use_with kubernetes jansson) \
+		$(use_with kubernetes libcurl) \
 		$(use_with qrcode qrencode) \
 		$(use_with seccomp libseccomp) \
 		--with-systemdsystemunitdir="$(systemd_get_systemunitdir)" \

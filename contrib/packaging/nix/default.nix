@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The kilowg authors
 # SPDX-License-Identifier: ISC
 # For callPackage. Units are in the package; a module of NixOS lists them in systemd.packages.
-{ lib, stdenv, autoreconfHook, pkg-config, python3, check, inih, jansson, libb2, libmnl, libpng
+{ lib, stdenv, autoreconfHook, pkg-config, python3, check, curl, inih, jansson, libb2, libmnl, libpng
 , libseccomp, libsodium, qrencode }:
 
 stdenv.mkDerivation {
@@ -10,7 +10,7 @@ stdenv.mkDerivation {
   src = lib.cleanSource ../../..;
 
   nativeBuildInputs = [ autoreconfHook pkg-config python3 ];
-  buildInputs = [ inih jansson libb2 libmnl libpng libseccomp libsodium qrencode ];
+  buildInputs = [ curl inih jansson libb2 libmnl libpng libseccomp libsodium qrencode ];
   nativeCheckInputs = [ check ];
 
   # systemd.pc would name the folder of another package.

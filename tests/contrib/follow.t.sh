@@ -54,7 +54,12 @@ seen() { edit "$1" ".metadata.annotations[\"kilo.squat.ai/last-seen\"] = \"$2\""
 api_time() { echo $(($(date +%s) + $(cat "$T/api/ahead"))); }
 # What it asked the server for.
 asked() { grep -c "$1" "$T/api.log"; }
+watches() { asked 'GET .*nodes?watch=1'; }
+all_watches() { asked 'GET .*watch=1'; }
+# The last follower has begun both of its watches.
+watching() { [ "$(all_watches)" -ge $((watched + 2)) ]; }
 follow() {
+	watched=$(all_watches)
 	rm -f wake.pipe state.json
 	mkfifo wake.pipe
 	exec 3<>wake.pipe
@@ -95,8 +100,7 @@ is 'kubectl runs for its proxy alone' $([ $way = tls ] && echo 0 || echo 1) "$(p
 # A clock that is ahead is not believed, so what is noted here has to be past.
 past() { [ "$(api_time)" -ge $((now + 2)) ]; }
 wait_for 10 past
-both_watch() { [ "$(asked 'GET .*watch=1')" = 2 ]; }
-wait_for 60 both_watch
+wait_for 60 watching
 before=$(asked .)
 seen b $((now + 1))
 edit b '.metadata.annotations["kilo.squat.ai/wireguard-ip"] = "10.4.0.1/16"'
@@ -134,7 +138,6 @@ wait_for 60 sh -c '! grep -q "\"c\"" state.json'
 # ---- where we are ----
 
 lists() { asked 'GET .*resourceVersion=0'; }
-watches() { asked 'GET .*nodes?watch=1'; }
 was=$(lists)
 is 'one list each' 2 "$was"
 control '{"bookmarks": 0.2}'
@@ -214,8 +217,11 @@ stop
 
 follow
 jq -n '{metadata: {annotations: {"kilo.squat.ai/key": "y"}}}' >"$T/patch"
+wait_for 60 watching
+before=$(asked .)
 expect 0 'a patch' kilowg-api patch api.json a "$T/patch"
-is 'is one request' 1 "$(tail -n 1 "$T/api.log" | grep -c '^PATCH /api/v1/nodes/a application/merge-patch+json$')"
+is 'is one request' 1 "$(tail -n +$((before + 1)) "$T/api.log" | grep -c '^[A-Z]* /api/v1/nodes/a ')"
+is 'a merge patch' 1 "$(tail -n +$((before + 1)) "$T/api.log" | grep -c '^PATCH /api/v1/nodes/a application/merge-patch+json$')"
 expect 1 'of a node that is not there' kilowg-api patch api.json none "$T/patch"
 like 'says so' "$T/err" '"none" not found'
 expect 2 'of a name that is none' kilowg-api patch api.json '../secrets/x' "$T/patch"

@@ -169,6 +169,8 @@ static bool set_rest(struct http *h)
 	bad |= curl_easy_setopt(h->easy, CURLOPT_NOSIGNAL, 1L);
 	bad |= curl_easy_setopt(h->easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_WAIT);
 	bad |= curl_easy_setopt(h->easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	/* Minutes lie between two requests: the other side may have closed it long ago. */
+	bad |= curl_easy_setopt(h->easy, CURLOPT_FORBID_REUSE, 1L);
 	bad |= curl_easy_setopt(h->easy, CURLOPT_BUFFERSIZE, (long)BUFFER);
 	bad |= curl_easy_setopt(h->easy, CURLOPT_USERAGENT, "kilowg");
 	bad |= curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, h->fields);

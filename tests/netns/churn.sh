@@ -55,14 +55,15 @@ check "and the one more, too" wait_for 10 on b ping -c 1 -W 1 -q 10.9.0.1
 figures() { on b ping -i 0.01 -c 400 -q 10.9.0.1 | sed -n 's/^rtt .* = \([0-9.\/]*\) ms.*/\1/p'; }
 # The first has 4,000 endpoints, the second none; both each 100 ms. With one batch, since a process
 # for each would load the machine.
+pace=0.05	# the load itself: 20 changes a second
 churn() {
 	while :; do
 		echo 'route add 192.0.2.3/32 dev eth0 metric 5'
 		echo 'route add 203.0.113.0/24 dev eth0'
-		sleep 0.05
+		sleep $pace
 		echo 'route del 192.0.2.3/32 dev eth0 metric 5'
 		echo 'route del 203.0.113.0/24 dev eth0'
-		sleep 0.05
+		sleep $pace
 	done
 }
 changes() { on a ip monitor route >"$T/monitor" & }
@@ -72,7 +73,7 @@ changes
 monitor=$!
 churn 2>/dev/null | ip netns exec a ip -batch - >"$T/batch" 2>&1 &
 churning=$!
-sleep 0.3
+check "the changes have begun" wait_for 20 grep -q '203\.0\.113' "$T/monitor"
 busy=$(figures)
 kill $churning $monitor
 say "ping, min/avg/max/mdev in ms: $quiet without, $busy with changes"
